@@ -1,0 +1,113 @@
+"""Compile settings, in one place: flags and the cache of compiled code.
+
+``jit`` is the only decorator that simcore compiles host code with. Its flags: no fast maths (NaN must stay NaN, and
+sums keep their order), NumPy's error model (no exception on division by zero inside a kernel), the GIL released.
+
+Numba's own cache looks at the decorated function's file alone, so a kernel would go on using a formula that has
+changed in another file. Here the stamp of every cached function covers all formula and kernel sources, Numba's version is
+part of the path, and the path does not depend on where the package is installed: a reinstall of the same version
+finds its code again, and an edit anywhere in the kernels recompiles them.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache, _CacheLocator
+
+_PACKAGE = Path(__file__).parent
+_KERNEL_SOURCES = ("compilation.py", "formulas/*.py", "backends/problems.py", "backends/cpu/*.py")
+
+
+@functools.cache
+def source_digest() -> str:
+    """Return a digest of all sources that compiled code depends on."""
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
+    for pattern in _KERNEL_SOURCES:
+        for path in sorted(_PACKAGE.glob(pattern)):
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def cache_directory() -> Path | None:
+    """Return where compiled code is kept: under NUMBA_CACHE_DIR when set, else in the user's cache directory.
+
+    None where neither can be written; code is then compiled anew in every process.
+    """
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    if chosen:
+        base = Path(chosen)
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    elif os.name == "nt":
+        base = Path(os.environ.get("LOCALAPPDATA", str(Path.home())))
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")))
+    directory = base / "simcore" / source_digest()[:16]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError:
+        return None
+    return directory
+
+
+class _Locator(_CacheLocator):
+    """Puts a function's code under ``cache_directory`` and stamps it with all kernel sources and its own file."""
+
+    def __init__(self, py_file: str, line: int) -> None:
+        self._file = Path(py_file)
+        self._line = line
+
+    def get_cache_path(self) -> str:
+        return str(cache_directory())
+
+    def get_source_stamp(self) -> str:
+        own = hashlib.sha256(self._file.read_bytes()).hexdigest()
+        return source_digest() + own
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> _Locator | None:
+        if cache_directory() is None or not os.path.exists(py_file):
+            return None
+        return cls(py_file, py_func.__code__.co_firstlineno)
+
+
+class _Implementation(CompileResultCacheImpl):
+    _locator_classes = [_Locator]  # noqa: RUF012 (Numba's name and type)
+
+
+class _Cache(FunctionCache):
+    _impl_class = _Implementation
+
+
+def jit(function: Callable[..., Any] | None = None, *, inline: bool = False, cache: bool = True) -> Any:
+    """Compile a function with simcore's flags.
+
+    ``inline`` is for short formulas (LLVM, not Numba, does the inlining, so that compilation stays fast).
+    ``cache=False`` is for functions that close over a user's own function.
+    """
+
+    def decorate(f: Callable[..., Any]) -> Any:
+        options: dict[str, Any] = {"forceinline": True} if inline else {}
+        dispatcher = numba.njit(error_model="numpy", nogil=True, **options)(f)
+        if cache and hasattr(dispatcher, "_cache"):
+            dispatcher._cache = _Cache(f) if cache_directory() is not None else NullCache()
+        return dispatcher
+
+    return decorate if function is None else decorate(function)

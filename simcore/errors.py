@@ -1,0 +1,34 @@
+"""The errors that simcore raises on purpose.
+
+Each message is one line that says what was given, what is allowed and what to do next. The command line
+prints it without a traceback and exits with the class's ``exit_code``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SimcoreError(Exception):
+    """Base of every error that simcore raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(SimcoreError, ValueError):
+    """Bad usage or bad input: an unknown name, a wrong type, a value out of range (exit code 2)."""
+
+    exit_code = 2
+
+
+class RunError(SimcoreError, RuntimeError):
+    """A run, a shard or a check failed although the input was fine (exit code 1)."""
+
+
+def unknown_name(what: str, given: object, choices: Iterable[str]) -> InputError:
+    """Return the error for a name that is not among the choices, with the nearest known name."""
+    known = sorted(choices)
+    near = get_close_matches(str(given), known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return InputError(f"unknown {what} {given!r}; choose from {', '.join(known)}{hint}")

@@ -1,0 +1,253 @@
+"""What every landscape is: a law over functions, and what one function, a draw, can do.
+
+A landscape knows its law, its coefficients, its domain and its scales. It knows nothing of threads, files or statistics.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from simcore.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """A map of the domain onto itself under which a draw's function keeps its value up to a sign.
+
+    f(apply(x)) = sign f(x). With sign -1 an index-k critical point goes to one of index D - k.
+    ``apply`` takes and returns points of shape (batch, n) and is an involution.
+    """
+
+    name: str
+    apply: Callable[[Array], Array]
+    sign: int
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Lengths and sizes that make a search's limits dimensionless.
+
+    length : correlation length, sqrt(Var f / Var of one gradient component) for a random field.
+    gradient : root mean square gradient norm at a typical point; ``tolerance`` is relative to it.
+    step_cap : the automatic step cap, a length in x (inf for none); its evidence is in the landscape's docstring.
+    region : max |x_i| beyond which a start has left the domain (inf on a compact domain).
+    """
+
+    length: float
+    gradient: float
+    step_cap: float
+    region: float
+
+
+class Landscape(ABC):
+    """A law over functions of n variables. Subclasses are frozen dataclasses, validated at construction."""
+
+    name: ClassVar[str]
+    start_laws: ClassVar[tuple[str, ...]]  # the first is the default
+    parameters: ClassVar[tuple[str, ...]]  # field names that identify the law, in column order
+
+    n: int
+
+    # ---- the law -------------------------------------------------------------------------------------------------
+    @property
+    def dimension(self) -> int:
+        """Dimension D of the domain; the index of a critical point runs from 0 to D."""
+        return self.n
+
+    @property
+    @abstractmethod
+    def domain(self) -> Domain:
+        """Where x lives: ``Torus``, ``Sphere``, ``Space`` or ``Box``."""
+
+    @property
+    @abstractmethod
+    def scales(self) -> Scales:
+        """Lengths and sizes of the search."""
+
+    @property
+    def euler_characteristic(self) -> int | None:
+        """Sum over critical points of (-1)^index for every draw; None where it is not fixed."""
+        return self.domain.euler_characteristic
+
+    @property
+    def draws(self) -> int | None:
+        """Number of different draws: 1 where nothing is random, None where there are infinitely many."""
+        return None
+
+    def expected_counts(self, *, finite_features: bool = False) -> pd.DataFrame:
+        """Exact law of the critical points (see ``simcore.expected_counts``); raises ``InputError`` where none is known."""
+        raise InputError(f"no exact law is known for {self.name}; simcore theory lists those that have one")
+
+    @abstractmethod
+    def draw(self, *, seed: int, draw: int = 0) -> Draw:
+        """Return function number ``draw`` of the stream ``seed``; the same pair gives the same bits everywhere."""
+
+    # ---- starts --------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def starts(self, *, seed: int, draw: int, first: int, count: int, law: str | None = None) -> Array:
+        """Return starting points ``first .. first + count - 1`` of a draw, shape (count, n), each a function of
+        (seed, draw, its own number, law) alone."""
+
+    def check_start_law(self, law: str | None) -> str:
+        """Return the law's name, the default for None; raise ``InputError`` with the choices for an unknown one."""
+        if law is None:
+            return self.start_laws[0]
+        if law not in self.start_laws:
+            raise unknown_name(f"start law of {self.name}", law, self.start_laws)
+        return law
+
+    # ---- identity ------------------------------------------------------------------------------------------------
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{"name": ..., parameter: value, ...}``, JSON-safe; ``simcore.landscapes.registry.from_dict`` undoes it."""
+        return {"name": self.name, **{f.name: getattr(self, f.name) for f in fields(self)}}  # type: ignore[arg-type]
+
+    @cached_property
+    def identity(self) -> str:
+        """Canonical JSON of the law: what separates the random streams of different landscapes."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+
+    def stream(self, purpose: str) -> int:
+        """Return the 32-bit counter word of one purpose ("coefficients", "starts", ...) of this landscape.
+
+        Different purposes, and landscapes that differ in any parameter, draw from different streams.
+        """
+        return zlib.crc32(f"{purpose}:{self.identity}".encode())
+
+
+class Draw(ABC):
+    """One function of a landscape. ``value``, ``gradient`` and ``hessian`` take x of shape (n,) or (batch, n)."""
+
+    landscape: Landscape
+    seed: int
+    number: int  # which draw
+
+    @property
+    @abstractmethod
+    def problem(self) -> Any:
+        """Coefficients for a backend (``simcore.backends.problems``)."""
+
+    @property
+    def symmetries(self) -> tuple[Symmetry, ...]:
+        """Known symmetries of this very function, without the identity; together with it they form a group."""
+        return ()
+
+    def value(self, x: ArrayLike) -> Any:
+        """Return f(x): a float for x of shape (n,), shape (batch,) for (batch, n)."""
+        return self._evaluate(x, 0)
+
+    def gradient(self, x: ArrayLike) -> Array:
+        """Return the (Riemannian) gradient in ambient coordinates, shape as x."""
+        return self._evaluate(x, 1)
+
+    def hessian(self, x: ArrayLike) -> Array:
+        """Return the (Riemannian) Hessian in ambient coordinates, shape (n, n) or (batch, n, n)."""
+        return self._evaluate(x, 2)
+
+    def _evaluate(self, x: ArrayLike, order: int) -> Any:
+        from simcore.backends import reference
+
+        points = np.asarray(x, dtype=np.float64)
+        n = self.landscape.n
+        if points.ndim not in (1, 2) or points.shape[-1] != n:
+            raise InputError(f"x has shape {points.shape}; give shape ({n},) or (batch, {n})")
+        result = reference.evaluate(self.problem, np.atleast_2d(points))[order]
+        if points.ndim == 2:
+            return result
+        return float(result[0]) if order == 0 else result[0]
+
+
+# ---- domains -----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Domain:
+    """Where x lives. Distances are what duplicates are merged by."""
+
+    n: int
+
+    @property
+    def euler_characteristic(self) -> int | None:
+        """Euler characteristic, or None where it does not fix the alternating sum of critical points."""
+        return None
+
+    @property
+    def compact(self) -> bool:
+        """Whether all critical points of a draw can be enumerated."""
+        return False
+
+    @property
+    def period(self) -> float:
+        """Period of each coordinate, 0.0 where there is none."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Space(Domain):
+    """R^n."""
+
+
+@dataclass(frozen=True)
+class Torus(Domain):
+    """(0, 2 pi)^n, periodic."""
+
+    @property
+    def euler_characteristic(self) -> int:
+        return 0
+
+    @property
+    def compact(self) -> bool:
+        return True
+
+    @property
+    def period(self) -> float:
+        return 2 * np.pi
+
+
+@dataclass(frozen=True)
+class Sphere(Domain):
+    """The sphere |x|^2 = n in R^n, of dimension n - 1."""
+
+    @property
+    def euler_characteristic(self) -> int:
+        return 1 + (-1) ** (self.n - 1)
+
+    @property
+    def compact(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Box:
+    """The box low_i <= x_i <= high_i; critical points outside have left the domain."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of coordinates."""
+        return len(self.low)
+
+    @property
+    def euler_characteristic(self) -> None:
+        return None
+
+    @property
+    def compact(self) -> bool:
+        return False
+
+    @property
+    def period(self) -> float:
+        return 0.0

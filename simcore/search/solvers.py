@@ -1,0 +1,169 @@
+"""Settings of the solvers: the Python mirror of the ``[solver]`` table of a configuration file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
+
+from simcore.backends.problems import NewtonOptions
+from simcore.errors import InputError, unknown_name
+from simcore.landscapes.base import Landscape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solver:
+    """Settings that all solvers share.
+
+    step_cap : "auto" (the landscape's measured rule) or a length in x; ``inf`` for none.
+    tolerance : accept when the gradient norm is below ``tolerance`` times the landscape's gradient scale.
+    max_iterations : steps after which a start is given up (and says so).
+    """
+
+    method: ClassVar[str]
+    step_cap: float | str = "auto"
+    tolerance: float = 1e-10
+    max_iterations: int = 200
+
+    def __post_init__(self) -> None:
+        cap = self.step_cap
+        if isinstance(cap, str):
+            if cap != "auto":
+                raise InputError(f"step_cap is {cap!r}; give 'auto' or a positive length")
+        elif isinstance(cap, bool) or not isinstance(cap, (int, float)) or not cap > 0:
+            raise InputError(f"step_cap is {cap!r}; give 'auto' or a positive length")
+        if isinstance(self.tolerance, bool) or not isinstance(self.tolerance, (int, float)) or not 0 < self.tolerance < 1:
+            raise InputError(f"tolerance is {self.tolerance!r}; give a number between 0 and 1, such as 1e-10")
+        if isinstance(self.max_iterations, bool) or not isinstance(self.max_iterations, int) or self.max_iterations < 1:
+            raise InputError(f"max_iterations is {self.max_iterations!r}; give a whole number of at least 1")
+
+    def options(self, landscape: Landscape) -> NewtonOptions:
+        """Return the absolute limits for one landscape."""
+        scales = landscape.scales
+        return NewtonOptions(
+            step_cap=float(scales.step_cap if self.step_cap == "auto" else self.step_cap),
+            gradient_tolerance=self.tolerance * scales.gradient,
+            decrement_tolerance=1e-6 * scales.length,
+            max_iterations=self.max_iterations,
+            region=scales.region,
+            zero_tolerance=1e-10,
+            flat_tolerance=1e-3,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the ``[solver]`` table, JSON-safe; ``solver_from_dict`` undoes it."""
+        return {"method": self.method, **{k: ("inf" if v == math.inf else v) for k, v in asdict(self).items()}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Newton(Solver):
+    """Newton's method with a cap on the step and no line search: x <- x - min(1, cap/|d|) d, d = H^-1 g.
+
+    The cap keeps a start near home where one soft mode makes the full step long; line searches on |g| are not used,
+    since they stop at minima of |g| that are not critical points.
+    """
+
+    method: ClassVar[str] = "newton"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auto(Solver):
+    """The landscape's own choice (its docstring says which): Newton for random functions. ``resolve`` turns it into that solver."""
+
+    method: ClassVar[str] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PseudoInverseNewton(Solver):
+    """Newton's method on the modes that the Hessian can see: d = sum over |w| > cutoff max|w| of (v.g / w) v.
+
+    For functions whose symmetries make critical points non-isolated, such as linear networks.
+
+    cutoff : eigenvalues below this fraction of the largest are left out of a step (not out of the verdict).
+    """
+
+    method: ClassVar[str] = "pseudo_inverse_newton"
+    cutoff: float = 1e-7
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _fraction("cutoff", self.cutoff)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevenbergMarquardt(Solver):
+    """Levenberg-Marquardt on the gradient: d = -H g / (H^2 + mu), mu raised and lowered by the gain in |g|^2.
+
+    It ends at critical points of any index, or at a minimum of |g| that is not critical (a *gradient-flat* point:
+    g in the near-kernel of H), where it stops early: after ``patience`` steps in a row with |Hg| < 1e-5 |H| |g|.
+
+    damping : the first mu, as a fraction of the largest squared eigenvalue.
+    """
+
+    method: ClassVar[str] = "levenberg_marquardt"
+    damping: float = 1e-4
+    patience: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _fraction("damping", self.damping)
+        if isinstance(self.patience, bool) or not isinstance(self.patience, int) or self.patience < 1:
+            raise InputError(f"patience is {self.patience!r}; give a whole number of at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaddleFreeNewton(Solver):
+    """Saddle-free Newton: d = -|H|^-1 g, each |eigenvalue| raised to at least ``floor`` times the largest (Dauphin et al. 2014).
+
+    index : 0 descends to minima. With index = k the k lowest modes are climbed instead: eigenvector following towards
+        saddles of index k.
+    """
+
+    method: ClassVar[str] = "saddle_free_newton"
+    index: int = 0
+    floor: float = 1e-4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _fraction("floor", self.floor)
+        if isinstance(self.index, bool) or not isinstance(self.index, int) or self.index < 0:
+            raise InputError(f"index is {self.index!r}; give a whole number of at least 0")
+
+
+def _fraction(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
+        raise InputError(f"{name} is {value!r}; give a number between 0 and 1")
+
+
+SOLVERS: dict[str, type[Solver]] = {
+    kind.method: kind for kind in (Auto, Newton, PseudoInverseNewton, LevenbergMarquardt, SaddleFreeNewton)
+}
+
+
+def solver_from_dict(table: dict[str, Any]) -> Solver:
+    """Return the solver of a ``[solver]`` table; ``method = "auto"`` (the default) waits for ``resolve``.
+
+    Raises ``InputError`` naming an unknown method or key, with the choices.
+    """
+    settings = dict(table)
+    method = settings.pop("method", "auto")
+    if method not in SOLVERS:
+        raise unknown_name("solver method", method, SOLVERS)
+    kind = SOLVERS[method]
+    known = [f.name for f in fields(kind)]
+    for key in settings:
+        if key not in known:
+            raise unknown_name("key of [solver]", key, ["method", *known])
+    if settings.get("step_cap") == "inf":
+        settings["step_cap"] = math.inf
+    return kind(**settings)
+
+
+def resolve(solver: Solver | None, landscape: Landscape) -> Solver:
+    """Return the solver that runs: for None and ``Auto`` the landscape's own (``landscape.solver``), with Auto's settings."""
+    if solver is None:
+        solver = Auto()
+    if not isinstance(solver, Auto):
+        return solver
+    kind = SOLVERS[getattr(landscape, "solver", Newton.method)]
+    return kind(**{f.name: getattr(solver, f.name) for f in fields(Auto)})
