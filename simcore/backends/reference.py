@@ -1,0 +1,169 @@
+"""The slow, readable twin of every backend: plain NumPy, one start at a time.
+
+Nothing here is clever. Derivatives are written from their definitions, the Hessian's index comes from its
+eigenvalues, and the loop is the algorithm of ``simcore.search`` in its shortest form. The compiled backends are tested
+against it on the same draws and starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations_with_replacement, permutations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.backends.problems import NewtonOptions, Outcome, Spin, Waves
+from simcore.formulas.outcome import CRITICAL, DEGENERATE, GRADIENT_FLAT, LEFT_DOMAIN, MAX_ITERATIONS, NOT_FINITE
+
+Array = NDArray[np.float64]
+Evaluation = tuple[Array, Array, Array]
+
+
+# ---- value, gradient, Hessian -------------------------------------------------------------------------------------
+def evaluate(problem: Any, x: Array) -> Evaluation:
+    """Return value (S,), gradient (S, n) and Hessian (S, n, n) at points x of shape (S, n).
+
+    Ambient coordinates; on the sphere gradient and Hessian are Riemannian (tangential, with zeros along x).
+    Raises ``TypeError`` for a problem that has no evaluator.
+    """
+    for kind, evaluator in EVALUATORS.items():
+        if isinstance(problem, kind):
+            return evaluator(problem, np.asarray(x, dtype=np.float64))
+    raise TypeError(f"the reference backend has no evaluator for {type(problem).__name__}")
+
+
+def evaluate_waves(problem: Waves, x: Array) -> Evaluation:
+    """f = (mu/2)|x|^2 + sum_m c_m cos p_m + s_m sin p_m with p = W x; grad = mu x + W'(s cos p - c sin p), ..."""
+    w, mu = problem.frequencies, problem.confinement
+    phase = x @ w.T
+    cosine, sine = np.cos(phase), np.sin(phase)
+    wave = problem.cosine * cosine + problem.sine * sine
+    slope = problem.sine * cosine - problem.cosine * sine
+    value = wave.sum(axis=1) + 0.5 * mu * (x * x).sum(axis=1)
+    gradient = slope @ w + mu * x
+    hessian = -np.einsum("sm,mi,mj->sij", wave, w, w, optimize=True) + mu * np.eye(x.shape[1])
+    return value, gradient, hessian
+
+
+def symmetric_tensor(problem: Spin) -> Array:
+    """Return the symmetric tensor T, shape (n,) * p, with f(x) = sum T_{i1..ip} x_i1 ... x_ip."""
+    tensor = np.zeros((problem.n,) * problem.p)
+    for places, coefficient in zip(
+        combinations_with_replacement(range(problem.n), problem.p), problem.coefficients, strict=True
+    ):
+        orderings = set(permutations(places))
+        for ordering in orderings:
+            tensor[ordering] = coefficient / len(orderings)
+    return tensor
+
+
+def evaluate_spin(problem: Spin, x: Array) -> Evaluation:
+    """Riemannian derivatives of a homogeneous polynomial on |x|^2 = n.
+
+    With Euclidean gradient g and Hessian H, Hx = (p-1) g and g.x = p f. P projects orthogonally to x:
+    grad = P g, Hess = P (H - (g.x/n) I) P.
+    """
+    n, p = problem.n, problem.p
+    euclidean = symmetric_tensor(problem)[np.newaxis] * (p * (p - 1))
+    hessian = np.broadcast_to(euclidean, (len(x), *euclidean.shape[1:]))
+    for _ in range(p - 2):
+        hessian = np.einsum("s...i,si->s...", hessian, x)
+    gradient = np.einsum("sij,sj->si", hessian, x) / (p - 1)
+    value = np.einsum("si,si->s", gradient, x) / p
+    return value, *to_sphere(x, gradient, hessian)
+
+
+def to_sphere(x: Array, gradient: Array, hessian: Array) -> tuple[Array, Array]:
+    """Return the Riemannian gradient and Hessian on the sphere through x of Euclidean ones, in ambient coordinates."""
+    radius2 = (x * x).sum(axis=1)
+    radial = (gradient * x).sum(axis=1) / radius2
+    identity = np.eye(x.shape[1])
+    projector = identity - x[:, :, np.newaxis] * x[:, np.newaxis, :] / radius2[:, np.newaxis, np.newaxis]
+    tangential = gradient - radial[:, np.newaxis] * x
+    curved = projector @ (hessian - radial[:, np.newaxis, np.newaxis] * identity) @ projector
+    return tangential, 0.5 * (curved + curved.swapaxes(1, 2))
+
+
+EVALUATORS: dict[type, Callable[[Any, Array], Evaluation]] = {Waves: evaluate_waves, Spin: evaluate_spin}
+"""Evaluators by problem type; other files of this folder add theirs."""
+
+
+# ---- geometry -----------------------------------------------------------------------------------------------------
+def on_sphere(problem: Any) -> bool:
+    """Whether the problem's domain is the sphere |x|^2 = n."""
+    return isinstance(problem, Spin) or getattr(problem, "sphere", False)
+
+
+def tangent_basis(problem: Any, x: Array) -> Array:
+    """Return an orthonormal basis of the tangent space at x as columns, shape (n, D)."""
+    if not on_sphere(problem):
+        return np.eye(len(x))
+    return np.linalg.qr(np.column_stack([x, np.eye(len(x))]))[0][:, 1 : len(x)]
+
+
+def move(problem: Any, x: Array, step: Array) -> Array:
+    """Return the point reached from x by a tangent step: back to the sphere by scaling, wrapped on a torus."""
+    moved = x + step
+    if on_sphere(problem):
+        return moved * np.sqrt(len(x) / (moved @ moved))
+    period = getattr(problem, "period", 0.0)
+    return wrap(moved, period)
+
+
+def wrap(x: Array, period: float) -> Array:
+    """Return x with coordinates in [0, period); unchanged where period is 0."""
+    if period == 0.0:
+        return x
+    wrapped = x - period * np.floor(x / period)
+    return np.where(wrapped >= period, 0.0, wrapped)
+
+
+# ---- the search ---------------------------------------------------------------------------------------------------
+def newton(problem: Any, starts: Array, options: NewtonOptions) -> Outcome:
+    """Run capped Newton from each start, shape (S, n); see ``Newton`` for the step and PRODUCT's statuses."""
+    outcome = Outcome.empty(len(starts), starts.shape[1])
+    for row, start in enumerate(starts):
+        for field, value in zip(outcome, _newton_one(problem, start, options), strict=True):
+            field[row] = value
+    return outcome
+
+
+def _newton_one(problem: Any, x: Array, options: NewtonOptions) -> tuple[Any, ...]:
+    """Return status, iterations, cost, |g|, decrement, index, nullity and x of one start."""
+    x = wrap(np.array(x, dtype=np.float64), getattr(problem, "period", 0.0))
+    settled = 0  # evaluations in a row with a small gradient but a long Newton step: a null direction
+    for iteration in range(options.max_iterations + 1):
+        value, gradient, hessian = (part[0] for part in evaluate(problem, x[np.newaxis]))
+        grad_norm = float(np.linalg.norm(gradient))
+        if not (np.isfinite(value) and np.isfinite(grad_norm) and np.isfinite(hessian).all()):
+            return NOT_FINITE, iteration, value, grad_norm, np.nan, -1, -1, x
+        if np.abs(x).max() > options.region:
+            return LEFT_DOMAIN, iteration, value, grad_norm, np.nan, -1, -1, x
+
+        basis = tangent_basis(problem, x)
+        tangent_hessian = basis.T @ hessian @ basis
+        eigenvalues, vectors = np.linalg.eigh(tangent_hessian)
+        tangent_gradient = basis.T @ gradient
+        scale = float(np.linalg.norm(tangent_hessian))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            newton_step = -vectors @ np.nan_to_num((vectors.T @ tangent_gradient) / eigenvalues, posinf=0, neginf=0)
+        decrement = float(np.linalg.norm(newton_step))
+        index = int((eigenvalues < -options.zero_tolerance * scale).sum())
+        nullity = int((np.abs(eigenvalues) <= options.zero_tolerance * scale).sum())
+
+        small = grad_norm < options.gradient_tolerance
+        settled = settled + 1 if small and decrement >= options.decrement_tolerance else 0
+        last = iteration == options.max_iterations or settled == 3
+        if small and (decrement < options.decrement_tolerance or (last and nullity > 0)):
+            status = CRITICAL if nullity == 0 else DEGENERATE
+            return status, iteration, value, grad_norm, decrement, index, nullity, x
+        if iteration == options.max_iterations:
+            flat = np.linalg.norm(tangent_hessian @ tangent_gradient) < options.flat_tolerance * scale * grad_norm
+            status = GRADIENT_FLAT if flat and not small else MAX_ITERATIONS
+            return status, iteration, value, grad_norm, decrement, -1, -1, x
+
+        length = min(1.0, options.step_cap / decrement) if decrement > 0 else 1.0
+        x = move(problem, x, basis @ newton_step * length)
+    raise AssertionError("unreachable: the last iteration returns")
