@@ -1,0 +1,124 @@
+"""simcore: critical points of random functions and small neural networks, counted honestly and fast.
+
+    import simcore
+
+    landscape = simcore.SphericalSpin(n=8, p=3)
+    found = simcore.enumerate_critical_points(landscape, draw=0, seed=1)  # .points DataFrame, .audit
+    exact = simcore.expected_counts(landscape)                            # DataFrame, a row an index
+
+Public names load on first use, so that ``import simcore`` costs next to nothing: neither Numba nor pandas is
+imported, and nothing is compiled, before a name needs it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from simcore import theory as theory
+    from simcore.errors import InputError as InputError
+    from simcore.errors import RunError as RunError
+    from simcore.errors import SimcoreError as SimcoreError
+    from simcore.landscapes.base import Box as Box
+    from simcore.landscapes.base import Landscape
+    from simcore.landscapes.base import Space as Space
+    from simcore.landscapes.base import Sphere as Sphere
+    from simcore.landscapes.base import Torus as Torus
+    from simcore.landscapes.custom import CustomLandscape as CustomLandscape
+    from simcore.landscapes.spin import SphericalSpin as SphericalSpin
+    from simcore.landscapes.waves import ConfinedField as ConfinedField
+    from simcore.landscapes.waves import GaussianField as GaussianField
+    from simcore.landscapes.waves import TorusField as TorusField
+    from simcore.networks.linear import LinearNetwork as LinearNetwork
+    from simcore.networks.mlp import MLP as MLP
+    from simcore.networks.sigmoid_unit import SigmoidUnit as SigmoidUnit
+    from simcore.search.enumerate import enumerate_critical_points as enumerate_critical_points
+    from simcore.search.find import find_critical_points as find_critical_points
+    from simcore.search.solvers import Newton as Newton
+    from simcore.sweep import iter_shards as iter_shards
+    from simcore.sweep import load as load
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Box": "simcore.landscapes.base",
+    "ConfinedField": "simcore.landscapes.waves",
+    "CustomLandscape": "simcore.landscapes.custom",
+    "GaussianField": "simcore.landscapes.waves",
+    "InputError": "simcore.errors",
+    "LinearNetwork": "simcore.networks.linear",
+    "MLP": "simcore.networks.mlp",
+    "Newton": "simcore.search.solvers",
+    "RunError": "simcore.errors",
+    "SigmoidUnit": "simcore.networks.sigmoid_unit",
+    "SimcoreError": "simcore.errors",
+    "Space": "simcore.landscapes.base",
+    "Sphere": "simcore.landscapes.base",
+    "SphericalSpin": "simcore.landscapes.spin",
+    "Torus": "simcore.landscapes.base",
+    "TorusField": "simcore.landscapes.waves",
+    "enumerate_critical_points": "simcore.search.enumerate",
+    "find_critical_points": "simcore.search.find",
+    "iter_shards": "simcore.sweep",
+    "load": "simcore.sweep",
+}
+"""The module that defines each public name."""
+
+_MODULES = ("theory",)
+
+__all__ = ["__version__", "expected_counts", *_MODULES, *_HOME]
+
+
+def expected_counts(landscape: Landscape, *, finite_features: bool = False) -> pd.DataFrame:
+    """Return the exact law of a landscape's critical points, a row an index.
+
+    Parameters
+    ----------
+    landscape : Landscape
+        Any landscape with a known law: ``TorusField``, ``GaussianField``, ``SphericalSpin``, ``ConfinedField``.
+    finite_features : bool
+        For fields of random waves: the law of their own number of features, by Monte Carlo, instead of the law of
+        infinitely many; adds the column ``mean_count_se``.
+
+    Returns
+    -------
+    DataFrame with columns
+        ``index`` (int), ``mean_count`` (per draw on a compact or confined domain, per unit volume on R^n;
+        ``.attrs["unit"]`` says which), ``fraction`` (sums to 1), ``mean_cost`` and ``sd_cost`` (mean and standard
+        deviation of f at critical points of that index).
+
+    Raises
+    ------
+    InputError
+        If no exact law is known for this landscape, or ``landscape`` is not one.
+
+    Sources
+    -------
+    The docstring of each module of ``simcore.theory`` derives its law and cites the paper.
+    """
+    from simcore.errors import InputError
+    from simcore.landscapes.base import Landscape
+
+    if not isinstance(landscape, Landscape):
+        raise InputError(
+            f"expected_counts was given {type(landscape).__name__}; give a landscape, such as TorusField(n=4)"
+        )
+    return landscape.expected_counts(finite_features=finite_features)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"simcore.{name}")
+    else:
+        raise AttributeError(f"module 'simcore' has no attribute {name!r}; it offers {', '.join(sorted(__all__))}")
+    globals()[name] = value  # the next look-up does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

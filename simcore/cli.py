@@ -1,0 +1,394 @@
+"""The command line: parses, calls, prints.
+
+Nothing heavy is imported before the verb that needs it runs, so that ``simcore VERB --help`` answers at once.
+Results go to files and to standard output, messages and progress to standard error. Exit codes: 0 done; 1 a check
+failed or a run is incomplete; 2 bad usage or bad input; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from simcore import __version__
+from simcore.errors import InputError, SimcoreError, unknown_name
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+MOST_SIZES = 10_000  # in one range of --n; beyond it a typing error is likelier than a wish
+BAD_PATH = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; ``arguments`` default to those of the process."""
+    try:
+        code = _dispatch(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+        return code
+    except SimcoreError as error:
+        return _complain(error, error.exit_code)
+    except BrokenPipeError:
+        # The reader went away. Point stdout elsewhere, or the interpreter complains once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return _complain("stopped; everything finished is kept", INTERRUPTED)
+    except BAD_PATH as error:
+        return _complain(f"{error.filename}: {error.strerror}; check the path", BAD_INPUT)
+    except OSError as error:
+        return _complain(f"{error.filename or 'input or output'}: {error.strerror or error}", FAILED)
+
+
+def _complain(message: object, code: int) -> int:
+    print(f"simcore: {' '.join(str(message).split())}", file=sys.stderr)
+    return code
+
+
+# ---- verbs -------------------------------------------------------------------------------------------------------
+def _demo(given: argparse.Namespace) -> int:
+    from analysis.report import demo
+
+    return int(demo(given.out) or DONE)
+
+
+def _landscapes(given: argparse.Namespace) -> int:
+    from simcore.landscapes import registry
+
+    names = registry.names()
+    if given.name is not None and given.name not in names:
+        raise unknown_name("landscape", given.name, names)
+    described = [registry.describe(name) for name in ([given.name] if given.name else names)]
+    if given.json:
+        _print_json(described[0] if given.name else described)
+    elif given.name:
+        print("\n".join(_landscape_page(described[0])))
+    else:
+        for entry in described:
+            print(f"{entry['name']:<16}{_signature(entry)}")
+            print(f"{'':<16}{entry['law'].strip().splitlines()[0]}")
+        print("\nsimcore landscapes NAME prints one law in full, with an example configuration.")
+    return DONE
+
+
+def _run(given: argparse.Namespace) -> int:
+    from simcore.sweep import run_sweep
+
+    result = run_sweep(
+        given.config,
+        given.out,
+        backend=given.backend,
+        workers=given.workers,
+        dask=given.dask,
+        shard=given.shard,
+        allow_version=given.allow_version,
+        dry_run=given.dry_run,
+        json=given.json,
+    )
+    return int(result or DONE)
+
+
+def _verify(given: argparse.Namespace) -> int:
+    from simcore.sweep import verify_run
+
+    report = verify_run(given.run)
+    if given.json:
+        _print_json(report.to_dict())
+    else:
+        print(report.text())
+    return DONE if report.ok else FAILED
+
+
+def _table(given: argparse.Namespace) -> int:
+    from analysis.tables import run_table
+
+    print(run_table(given.runs, given.format).rstrip("\n"))
+    return DONE
+
+
+def _figure(given: argparse.Namespace) -> int:
+    from analysis.figures import run_figure
+
+    print(run_figure(given.runs, given.kind, given.out), file=sys.stderr)
+    return DONE
+
+
+def _reproduce(given: argparse.Namespace) -> int:
+    from analysis import studies
+
+    if given.list:
+        print("\n".join(studies.listing()))
+        return DONE
+    if bool(given.studies) == given.all:
+        raise InputError("reproduce was given no study or both names and --all; name studies or give --all, see --list")
+    return int(studies.reproduce(given.studies, full=given.full, out=given.out, all=given.all) or DONE)
+
+
+def _theory(given: argparse.Namespace) -> int:
+    from simcore.theory.tables import theory_laws, theory_rows
+
+    laws = theory_laws()
+    if given.landscape not in laws:
+        raise unknown_name("law", given.landscape, laws)
+    rows = theory_rows(given.landscape, given.n, p=given.p, m=given.m)
+    if given.json:
+        _print_json(rows)
+    else:
+        print(_text_table(rows))
+    return DONE
+
+
+def _bench(given: argparse.Namespace) -> int:
+    from simcore import benchmarks
+
+    return benchmarks.main(given)
+
+
+def _info(given: argparse.Namespace) -> int:
+    from simcore import info
+
+    report = info.collect()
+    if given.json:
+        _print_json(report)
+    else:
+        print("\n".join(info.lines(report)))
+    return DONE
+
+
+# ---- the grammar -------------------------------------------------------------------------------------------------
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line each, with the code of bad usage."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
+def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+    """Return the parser of the command and those of its verbs."""
+    parser = _Parser(prog="simcore", description="Count the critical points of random functions, honestly and fast.")
+    parser.add_argument("--version", action="version", version=f"simcore {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+    made: dict[str, _Parser] = {}
+
+    def verb(name: str, function: Any, help: str, json: str | None = None) -> _Parser:
+        made[name] = verbs.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+        made[name].set_defaults(function=function)
+        if json:
+            made[name].add_argument("--json", action="store_true", help=f"print {json} as one JSON document")
+        return made[name]
+
+    v = verb("demo", _demo, "count critical points in several dimensions and compare with the exact law, in a minute")
+    v.add_argument(
+        "--out", default="demo-out", metavar="DIR", help="where data, table and figures go (default: %(default)s)"
+    )
+
+    v = verb("landscapes", _landscapes, "list the families of functions, or describe one", json="the description")
+    v.add_argument(
+        "name", nargs="?", metavar="NAME", help="one family: its law, parameters and an example configuration"
+    )
+
+    v = verb("run", _run, "run a sweep, or resume one and compute only what is missing", json="a summary")
+    v.add_argument("config", metavar="CONFIG.toml", help="the configuration of the sweep")
+    v.add_argument("--out", required=True, metavar="RUN", help="the run's directory")
+    v.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, cuda or reference (default: %(default)s)")
+    engine = v.add_mutually_exclusive_group()
+    engine.add_argument(
+        "--workers", type=_positive, metavar="N", help="local worker processes (default: one a processor)"
+    )
+    engine.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, such as tcp://host:8786")
+    v.add_argument(
+        "--shard", type=_part, metavar="i/k", help="compute part i of k (i = 1..k); k jobs may share one RUN"
+    )
+    v.add_argument("--allow-version", action="store_true", help="continue a run that another version of simcore began")
+    v.add_argument("--dry-run", action="store_true", help="print shards, rows, bytes, memory and time; compute nothing")
+
+    v = verb("verify", _verify, "read every shard of a run back and audit it", json="the report")
+    v.add_argument("run", metavar="RUN", help="a run's directory")
+
+    v = verb("table", _table, "print the paper table of one or several runs")
+    v.add_argument("runs", nargs="+", metavar="RUN", help="a run's directory")
+    v.add_argument("--format", default="markdown", choices=("markdown", "latex", "csv"), help="default: %(default)s")
+
+    v = verb("figure", _figure, "draw a figure of one or several runs")
+    v.add_argument("runs", nargs="+", metavar="RUN", help="a run's directory")
+    v.add_argument(
+        "--kind",
+        default="ratio",
+        metavar="KIND",
+        help="ratio, index_cost, spectrum, outcomes, tolerance or coverage (default: %(default)s)",
+    )
+    v.add_argument("--out", metavar="FILE", help="a file that ends in .pdf, .png or .svg (default: KIND.pdf)")
+
+    v = verb("reproduce", _reproduce, "measure published claims again")
+    v.add_argument("studies", nargs="*", metavar="STUDY", help="a study's name, see --list")
+    v.add_argument("--all", action="store_true", help="every study, and one summary table")
+    v.add_argument("--list", action="store_true", help="print the studies and their claims")
+    v.add_argument("--full", action="store_true", help="the paper's size instead of two minutes a study")
+    v.add_argument("--out", default="results/reproduce", metavar="DIR", help="default: %(default)s")
+
+    v = verb("theory", _theory, "print an exact law, without sampling", json="one object per (n, index)")
+    v.add_argument(
+        "landscape",
+        metavar="LANDSCAPE",
+        help="torus_field, gaussian_field, spherical_spin, confined_field, coin_flip or goe",
+    )
+    v.add_argument(
+        "--n", required=True, type=_sizes, metavar="N", help="a size, a list 2,4,8 or an inclusive range 1:20"
+    )
+    v.add_argument("--p", type=_positive, help="degree of the spherical spin model")
+    v.add_argument("--m", type=_positive_real, help="strength of the confinement; topology trivialises at 1")
+
+    v = verb(
+        "bench", _bench, "measure the kernels against the machine and against other libraries", json="the measurements"
+    )
+    v.add_argument(
+        "cases",
+        nargs="*",
+        metavar="CASE",
+        help="newton, enumerate, normals, sincos, ldlt, theory, sweep (default: all)",
+    )
+    v.add_argument("--landscape", default="gaussian_field", metavar="NAME", help="default: %(default)s")
+    v.add_argument("--n", type=_sizes, metavar="N", help="sizes, as in simcore theory (default: 10, or the case's own)")
+    v.add_argument("--features", type=_positive, default=1024, metavar="M", help="random waves (default: %(default)s)")
+    v.add_argument("--p", type=_positive, default=3, help="degree of the spherical spin model (default: %(default)s)")
+    v.add_argument("--widths", type=_widths, metavar="W", help="layer widths of a network, such as 4,8,1")
+    v.add_argument("--threads", type=_positive, default=1, metavar="N", help="default: %(default)s")
+    v.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, cuda or reference (default: %(default)s)")
+    v.add_argument(
+        "--repeats",
+        type=_positive,
+        default=5,
+        metavar="R",
+        help="timed runs, of which the median counts (default: %(default)s)",
+    )
+    v.add_argument("--peers", action="store_true", help="also time NumPy, SciPy, JAX, PyTorch on the same starts")
+    v.add_argument("--save", metavar="FILE", help="write the measurements to a JSON file")
+    v.add_argument("--compare", metavar="FILE", help="print the change against a saved file")
+
+    verb("info", _info, "print versions, processor, threads, GPU and compile cache", json="the report")
+    return parser, made
+
+
+def _dispatch(arguments: list[str]) -> int:
+    parser, verbs = _parsers()
+    if not arguments:
+        raise InputError(f"no verb was given; give one of {', '.join(verbs)}; see simcore --help")
+    if not arguments[0].startswith("-") and arguments[0] not in verbs:
+        raise unknown_name("verb", arguments[0], verbs)
+    given, rest = parser.parse_known_args(arguments)
+    if rest:
+        options = [option for action in verbs[given.verb]._actions for option in action.option_strings]
+        if rest[0].startswith("-"):
+            raise unknown_name(f"option of simcore {given.verb}", rest[0], options)
+        raise InputError(f"simcore {given.verb} takes no further argument {rest[0]!r}; see simcore {given.verb} --help")
+    return int(given.function(given))
+
+
+# ---- values ------------------------------------------------------------------------------------------------------
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _positive_real(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number, such as 0.5")
+    return value
+
+
+def _sizes(text: str) -> list[int]:
+    """Return the sizes that a text such as ``3``, ``2,4,8`` or ``1:20`` (inclusive) names, each once."""
+    sizes: dict[int, None] = {}
+    for part in text.split(","):
+        low, colon, high = part.partition(":")
+        first = _positive(low)
+        last = _positive(high) if colon else first
+        if last < first:
+            raise argparse.ArgumentTypeError(f"the range {part!r} ends before it begins; write {last}:{first}")
+        if last - first >= MOST_SIZES:
+            raise argparse.ArgumentTypeError(f"the range {part!r} has more than {MOST_SIZES} sizes; give a shorter one")
+        sizes.update(dict.fromkeys(range(first, last + 1)))
+    return list(sizes)
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    widths = tuple(_positive(part) for part in text.split(","))
+    if len(widths) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} has one layer; give at least inputs and outputs, such as 4,8,1")
+    return widths
+
+
+def _part(text: str) -> tuple[int, int]:
+    left, slash, right = text.partition("/")
+    if not slash or not left.isdecimal() or not right.isdecimal() or not 1 <= int(left) <= int(right):
+        raise argparse.ArgumentTypeError(f"{text!r} is not i/k with 1 <= i <= k, such as 2/8")
+    return int(left), int(right)
+
+
+# ---- printing ----------------------------------------------------------------------------------------------------
+def _print_json(document: Any) -> None:
+    import json
+
+    print(json.dumps(_without_nan(document), indent=2, allow_nan=False))
+
+
+def _without_nan(value: Any) -> Any:
+    """Return the same document with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(entry) for entry in value]
+    if isinstance(value, float):
+        return float(value) if value - value == 0 else None
+    return value
+
+
+def _text_table(rows: list[dict[str, Any]]) -> str:
+    """Return rows as aligned text under their keys; numbers to seven digits."""
+    heads = list(rows[0]) if rows else []
+    cells = [heads, *([_cell(row[head]) for head in heads] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
+
+
+def _signature(entry: dict[str, Any]) -> str:
+    return ", ".join(name if default is None else f"{name}={default!r}" for name, default in _parameters(entry))
+
+
+def _parameters(entry: dict[str, Any]) -> list[tuple[str, Any]]:
+    parameters = entry["parameters"]
+    defaults = entry.get("defaults", {})
+    return [(name, defaults.get(name)) for name in parameters]
+
+
+def _landscape_page(entry: dict[str, Any]) -> list[str]:
+    return [
+        f"{entry['name']}({_signature(entry)})",
+        "",
+        *entry["law"].strip().splitlines(),
+        "",
+        f"start laws: {', '.join(entry['start_laws'])}",
+        "",
+        "example configuration:",
+        "",
+        *entry["example"].strip().splitlines(),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
