@@ -6,6 +6,7 @@ classes, configuration or files. Every backend (reference, cpu, cuda) accepts ev
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,3 +92,32 @@ class Outcome(NamedTuple):
             np.empty(starts, integer),
             np.empty((starts, n)),
         )
+
+
+class Custom(NamedTuple):
+    """A user's own function: plain or njit callables of one point x of shape (n,), with Euclidean derivatives.
+
+    ``value(x)`` returns a float, ``gradient(x)`` shape (n,), ``hessian(x)`` shape (n, n). ``kind`` is the domain,
+    "space", "box", "torus" or "sphere" (|x|^2 = n); ``period`` is 2 pi on a torus, else 0.0; ``low`` and ``high``,
+    shape (n,), are the sides of a box, else infinite. ``simcore.backends.custom.evaluate`` does the Riemannian
+    conversion on the sphere.
+    """
+
+    value: Callable[[Array], float]
+    gradient: Callable[[Array], Array]
+    hessian: Callable[[Array], Array]
+    n: int
+    kind: str
+    period: float
+    low: Array
+    high: Array
+
+    @property
+    def sphere(self) -> bool:
+        """Whether the domain is the sphere |x|^2 = n."""
+        return self.kind == "sphere"
+
+    @property
+    def dimension(self) -> int:
+        """Dimension of the tangent space: n, but n - 1 on the sphere."""
+        return self.n - 1 if self.sphere else self.n

@@ -1,11 +1,13 @@
 """What every landscape is: a law over functions, and what one function, a draw, can do.
 
-A landscape knows its law, its coefficients, its domain and its scales. It knows nothing of threads, files or statistics.
+A landscape knows its law, its coefficients, its domain and its scales. It knows nothing of threads, files or
+statistics.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simcore.errors import InputError, unknown_name
+from simcore.landscapes.validate import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +60,7 @@ class Landscape(ABC):
     """A law over functions of n variables. Subclasses are frozen dataclasses, validated at construction."""
 
     name: ClassVar[str]
+    law: ClassVar[str]  # one line: the law and its normalisation
     start_laws: ClassVar[tuple[str, ...]]  # the first is the default
     parameters: ClassVar[tuple[str, ...]]  # field names that identify the law, in column order
 
@@ -89,7 +93,7 @@ class Landscape(ABC):
         return None
 
     def expected_counts(self, *, finite_features: bool = False) -> pd.DataFrame:
-        """Exact law of the critical points (see ``simcore.expected_counts``); raises ``InputError`` where none is known."""
+        """Exact law of the critical points (see ``simcore.expected_counts``); ``InputError`` where none is known."""
         raise InputError(f"no exact law is known for {self.name}; simcore theory lists those that have one")
 
     @abstractmethod
@@ -112,7 +116,7 @@ class Landscape(ABC):
 
     # ---- identity ------------------------------------------------------------------------------------------------
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{"name": ..., parameter: value, ...}``, JSON-safe; ``simcore.landscapes.registry.from_dict`` undoes it."""
+        """Return ``{"name": ..., parameter: value, ...}``, JSON-safe; ``registry.from_dict`` undoes it."""
         return {"name": self.name, **{f.name: getattr(self, f.name) for f in fields(self)}}  # type: ignore[arg-type]
 
     @cached_property
@@ -158,24 +162,35 @@ class Draw(ABC):
         return self._evaluate(x, 2)
 
     def _evaluate(self, x: ArrayLike, order: int) -> Any:
-        from simcore.backends import reference
-
         points = np.asarray(x, dtype=np.float64)
         n = self.landscape.n
         if points.ndim not in (1, 2) or points.shape[-1] != n:
             raise InputError(f"x has shape {points.shape}; give shape ({n},) or (batch, {n})")
-        result = reference.evaluate(self.problem, np.atleast_2d(points))[order]
+        result = self._all_orders(np.atleast_2d(points))[order]
         if points.ndim == 2:
             return result
         return float(result[0]) if order == 0 else result[0]
+
+    def _all_orders(self, points: Array) -> tuple[Array, Array, Array]:
+        """Return value, gradient and Hessian at points of shape (batch, n): the reference backend's."""
+        from simcore.backends import reference
+
+        return reference.evaluate(self.problem, points)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the provenance of this function, JSON-safe: its landscape, seed and number."""
+        return {"landscape": self.landscape.to_dict(), "seed": self.seed, "draw": self.number}
 
 
 # ---- domains -----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Domain:
-    """Where x lives. Distances are what duplicates are merged by."""
+    """Where x lives. Distances are what duplicates are merged by. Raises ``InputError`` for n below 1."""
 
     n: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n", whole("n", self.n, 1))
 
     @property
     def euler_characteristic(self) -> int | None:
@@ -230,10 +245,28 @@ class Sphere(Domain):
 
 @dataclass(frozen=True)
 class Box:
-    """The box low_i <= x_i <= high_i; critical points outside have left the domain."""
+    """The box low_i <= x_i <= high_i; critical points outside have left the domain.
+
+    ``low`` and ``high`` are sequences of the same length, finite, each low below its high; else ``InputError``.
+    """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        try:
+            low, high = (tuple(float(v) for v in side) for side in (self.low, self.high))
+        except (TypeError, ValueError):
+            raise InputError(f"Box got low={self.low!r}, high={self.high!r}; give two sequences of numbers") from None
+        ordered = len(low) == len(high) > 0 and all(
+            math.isfinite(a) and math.isfinite(b) and a < b for a, b in zip(low, high, strict=True)
+        )
+        if not ordered:
+            raise InputError(
+                f"Box got low={low}, high={high}; give as many finite lows as highs, each low below its high"
+            )
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
 
     @property
     def n(self) -> int:

@@ -1,0 +1,53 @@
+"""Evaluation of a user's own function, point by point, shared by every backend that accepts ``Custom`` problems.
+
+On the sphere |x|^2 = n the user gives Euclidean derivatives g and H of any smooth extension; with P = I - x x'/n the
+Riemannian gradient is P g and the Riemannian Hessian P (H - (g.x/n) I) P, both in ambient coordinates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from simcore.backends.problems import Array, Custom
+from simcore.errors import InputError
+
+
+def evaluate(problem: Custom, x: Array) -> tuple[Array, Array, Array]:
+    """Return value (S,), gradient (S, n) and Hessian (S, n, n) at points ``x`` of shape (S, n).
+
+    The Hessian is symmetrised. Raises ``InputError`` when a user's function returns the wrong shape or no numbers.
+    """
+    points, n = x.shape
+    value, gradient, hessian = np.empty(points), np.empty((points, n)), np.empty((points, n, n))
+    for i in range(points):
+        here = np.ascontiguousarray(x[i], dtype=np.float64)
+        value[i] = _checked("value", problem.value, here, ())
+        gradient[i] = _checked("gradient", problem.gradient, here, (n,))
+        raw = _checked("hessian", problem.hessian, here, (n, n))
+        hessian[i] = 0.5 * (raw + raw.T)
+    if problem.kind == "sphere":
+        return value, *_tangential(x, gradient, hessian)
+    return value, gradient, hessian
+
+
+def _checked(what: str, function: Callable[[Array], Any], x: Array, shape: tuple[int, ...]) -> Array:
+    # a copy each time: a function that writes into its argument must not move the search
+    returned = function(x.copy())
+    try:
+        result = np.asarray(returned, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} returned {type(returned).__name__}; return float64 of shape {shape}") from error
+    if result.shape != shape:
+        raise InputError(f"{what} returned shape {result.shape} for x of shape {x.shape}; return shape {shape}")
+    return result
+
+
+def _tangential(x: Array, gradient: Array, hessian: Array) -> tuple[Array, Array]:
+    n = x.shape[1]
+    radial = np.einsum("si,si->s", gradient, x) / n
+    projector = np.eye(n) - x[:, :, None] * x[:, None, :] / n
+    shifted = hessian - radial[:, None, None] * np.eye(n)
+    return np.einsum("sij,sj->si", projector, gradient), projector @ shifted @ projector

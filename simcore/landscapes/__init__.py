@@ -1,0 +1,1 @@
+"""Random functions: their laws, draws, domains and starting points."""

@@ -1,0 +1,166 @@
+"""A landscape of the user's own: three functions and a domain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from simcore.backends.problems import Custom
+from simcore.errors import InputError
+from simcore.landscapes import starts, validate
+from simcore.landscapes.base import Array, Box, Domain, Draw, Landscape, Scales, Space, Sphere, Torus
+
+_PROBES = 64
+
+
+@dataclass(frozen=True)
+class CustomLandscape(Landscape):
+    """A function given by plain Python or njit callables; there is one draw, since nothing is random.
+
+    Parameters
+    ----------
+    value, gradient, hessian : callables of one point x, float64 of shape (n,)
+        Return a float, shape (n,) and shape (n, n): *Euclidean* derivatives. On ``Sphere(n)`` (|x|^2 = n) they are
+        those of any smooth extension, and become Riemannian: P g and P (H - (g.x/n) I) P with P = I - x x'/n.
+    domain : Box, Torus, Sphere or Space
+        ``Box(low, high)`` sides; ``Torus(n)`` period 2 pi in each coordinate, which the functions must have;
+        ``Sphere(n)``; ``Space(n)`` all of R^n.
+    n : int
+        Number of coordinates, the same as the domain's.
+    length : float, optional
+        Distance over which the gradient changes by its own size, which limits and default starts are relative to.
+        Default: measured at 64 starting points, root mean square |g| sqrt(n) / |H|_F.
+    gradient_scale : float, optional
+        Size of a typical gradient, which ``tolerance`` is relative to. Default: the root mean square at the same
+        points.
+
+    Start laws: "uniform" on a box, torus or sphere; "normal", standard deviation 1 round the origin, on ``Space``.
+
+    Search: ``method = "auto"`` is Newton's method; step cap none for dimension D <= 2, else 3.7/sqrt(D) lengths (the
+    rule measured on random fields). Region: in a box, the box: beyond a side a start has left the domain; in R^n,
+    max |x_i| <= 10^6.
+
+    Raises ``InputError`` when a callable is none, the domain has another n, or a function returns the wrong shape.
+    """
+
+    name: ClassVar[str] = "custom"
+    law: ClassVar[str] = "one function of the user's own"
+    parameters: ClassVar[tuple[str, ...]] = ("n",)
+
+    value: Callable[[Array], float]
+    gradient: Callable[[Array], Array]
+    hessian: Callable[[Array], Array]
+    domain: Domain | Box  # type: ignore[assignment]
+    n: int
+    length: float | None = None
+    gradient_scale: float | None = None
+
+    def __post_init__(self) -> None:
+        for what in ("value", "gradient", "hessian"):
+            if not callable(getattr(self, what)):
+                raise InputError(f"{what} is {getattr(self, what)!r}; give a function of one point x of shape (n,)")
+        if not isinstance(self.domain, (Box, Torus, Sphere, Space)):
+            raise InputError(f"domain is {self.domain!r}; give Box(low, high), Torus(n), Sphere(n) or Space(n)")
+        object.__setattr__(self, "n", validate.whole("n", self.n, 1))
+        if self.domain.n != self.n:
+            raise InputError(f"n is {self.n} but the domain has {self.domain.n} coordinates; give the same number")
+        if isinstance(self.domain, Sphere) and self.n < 2:
+            raise InputError("n is 1 on a sphere; give n of at least 2")
+        for what in ("length", "gradient_scale"):
+            if getattr(self, what) is not None:
+                object.__setattr__(self, what, validate.positive(what, getattr(self, what)))
+
+    @property
+    def start_laws(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("normal",) if isinstance(self.domain, Space) else ("uniform",)
+
+    @property
+    def dimension(self) -> int:
+        return self.n - 1 if isinstance(self.domain, Sphere) else self.n
+
+    @property
+    def draws(self) -> int:
+        return 1
+
+    @cached_property
+    def scales(self) -> Scales:  # type: ignore[override]
+        length, gradient = self.length, self.gradient_scale
+        if length is None or gradient is None:
+            points = self.starts(seed=0, draw=0, first=0, count=_PROBES)
+            _, slopes, curvatures = self.draw(seed=0)._all_orders(points)
+            slope = _root_mean_square(slopes)
+            curvature = _root_mean_square(curvatures)
+            gradient = gradient or slope or 1.0
+            length = length or (slope * math.sqrt(self.dimension) / curvature if slope and curvature else 1.0)
+        cap = math.inf if self.dimension <= 2 else 3.7 / math.sqrt(self.dimension) * length
+        if isinstance(self.domain, Box):
+            region = max(abs(side) for side in (*self.domain.low, *self.domain.high))
+        else:
+            region = 1e6 if isinstance(self.domain, Space) else math.inf
+        return Scales(length, gradient, cap, region)
+
+    def draw(self, *, seed: int, draw: int = 0) -> CustomDraw:
+        seed, draw = validate.address(seed, draw)
+        if draw != 0:
+            raise InputError(f"draw is {draw}; a custom landscape is one function, draw 0")
+        return CustomDraw(self, seed)
+
+    def starts(self, *, seed: int, draw: int, first: int, count: int, law: str | None = None) -> Array:
+        name = self.check_start_law(law)
+        place = (self.stream(f"starts:{name}"), seed, draw, first, count)
+        if isinstance(self.domain, Space):
+            return starts.normal(*place, self.n, self.length or 1.0)
+        if isinstance(self.domain, Sphere):
+            return starts.sphere(*place, self.n, math.sqrt(self.n))
+        if isinstance(self.domain, Torus):
+            return starts.box(*place, np.zeros(self.n), np.full(self.n, 2 * np.pi))
+        return starts.box(*place, self.domain.low, self.domain.high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return name, n, domain and the names of the functions: provenance only, it can't be turned back."""
+        domain: dict[str, Any] = {"kind": type(self.domain).__name__}
+        if isinstance(self.domain, Box):
+            domain |= {"low": list(self.domain.low), "high": list(self.domain.high)}
+        functions = {what: _function_name(getattr(self, what)) for what in ("value", "gradient", "hessian")}
+        return {"name": self.name, "n": self.n, "domain": domain, **functions}
+
+
+class CustomDraw(Draw):
+    """The one function of a ``CustomLandscape``."""
+
+    def __init__(self, landscape: CustomLandscape, seed: int) -> None:
+        self.landscape: Any = landscape
+        self.seed, self.number = seed, 0
+
+    @cached_property
+    def problem(self) -> Custom:  # type: ignore[override]
+        at, domain = self.landscape, self.landscape.domain
+        low, high = np.full(at.n, -np.inf), np.full(at.n, np.inf)
+        if isinstance(domain, Box):
+            low, high = np.array(domain.low), np.array(domain.high)
+        kind = next(k for t, k in _KINDS.items() if isinstance(domain, t))
+        return Custom(at.value, at.gradient, at.hessian, at.n, kind, domain.period, low, high)
+
+    def _all_orders(self, points: Array) -> tuple[Array, Array, Array]:
+        from simcore.backends.custom import evaluate
+
+        return evaluate(self.problem, points)
+
+
+_KINDS: dict[type, str] = {Box: "box", Torus: "torus", Sphere: "sphere", Space: "space"}
+
+
+def _root_mean_square(parts: Array) -> float:
+    sizes = np.sqrt((parts.reshape(len(parts), -1) ** 2).sum(axis=1))
+    sizes = sizes[np.isfinite(sizes)]
+    return float(np.sqrt(np.mean(sizes**2))) if len(sizes) else 0.0
+
+
+def _function_name(function: Any) -> str:
+    module = getattr(function, "__module__", None) or "?"
+    return f"{module}.{getattr(function, '__qualname__', None) or type(function).__name__}"
