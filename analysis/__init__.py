@@ -1,0 +1,1 @@
+"""From runs to estimates, tables, figures and studies. The draw is the statistical unit throughout."""

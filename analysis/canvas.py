@@ -1,0 +1,108 @@
+"""How every figure looks and is written: one style, no global state, the same bytes for the same data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from simcore.errors import InputError
+
+SUFFIXES = (".png", ".pdf", ".svg")
+
+STYLE = {
+    "font.family": "STIXGeneral",
+    "mathtext.fontset": "stix",
+    "font.size": 10,
+    "axes.labelsize": 10.5,
+    "axes.titlesize": 10.5,
+    "legend.fontsize": 8.5,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "axes.linewidth": 0.7,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.5,
+    "errorbar.capsize": 2,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "simcore",
+    "savefig.dpi": 200,
+}
+
+# Colours differ in lightness too, and each role has its own marker or line style, so that print in grey stays readable.
+DISTINCT = {"color": "black", "marker": "o", "linestyle": "none"}
+HITS = {"color": "#c46a1b", "marker": "s", "linestyle": "none", "markerfacecolor": "white"}
+EXACT = {"color": "#1f5fa8", "linestyle": "-"}
+COIN = {"color": "#777777", "linestyle": "--"}
+GOE = {"color": "#999999", "linestyle": ":"}
+SEQUENCE = ("#000000", "#1f5fa8", "#c46a1b", "#5b9e8f", "#999999", "#7a4b94", "#c9a227")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)), (0, (1, 2)))
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The house style, in force inside ``with`` only."""
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+        yield
+
+
+def grid(
+    rows: int, columns: int, *, width: float = 3.4, height: float = 2.8, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure of panels, width and height in inches a panel, and its axes, shape (rows, columns)."""
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def save(figure: Figure, out: Path | str) -> Path:
+    """Write a figure as PNG, PDF or SVG by the suffix of ``out``, without a date, and return the path."""
+    path = check_suffix(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata: dict[str, Any] = {
+        ".png": {"Software": None},
+        ".pdf": {"CreationDate": None, "Creator": "simcore", "Producer": None},
+        ".svg": {"Date": None, "Creator": "simcore"},
+    }[path.suffix]
+    with style():
+        figure.savefig(path, metadata=metadata)
+    return path
+
+
+def check_suffix(out: Path | str) -> Path:
+    """Return ``out`` as a path; ``InputError`` where its suffix is no figure format."""
+    path = Path(out)
+    if path.suffix not in SUFFIXES:
+        raise InputError(
+            f"figure file {str(out)!r} ends in {path.suffix!r}; give a name that ends in {', '.join(SUFFIXES)}"
+        )
+    return path
+
+
+def panel_letters(axes: np.ndarray) -> None:
+    """Letter the panels (a), (b), ... where there are several."""
+    flat = [a for a in axes.ravel() if a.get_visible()]
+    if len(flat) > 1:
+        for letter, axis in zip("abcdefghijklmnopqrstuvwxyz", flat, strict=False):
+            title = axis.get_title()
+            axis.set_title(f"({letter}) {title}" if title else f"({letter})", loc="left")
+            if title:
+                axis.set_title("", loc="center")
+
+
+def whole_ticks(axis: Axes, values: Any) -> None:
+    """Put ticks of the x axis at whole numbers."""
+    low, high = int(np.floor(min(values))), int(np.ceil(max(values)))
+    step = max(1, -(-(high - low) // 8))
+    axis.set_xticks(np.arange(low, high + 1, step))

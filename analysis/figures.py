@@ -1,0 +1,394 @@
+"""The figures of one or several runs: ratio, index_cost, spectrum, outcomes, tolerance, coverage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis import canvas
+from analysis.samples import (
+    Sample,
+    as_runs,
+    build_landscape,
+    load_samples,
+    parameter_columns,
+    run_configuration,
+)
+from analysis.tables import coin_flip_ratio
+from simcore.errors import InputError, unknown_name
+
+SHOWN_POINTS = 4000
+"""Points drawn in a scatter: the first so many, enough to see the cloud and little enough for a vector file."""
+
+
+def run_figure(runs: Sequence[Any] | Any, kind: str = "ratio", out: Path | str | None = None) -> Path:
+    """Draw one figure of one or several run directories and return the file's path.
+
+    Parameters
+    ----------
+    runs : one run directory or several.
+    kind : "ratio" (saddles over minima against n), "index_cost" (index fraction against cost), "spectrum" (Hessian
+        eigenvalues by index; needs ``spectrum = true``), "outcomes" (how starts ended), "tolerance" (accepted starts,
+        index and cost against the acceptance cutoff; ``newton`` runs), "coverage" (saturation and completeness;
+        ``enumerate`` and ``ball`` runs).
+    out : file ending in .png, .pdf or .svg; default ``<kind>.pdf`` in the working directory.
+
+    Raises
+    ------
+    InputError
+        For an unknown kind or suffix, or runs that hold no data for this kind.
+    """
+    if kind not in KINDS:
+        raise unknown_name("figure kind", kind, KINDS)
+    path = canvas.check_suffix(out or f"{kind}.pdf")
+    with canvas.style():
+        figure = KINDS[kind](as_runs(runs))
+    return canvas.save(figure, path)
+
+
+# ---- ratio -------------------------------------------------------------------------------------------------------
+def ratio_figure(samples: Sequence[Sample]) -> Figure:
+    """Saddles over minima against n, a panel a landscape: distinct points with 95 % intervals, hits, exact, coin flips.
+
+    Below, where an exact law is known: the measured ratio over the exact one.
+    """
+    families = _families(samples)
+    with canvas.style():
+        judged = any(s.law is not None and s.method != "newton" for s in samples)
+        heights = {"gridspec_kw": {"height_ratios": [3, 1]}} if judged else {}
+        figure, axes = canvas.grid(
+            2 if judged else 1, len(families), width=3.6, height=2.2 if judged else 3.0, sharex="col", **heights
+        )
+        for column, (label, members) in enumerate(families.items()):
+            _ratio_panel(axes[0, column], label, members)
+            if judged:
+                _agreement_panel(axes[1, column], members)
+            axes[-1, column].set_xlabel("dimension $n$")
+        axes[0, 0].set_ylabel("saddles / minima")
+        if judged:
+            axes[1, 0].set_ylabel("measured / exact")
+        canvas.panel_letters(axes[0])
+    return figure
+
+
+def _ratio_panel(axis: Axes, label: str, members: list[Sample]) -> None:
+    members = [s for s in members if s.dimension >= 2]
+    axis.set_title(label)
+    axis.set_yscale("log")
+    if not members:
+        return
+    n = np.array([s.n for s in members])
+    laws = [(s.n, s.ratio_exact) for s in members if s.ratio_exact is not None]
+    if laws:
+        axis.plot(*zip(*laws, strict=True), **canvas.EXACT, label="exact law", zorder=1)
+    axis.plot(n, [coin_flip_ratio(s.dimension) for s in members], **canvas.COIN, label="coin flips $2^D-2$", zorder=0)
+    hits = [(s.n, s.ratio_hits()) for s in members]
+    hits = [(x, e) for x, e in hits if math.isfinite(e.value) and e.value > 0]
+    if hits:
+        _errorbar(axis, hits, canvas.HITS, "Newton hits (biased)", 2)
+    distinct = [(s.n, s.ratio()) for s in members if s.method != "newton"]
+    bounds = [(x, e) for x, e in distinct if math.isnan(e.value) and e.low > 0]
+    distinct = [(x, e) for x, e in distinct if math.isfinite(e.value) and e.value > 0]
+    if distinct:
+        _errorbar(axis, distinct, canvas.DISTINCT, "distinct points", 3)
+    if bounds:  # no minimum was seen: an arrow from the lower bound
+        axis.errorbar(
+            [x for x, _ in bounds], [e.low for _, e in bounds], yerr=[0.4 * e.low for _, e in bounds], lolims=True,
+            color="black", linestyle="none", label="distinct points, lower bound",
+        )  # fmt: skip
+    canvas.whole_ticks(axis, n)
+    axis.legend(loc="upper left")
+
+
+def _agreement_panel(axis: Axes, members: list[Sample]) -> None:
+    shown = [
+        (s.n, s.ratio(), s.ratio_exact) for s in members if s.dimension >= 2 and s.method != "newton" and s.ratio_exact
+    ]
+    axis.axhline(1.0, **canvas.EXACT)
+    for n, ratio, exact in shown:
+        if math.isfinite(ratio.value):
+            error = [[(ratio.value - ratio.low) / exact], [(ratio.high - ratio.value) / exact]]
+            axis.errorbar([n], [ratio.value / exact], yerr=error, **canvas.DISTINCT)
+    if shown:
+        canvas.whole_ticks(axis, [n for n, _, _ in shown])
+
+
+def _errorbar(axis: Axes, points: list, look: dict[str, Any], label: str, order: int) -> None:
+    x = [p for p, _ in points]
+    y = [e.value for _, e in points]
+    error = [[e.value - max(e.low, 0) for _, e in points], [min(e.high, 1e300) - e.value for _, e in points]]
+    axis.errorbar(x, y, yerr=error, label=label, zorder=order, **look)
+
+
+# ---- index against cost ------------------------------------------------------------------------------------------
+def index_cost_figure(samples: Sequence[Sample], points: pd.DataFrame) -> Figure:
+    """Index fraction against cost, a panel a landscape, at its largest n.
+
+    Parameters
+    ----------
+    samples : the combinations.
+    points : their rows (parameter columns, ``index``, ``cost``); starts in place of points for ``newton`` runs.
+    """
+    chosen = [max(members, key=lambda s: s.n) for members in _families(samples).values()]
+    with canvas.style():
+        figure, axes = canvas.grid(1, len(chosen), width=3.9, height=3.2)
+        for axis, sample in zip(axes[0], chosen, strict=True):
+            _index_cost_panel(axis, sample, _rows_of(sample, points))
+        axes[0, 0].set_ylabel(r"index fraction $\alpha = k / D$")
+        axes[0, 0].legend(loc="upper left")
+        canvas.panel_letters(axes)
+    return figure
+
+
+def _index_cost_panel(axis: Axes, sample: Sample, rows: pd.DataFrame) -> None:
+    index, cost = rows["index"].to_numpy(np.int64), rows["cost"].to_numpy(np.float64)
+    d = max(sample.dimension, 1)
+    # spread each index's row of points over a strip so that they do not hide each other; golden-ratio steps, no chance
+    strip = 0.5 * ((np.arange(len(index)) * 0.6180339887) % 1.0 - 0.5) / d
+    thin = slice(0, SHOWN_POINTS)
+    what = "hits" if sample.method == "newton" else "distinct points"
+    axis.scatter(
+        cost[thin],
+        (index / d + strip)[thin],
+        s=2.5,
+        color="#b5b5b5",
+        linewidths=0,
+        label=what,
+        zorder=0,
+        rasterized=True,
+    )
+    law = sample.law
+    if law is not None:
+        alpha = law["index"].to_numpy() / d
+        centre, width = law["mean_cost"].to_numpy(float), law["sd_cost"].to_numpy(float)
+        axis.plot(centre, alpha, **canvas.EXACT, zorder=2, label=r"exact $E[f\,|\,k]$")
+        axis.fill_betweenx(
+            alpha, centre - width, centre + width, color=canvas.EXACT["color"], alpha=0.18, linewidth=0,
+            label="exact standard deviation", zorder=1,
+        )  # fmt: skip
+    present = np.unique(index)
+    means = np.array([cost[index == k].mean() for k in present])
+    spread = np.array([cost[index == k].std() for k in present])
+    axis.errorbar(
+        means, present / d, xerr=spread, **canvas.DISTINCT, markersize=4, linewidth=1, zorder=3,
+        label="mean and standard deviation",
+    )  # fmt: skip
+    axis.set_xlabel("cost $f$" if sample.landscape != "spherical_spin" else "energy per spin $f = H/n$")
+    axis.set_title(f"{sample.label}, $n = {sample.n}$")
+
+
+# ---- spectrum ----------------------------------------------------------------------------------------------------
+def spectrum_figure(samples: Sequence[Sample], points: pd.DataFrame) -> Figure:
+    """Density of the Hessian's eigenvalues at minima, saddles of middle index and maxima, a panel a landscape."""
+    if "eigenvalues" not in points or points["eigenvalues"].isna().all():
+        raise InputError("the run holds no eigenvalues; run it with spectrum = true under [search]")
+    chosen = [max(members, key=lambda s: s.n) for members in _families(samples).values()]
+    with canvas.style():
+        figure, axes = canvas.grid(1, len(chosen), width=3.9, height=3.0)
+        for axis, sample in zip(axes[0], chosen, strict=True):
+            rows = _rows_of(sample, points)
+            index = rows["index"].to_numpy()
+            values = np.stack([np.asarray(v, float) for v in rows["eigenvalues"]])
+            edges = np.linspace(values.min(), values.max(), 61)
+            d = sample.dimension
+            groups = {"all critical points": index >= 0, "minima": index == 0, f"index {d // 2}": index == d // 2}
+            groups["maxima"] = index == d
+            for j, (name, mask) in enumerate(groups.items()):
+                if mask.any():
+                    axis.hist(
+                        values[mask].ravel(), edges, density=True, histtype="step", color=canvas.SEQUENCE[j],
+                        linestyle=canvas.LINES[j], label=f"{name} ({int(mask.sum())})",
+                    )  # fmt: skip
+            axis.axvline(0, color="#999999", linewidth=0.6)
+            axis.set_xlabel(r"Hessian eigenvalue $\lambda$")
+            axis.set_title(f"{sample.label}, $n = {sample.n}$")
+            axis.set_ylim(top=1.35 * axis.get_ylim()[1])
+            axis.legend(loc="upper left", ncols=2)
+        axes[0, 0].set_ylabel(r"density $\rho(\lambda)$")
+        canvas.panel_letters(axes)
+    return figure
+
+
+# ---- outcomes ----------------------------------------------------------------------------------------------------
+def outcomes_figure(samples: Sequence[Sample]) -> Figure:
+    """Share of the starts that ended in each status, a bar a combination."""
+    from simcore.formulas.outcome import STATUSES
+
+    shown = [s for s in samples if s.statuses]
+    if not shown:
+        raise InputError('the run records no outcomes of starts; run it with method = "newton"')
+    hatches = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
+    shades = ("#d9d9d9", "#ffffff", "#bdd7ee", "#f6cfae", "#ffffff", "#8c8c8c")
+    with canvas.style():
+        figure, axes = canvas.grid(1, 1, width=6.0, height=1.1 + 0.26 * len(shown))
+        axis = axes[0, 0]
+        left = np.zeros(len(shown))
+        total = np.array([sum(s.statuses.values()) for s in shown], dtype=float)
+        for status, hatch, shade in zip(STATUSES, hatches, shades, strict=True):
+            share = np.array([s.statuses.get(status, 0) for s in shown]) / total
+            axis.barh(
+                np.arange(len(shown)), share, left=left, hatch=hatch, color=shade, edgecolor="black", linewidth=0.5,
+                label=status.replace("_", " "),
+            )  # fmt: skip
+            left += share
+        axis.set_yticks(np.arange(len(shown)), [f"{s.label}, $n = {s.n}$" for s in shown])
+        axis.invert_yaxis()
+        axis.set_xlim(0, 1)
+        axis.set_xlabel("share of starts")
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=6, fontsize=8)
+    return figure
+
+
+# ---- tolerance ---------------------------------------------------------------------------------------------------
+def tolerance_figure(starts: pd.DataFrame) -> Figure:
+    """Accepted starts, mean index fraction and mean cost against the gradient norm below which a start is accepted.
+
+    Each panel shows every combination; open markers count gradient-flat starts that the cutoff alone would let in.
+    """
+    names = parameter_columns(starts)
+    cutoffs = np.logspace(-14, 1, 61)
+    with canvas.style():
+        figure, axes = canvas.grid(1, 3, width=3.2, height=2.9)
+        many = starts.groupby(names, dropna=False, sort=False, observed=True)
+        for j, (key, frame) in enumerate(many):
+            parameters = {k: v for k, v in zip(names, key, strict=True) if not (np.isscalar(v) and pd.isna(v))}
+            d = build_landscape(parameters).dimension
+            usable = frame[np.isfinite(frame["grad_norm"]) & (frame["index"] >= 0)].sort_values("grad_norm")
+            norm = usable["grad_norm"].to_numpy()
+            number = np.searchsorted(norm, cutoffs, side="right")
+            flat = np.cumsum(usable["status"].astype(str).to_numpy() == "gradient_flat")
+            alpha, cost = np.cumsum(usable["index"].to_numpy() / d), np.cumsum(usable["cost"].to_numpy())
+            some = number > 0
+            last = number[some] - 1
+            look = {"color": canvas.SEQUENCE[j % 7], "linestyle": canvas.LINES[j % 7]}
+            label = f"{parameters['landscape']} $n={parameters['n']}$"
+            axes[0, 0].plot(cutoffs, number / len(frame), label=label, **look)
+            if len(flat) and flat[-1]:
+                look_flat = {**look, "linestyle": "none", "marker": canvas.MARKERS[j % 7], "markerfacecolor": "white"}
+                axes[0, 0].plot(cutoffs[some][::4], flat[last][::4] / len(frame), label="gradient-flat", **look_flat)
+            axes[0, 1].plot(cutoffs[some], alpha[last] / number[some], **look)
+            axes[0, 2].plot(cutoffs[some], cost[last] / number[some], **look)
+        quantities = (
+            "share of starts accepted",
+            r"mean index fraction $\langle k \rangle / D$",
+            r"mean cost $\langle f \rangle$",
+        )
+        for axis, title in zip(axes[0], quantities, strict=True):
+            axis.set_xscale("log")
+            axis.set_xlabel(r"cutoff on the gradient norm $|\nabla f|$")
+            axis.set_ylabel(title)
+        axes[0, 0].set_ylim(-0.02, 1.02)
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return figure
+
+
+# ---- completeness ------------------------------------------------------------------------------------------------
+def coverage_figure(samples: Sequence[Sample], points: pd.DataFrame, audits: pd.DataFrame) -> Figure:
+    """Saturation curves (left) and, against n, Good-Turing coverage, complete draws and points hit 4 times (right).
+
+    The saturation curve is exact rarefaction: after a share t of the starts a point with h hits has been seen with
+    probability 1 - (1 - t)^h.
+    """
+    families = _families(samples)
+    with canvas.style():
+        figure, axes = canvas.grid(1, 2, width=3.8, height=3.1)
+        share = np.concatenate([np.logspace(-3, 0, 60)])
+        largest = [max(members, key=lambda s: s.n) for members in families.values()]
+        for j, sample in enumerate(largest):
+            hits = _rows_of(sample, points)["hits"].to_numpy(np.float64)
+            value, number = np.unique(hits, return_counts=True)
+            seen = ((1 - (1 - share[:, None]) ** value) * number).sum(axis=1) / number.sum()
+            axes[0, 0].plot(
+                share, seen, color=canvas.SEQUENCE[j % 7], linestyle=canvas.LINES[j % 7],
+                label=f"{sample.label}, $n = {sample.n}$",
+            )  # fmt: skip
+        axes[0, 0].set_xscale("log")
+        axes[0, 0].set_xlabel("share $t$ of the starts")
+        axes[0, 0].set_ylabel("share of the found points seen")
+        axes[0, 0].legend(loc="lower right")
+        dots: list[float] = []
+        for j, (label, members) in enumerate(families.items()):
+            n = [s.n for s in members]
+            dots += n
+            missing = [max(1 - _rows_of(s, audits)["coverage"].mean(), 1e-7) for s in members]
+            look = {"color": canvas.SEQUENCE[j % 7], "marker": canvas.MARKERS[j % 7]}
+            axes[0, 1].plot(n, missing, linestyle="-", label=f"{label}: 1 - coverage", **look)
+            open_draws = [max(1 - s.complete.mean(), 1e-7) for s in members]
+            axes[0, 1].plot(
+                n, open_draws, linestyle="--", markerfacecolor="white", label=f"{label}: incomplete draws", **look
+            )
+        axes[0, 1].set_yscale("log")
+        axes[0, 1].set_ylim(5e-8, 2)
+        axes[0, 1].set_yticks([1e-7, 1e-5, 1e-3, 1e-1], ["none", "$10^{-5}$", "$10^{-3}$", "$10^{-1}$"])
+        canvas.whole_ticks(axes[0, 1], dots)
+        axes[0, 1].set_xlabel("dimension $n$")
+        axes[0, 1].set_ylabel("share")
+        axes[0, 1].legend(loc="upper left")
+        canvas.panel_letters(axes)
+    return figure
+
+
+# ---- inside ------------------------------------------------------------------------------------------------------
+def _families(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    """Combinations that differ in n alone, sorted by n, keyed by their label."""
+    families: dict[str, list[Sample]] = {}
+    for sample in samples:
+        families.setdefault(sample.label, []).append(sample)
+    if not families:
+        raise InputError("the runs hold no draws; run `simcore run` again to complete them")
+    return {label: sorted(members, key=lambda s: s.n) for label, members in families.items()}
+
+
+def _rows_of(sample: Sample, frame: pd.DataFrame) -> pd.DataFrame:
+    mask = np.ones(len(frame), bool)
+    for name in parameter_columns(frame):
+        value = sample.parameters.get(name)
+        column = frame[name]
+        mask &= column.isna().to_numpy() if value is None else (column == value).fillna(False).to_numpy(bool)
+    return frame[mask]
+
+
+def _load(runs: list[Any], *, kind: str | None = None, hits: bool = False) -> pd.DataFrame:
+    from simcore.sweep import load
+
+    frames = []
+    for run in runs:
+        newton = run_configuration(run)["search"]["method"] == "newton"
+        frame = load(run) if kind is None else load(run, kind=kind)
+        if newton and hits:
+            frame = frame[(frame["status"] == "critical").to_numpy()]
+        frames.append(frame)
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+def _newton_only(runs: list[Any]) -> pd.DataFrame:
+    for run in runs:
+        if run_configuration(run)["search"]["method"] != "newton":
+            raise InputError(f'{run} holds accepted points only; a tolerance figure needs a run with method = "newton"')
+    return _load(runs)
+
+
+def _counting_only(runs: list[Any]) -> list[Any]:
+    for run in runs:
+        if run_configuration(run)["search"]["method"] == "newton":
+            raise InputError(f'{run} holds hits only; a coverage figure needs method = "enumerate" or "ball"')
+    return runs
+
+
+KINDS: dict[str, Callable[[list[Any]], Figure]] = {
+    "ratio": lambda runs: ratio_figure(load_samples(runs)),
+    "index_cost": lambda runs: index_cost_figure(load_samples(runs), _load(runs, hits=True)),
+    "spectrum": lambda runs: spectrum_figure(load_samples(runs), _load(runs, hits=True)),
+    "outcomes": lambda runs: outcomes_figure(load_samples(runs)),
+    "tolerance": lambda runs: tolerance_figure(_newton_only(runs)),
+    "coverage": lambda runs: coverage_figure(
+        load_samples(_counting_only(runs)), _load(runs), _load(runs, kind="audits")
+    ),
+}

@@ -1,0 +1,288 @@
+"""Counts per draw of every combination of a run: what estimates, tables and figures work on.
+
+A combination is one set of parameters (landscape, n, p, ...). Draws without any point of some index, or without any
+point at all, count: the list of draws comes from the audits (a row a draw), never from the points found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.estimates import Estimate, annealed_ratio, index_fractions, mean_costs, quenched_ratio
+from simcore.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Everything that the draws of one combination say about indices, hits and costs.
+
+    parameters : landscape and its parameters, as in a configuration file.
+    dimension : D, dimension of the domain; the index runs from 0 to D.
+    counts : (N, D + 1) distinct critical points of each index, a row a draw; nan-free. Empty of meaning (all 0) for
+        ``newton`` runs, which count hits only.
+    hits : (N, D + 1) ordinary starts that ended at points of each index.
+    cost_sums : (N, D + 1) sum over distinct points (over starts for ``newton`` runs) of the cost.
+    complete : (N,) whether the draw's enumeration is complete.
+    starts : (N,) ordinary starts a draw.
+    method : "enumerate", "ball" or "newton".
+    statuses : number of starts by status, where the run says.
+    """
+
+    parameters: dict[str, Any]
+    dimension: int
+    counts: Array
+    hits: Array
+    cost_sums: Array
+    complete: NDArray[np.bool_]
+    starts: Array
+    method: str = "enumerate"
+    statuses: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def draws(self) -> int:
+        """Number of draws N."""
+        return len(self.counts)
+
+    @property
+    def landscape(self) -> str:
+        """Registry name."""
+        return str(self.parameters["landscape"])
+
+    @property
+    def n(self) -> int:
+        """Number of coordinates."""
+        return int(self.parameters["n"])
+
+    @property
+    def label(self) -> str:
+        """The combination in words: the name and every parameter but n."""
+        rest = [f"{k}={_short(v)}" for k, v in self.parameters.items() if k not in ("landscape", "n")]
+        return " ".join([self.landscape, *rest])
+
+    @property
+    def minima(self) -> Array:
+        """(N,) points of index 0 of each draw."""
+        return self.counts[:, 0]
+
+    @property
+    def saddles(self) -> Array:
+        """(N,) points with 0 < index < D of each draw."""
+        return self.counts[:, 1 : self.dimension].sum(axis=1)
+
+    def ratio(self, level: float = 0.95) -> Estimate:
+        """Annealed ratio of saddles to minima among distinct points; an exact 0 where D < 2 leaves no room for any."""
+        if self.dimension < 2:
+            return Estimate(0.0, 0.0, 0.0, 0.0, level, 2, self.draws, "annealed", "no index between 0 and D")
+        return annealed_ratio(self.saddles, self.minima, level=level)
+
+    def ratio_quenched(self, level: float = 0.95) -> Estimate:
+        """Quenched ratio: mean over the draws with minima of saddles / minima."""
+        return quenched_ratio(self.saddles, self.minima, level=level)
+
+    def ratio_hits(self, level: float = 0.95) -> Estimate:
+        """Ratio by hits: starts that ended at saddles over starts that ended at minima, each draw weighted equally.
+
+        Draws may have had different numbers of starts, so shares of a draw's hits are averaged. Biased: not a count.
+        """
+        if self.dimension < 2:
+            return Estimate(0.0, 0.0, 0.0, 0.0, level, 2, self.draws, "annealed", "no index between 0 and D")
+        share = self.hits / np.maximum(self.hits.sum(axis=1, keepdims=True), 1)
+        return annealed_ratio(share[:, 1 : self.dimension].sum(axis=1), share[:, 0], level=level)
+
+    def fractions(self, level: float = 0.95) -> list[Estimate]:
+        """Annealed fraction of distinct points at each index."""
+        return index_fractions(self.counts, level=level)
+
+    def costs(self, level: float = 0.95) -> list[Estimate]:
+        """Mean cost of distinct points at each index (annealed: points pooled over draws)."""
+        return mean_costs(self.cost_sums, self.counts if self.method != "newton" else self.hits, level=level)
+
+    @cached_property
+    def law(self) -> pd.DataFrame | None:
+        """Exact law of this combination (``simcore.expected_counts``), or None where none is known."""
+        try:
+            return build_landscape(self.parameters).expected_counts()
+        except InputError:
+            return None
+
+    @property
+    def ratio_exact(self) -> float | None:
+        """Exact ratio of mean numbers, saddles over minima; 0 where D < 2, None where no law is known."""
+        return None if self.law is None else ratio_of_law(self.law)
+
+
+def ratio_of_law(law: pd.DataFrame) -> float:
+    """Return saddles / minima of an exact law (columns ``index, fraction``); D is its largest index."""
+    law = law.sort_values("index")
+    fraction = law["fraction"].to_numpy(float)
+    return float(fraction[1:-1].sum() / fraction[0])
+
+
+def build_landscape(parameters: dict[str, Any]) -> Any:
+    """Return the landscape of a combination's parameters (``landscape`` is the registry name)."""
+    from simcore.landscapes.registry import from_dict
+
+    settings = {k: _plain(v) for k, v in parameters.items() if k != "landscape"}
+    return from_dict({"name": parameters["landscape"], **settings})
+
+
+def samples_from_frames(points: pd.DataFrame, audits: pd.DataFrame, method: str = "enumerate") -> list[Sample]:
+    """Return one Sample a combination, in the order of first appearance in ``audits``.
+
+    Parameters
+    ----------
+    points : a row a distinct point: parameter columns, ``draw, index, cost, hits``.
+    audits : a row a draw: the same parameter columns, ``draw, complete, starts``; its draws are the sample.
+    method : "enumerate" or "ball".
+
+    Raises
+    ------
+    InputError
+        If a draw of ``points`` is not in ``audits``, or an index lies outside 0..D.
+    """
+    names = parameter_columns(audits)
+    groups = dict(_groups(points, names))
+    samples = []
+    for key, audit in _groups(audits, names):
+        parameters = {name: _plain(value) for name, value in zip(names, key, strict=True) if value is not None}
+        dimension = int(build_landscape(parameters).dimension)
+        draws = audit["draw"].to_numpy()
+        frame = groups.pop(key, points.iloc[:0])
+        row = pd.Index(draws).get_indexer(frame["draw"])
+        if (row < 0).any():
+            raise InputError(
+                f"points of {parameters} belong to draws without an audit; run `simcore verify` on the run"
+            )
+        index = frame["index"].to_numpy(np.int64)
+        if len(index) and (index.min() < 0 or index.max() > dimension):
+            raise InputError(f"points of {parameters} have an index outside 0..{dimension}; run `simcore verify`")
+        cells = row * (dimension + 1) + index
+        shape = (len(draws), dimension + 1)
+
+        def total(weights: pd.Series | None = None, cells=cells, shape=shape) -> Array:
+            w = None if weights is None else weights.to_numpy(np.float64)
+            return np.bincount(cells, weights=w, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+
+        starts = audit["starts"].to_numpy(np.float64) if "starts" in audit else np.full(len(draws), np.nan)
+        complete = audit["complete"].to_numpy(bool) if "complete" in audit else np.zeros(len(draws), bool)
+        samples.append(
+            Sample(
+                parameters, dimension, total(), total(frame["hits"]), total(frame["cost"]), complete, starts, method,
+                _status_counts(audit),
+            )
+        )  # fmt: skip
+    if groups:
+        raise InputError(f"points of {next(iter(groups))} have no audits; run `simcore verify` on the run")
+    return samples
+
+
+def samples_from_starts(starts: pd.DataFrame) -> list[Sample]:
+    """Return one Sample a combination from a ``newton`` run's rows (a row a start): hits only, counts are 0.
+
+    Only rows of status ``critical`` are hits. A draw's distinct points are known only as far as starts reached them, so
+    no count is made from them.
+    """
+    names = parameter_columns(starts)
+    samples = []
+    for key, frame in _groups(starts, names):
+        parameters = {name: _plain(value) for name, value in zip(names, key, strict=True) if value is not None}
+        dimension = int(build_landscape(parameters).dimension)
+        draws, row = np.unique(frame["draw"].to_numpy(), return_inverse=True)
+        status = frame["status"].astype(str).to_numpy()
+        critical = status == "critical"
+        shape = (len(draws), dimension + 1)
+        cells = row[critical] * (dimension + 1) + frame["index"].to_numpy(np.int64)[critical]
+        hits = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+        costs = np.bincount(
+            cells, weights=frame["cost"].to_numpy(np.float64)[critical], minlength=shape[0] * shape[1]
+        ).reshape(shape)
+        names_of, numbers = np.unique(status, return_counts=True)
+        statuses = {str(a): int(b) for a, b in zip(names_of, numbers, strict=True)}
+        number = np.bincount(row, minlength=len(draws)).astype(np.float64)
+        nothing = np.zeros(shape)
+        incomplete = np.zeros(len(draws), bool)
+        samples.append(Sample(parameters, dimension, nothing, hits, costs, incomplete, number, "newton", statuses))
+    return samples
+
+
+def load_samples(runs: Sequence[Any] | Any) -> list[Sample]:
+    """Return the Samples of one or several run directories, in their order.
+
+    Raises ``InputError`` where the same combination appears in two runs with overlapping draws of one seed.
+    """
+    from simcore.sweep import load
+
+    samples: list[Sample] = []
+    for run in as_runs(runs):
+        method = run_configuration(run)["search"]["method"]
+        if method == "newton":
+            samples += samples_from_starts(load(run))
+        else:
+            samples += samples_from_frames(load(run), load(run, kind="audits"), method)
+    return samples
+
+
+def as_runs(runs: Any) -> list[Any]:
+    """Return a list of run directories from one or several."""
+    return list(runs) if isinstance(runs, Iterable) and not isinstance(runs, (str, bytes)) else [runs]
+
+
+def run_configuration(run: Any) -> dict[str, Any]:
+    """Return the configuration that a run directory's ``run.json`` records."""
+    return run_provenance(run)["configuration"]
+
+
+def run_provenance(run: Any) -> dict[str, Any]:
+    """Return ``run.json`` of a run directory; ``InputError`` where there is none."""
+    import json
+    from pathlib import Path
+
+    path = Path(run) / "run.json"
+    if not path.is_file():
+        raise InputError(f"{run} is not a run directory: it has no run.json; give the --out of a `simcore run`")
+    return json.loads(path.read_text())
+
+
+def parameter_columns(frame: pd.DataFrame) -> list[str]:
+    """Return the parameter columns: those before ``draw``."""
+    columns = list(frame.columns)
+    if "draw" not in columns or "landscape" not in columns:
+        raise InputError(f"columns {columns} have no landscape and draw; give a frame of simcore.load")
+    return columns[: columns.index("draw")]
+
+
+def _groups(frame: pd.DataFrame, names: list[str]) -> Iterable[tuple[tuple, pd.DataFrame]]:
+    """Groups by parameters in order of first appearance; missing values are None in the key."""
+    if frame.empty:
+        return
+    grouped = frame.groupby(names, dropna=False, sort=False, observed=True)
+    for key, part in grouped:
+        yield tuple(None if _missing(v) else _plain(v) for v in key), part
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (np.isscalar(value) and bool(pd.isna(value)))
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value: numpy scalars and whole floats become Python's own."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _status_counts(audit: pd.DataFrame) -> dict[str, int]:
+    from simcore.formulas.outcome import STATUSES
+
+    return {s: int(audit[s].sum()) for s in STATUSES if s in audit}

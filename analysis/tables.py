@@ -1,0 +1,196 @@
+"""The paper table of one or several runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from analysis.estimates import Estimate
+from analysis.samples import Sample, as_runs, load_samples, run_provenance
+from analysis.writers import FORMATS, Column, Table
+from simcore.errors import unknown_name
+
+DEMO_COLUMNS = (
+    "landscape", "n", "functions", "complete", "critical_points", "minima", "ratio_distinct", "ratio_distinct_se",
+    "ratio_exact", "z", "ratio_hits", "ratio_coin_flip",
+)  # fmt: skip
+"""Columns of ``table.csv``, part of the contract."""
+
+COUNT_COLUMNS = [
+    Column("functions", "functions", "functions"),
+    Column("complete", "complete", "complete"),
+    Column("critical_points", "critical points", "critical points"),
+    Column("minima", "minima", "minima"),
+    Column("ratio_distinct", "saddles/minima", "saddles/minima"),
+    Column("ratio_exact", "exact", "exact", digits=5),
+    Column("z", "z", "$z$", digits=2),
+    Column("ratio_hits", "by hits", "by hits", digits=3),
+    Column("ratio_coin_flip", "coin flip", "$2^D-2$"),
+]
+
+
+def run_table(runs: Sequence[Any] | Any, format: str = "markdown") -> str:
+    """Return the paper table of one or several run directories as text.
+
+    ``enumerate`` and ``ball`` runs: functions, complete draws, totals of distinct critical points and minima, annealed
+    ratio of saddles to minima with its standard error (between draws), the exact ratio, z, the ratio by hits, and the
+    coin-flip ratio 2^D - 2. z is blank where there are no saddles or a draw is incomplete. ``newton`` runs: statuses
+    of the starts, and hits, labelled as such; they hold no counts. Footnotes state each run's provenance.
+
+    Parameters
+    ----------
+    runs : one run directory or several.
+    format : "markdown", "latex" or "csv".
+
+    Raises
+    ------
+    InputError
+        For an unknown format or a directory that is no run.
+    """
+    if format not in FORMATS:
+        raise unknown_name("table format", format, FORMATS)
+    directories = as_runs(runs)
+    notes = [provenance_note(run) for run in directories]
+    samples = load_samples(directories)
+    tables = []
+    counted = [s for s in samples if s.method != "newton"]
+    searched = [s for s in samples if s.method == "newton"]
+    if counted:
+        tables.append(count_table(counted, notes if not searched else []))
+    if searched:
+        tables.append(hits_table(searched, notes))
+    if format == "csv":
+        return "\n".join(csv_of(table) for table in tables)
+    return "\n".join(table.write(format) for table in tables)
+
+
+def count_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:
+    """Return the table of complete counts; one row a combination."""
+    rows, remarks = [], []
+    for sample in samples:
+        ratio, hits = sample.ratio(), sample.ratio_hits()
+        complete = int(sample.complete.sum())
+        exact = sample.ratio_exact
+        judged = exact is not None and sample.dimension >= 2 and complete == sample.draws and math.isfinite(ratio.se)
+        rows.append(
+            {
+                **sample.parameters,
+                "functions": sample.draws,
+                "complete": complete,
+                "critical_points": int(sample.counts.sum()),
+                "minima": int(sample.minima.sum()),
+                "ratio_distinct": ratio,
+                "ratio_exact": exact,
+                "z": ratio.z(exact) if judged and exact is not None else None,
+                "ratio_hits": None if math.isnan(hits.value) else hits.value,
+                "ratio_coin_flip": coin_flip_ratio(sample.dimension),
+            }
+        )
+        where = f"{sample.label}, n = {sample.n}"
+        if complete < sample.draws:
+            unfinished = sample.draws - complete
+            remarks.append(
+                f"{where}: {unfinished} of {sample.draws} draws are incomplete, so points may be missing; no z."
+            )
+        if ratio.note and sample.dimension >= 2:
+            remarks.append(f"{where}: {ratio.note}.")
+    columns = [*_parameter_columns(samples), *COUNT_COLUMNS]
+    fixed = [
+        "Ratios are annealed (mean saddles over mean minima); errors are one standard error between "
+        "draws. By hits: shares of starts, biased, not counts.",
+    ]
+    return Table(columns, rows, "Distinct critical points of random functions", [*fixed, *remarks, *notes])
+
+
+def hits_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:
+    """Return the table of ``newton`` runs: how starts ended, and hits, never called counts."""
+    from simcore.formulas.outcome import STATUSES
+
+    rows = []
+    for sample in samples:
+        hits = sample.ratio_hits()
+        row: dict[str, Any] = {**sample.parameters, "functions": sample.draws, "starts": int(sample.starts.sum())}
+        row |= {status: sample.statuses.get(status, 0) for status in STATUSES}
+        row |= {
+            "hits_minima": int(sample.hits[:, 0].sum()),
+            "hits_saddles": int(sample.hits[:, 1 : sample.dimension].sum()),
+            "ratio_hits": hits,
+            "ratio_exact": sample.ratio_exact,
+            "ratio_coin_flip": coin_flip_ratio(sample.dimension),
+        }
+        rows.append(row)
+    columns = [
+        *_parameter_columns(samples),
+        Column("functions", "functions"),
+        Column("starts", "starts"),
+        *(Column(status, status.replace("_", " ")) for status in STATUSES),
+        Column("hits_minima", "minima (hits)"),
+        Column("hits_saddles", "saddles (hits)"),
+        Column("ratio_hits", "saddles/minima (hits)"),
+        Column("ratio_exact", "exact"),
+        Column("ratio_coin_flip", "coin flip", "$2^D-2$"),
+    ]
+    fixed = "Hits are starts that ended at a point: biased towards large basins, not counts of points."
+    return Table(columns, rows, "Outcomes of Newton starts", [fixed, *notes])
+
+
+def demo_csv(table: Table) -> str:
+    """Return ``table.csv`` with exactly the columns that PRODUCT.md states."""
+    rows = [_flat(row) for row in table.rows]
+    return Table([Column(name, name) for name in DEMO_COLUMNS], rows).csv()
+
+
+def csv_of(table: Table) -> str:
+    """Return a table's CSV with one value and its standard error a ratio, after all parameter columns."""
+    columns: list[Column] = []
+    for column in table.columns:
+        columns.append(column)
+        if any(isinstance(row.get(column.key), Estimate) for row in table.rows):
+            columns += [Column(f"{column.key}{end}", "") for end in ("_se", "_low", "_high")]
+    return Table(columns, [_flat(row) for row in table.rows]).csv()
+
+
+def coin_flip_ratio(dimension: int) -> int:
+    """Return saddles over minima if the eigenvalues' signs were fair coins: (2^D - 2) / 1; 0 where D < 2."""
+    return max(2**dimension - 2, 0)
+
+
+def provenance_note(run: Any) -> str:
+    """Return one sentence from ``run.json``: software, method, seed and the run's own identifier."""
+    facts = run_provenance(run)
+    configuration = facts.get("configuration", {})
+    search = configuration.get("search", {})
+    parts = [
+        f"simcore {_version(facts)}",
+        f"method {search.get('method', '?')}",
+        f"seed {configuration.get('seed', '?')}",
+    ]
+    for key in ("backend", "git_commit"):
+        if facts.get(key):
+            parts.append(f"{key.replace('_', ' ')} {str(facts[key])[:12]}")
+    return "Data: " + ", ".join(parts) + "."
+
+
+def _version(facts: dict[str, Any]) -> str:
+    software = facts.get("software", {})
+    version = facts.get("version") or (software.get("simcore") if isinstance(software, dict) else None)
+    return str(version or (software.get("version") if isinstance(software, dict) else None) or "?")
+
+
+def _parameter_columns(samples: Sequence[Sample]) -> list[Column]:
+    names: list[str] = []
+    for sample in samples:
+        names += [name for name in sample.parameters if name not in names]
+    return [Column(name, name, f"${name}$" if len(name) == 1 else "") for name in names]
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with each Estimate spread over key, key_se, key_low and key_high."""
+    flat: dict[str, Any] = {}
+    for key, cell in row.items():
+        if isinstance(cell, Estimate):
+            flat |= {key: cell.value, f"{key}_se": cell.se, f"{key}_low": cell.low, f"{key}_high": cell.high}
+        else:
+            flat[key] = cell
+    return flat

@@ -1,0 +1,230 @@
+"""A table of numbers with errors, written in Markdown, LaTeX (booktabs, siunitx) or CSV.
+
+Cells hold numbers and Estimates; rounding happens here alone: an uncertain number shows two digits of its error.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from analysis.estimates import Estimate
+from simcore.errors import unknown_name
+
+FORMATS = ("markdown", "latex", "csv")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    key : CSV heading, and the key of a row's dictionary.
+    heading : heading in Markdown.
+    latex : heading in LaTeX (default: the heading with its special characters escaped).
+    digits : significant digits of plain floats.
+    """
+
+    key: str
+    heading: str
+    latex: str = ""
+    digits: int = 5
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows (dictionaries keyed by column), a caption and footnotes; a missing key or None is a blank cell."""
+
+    columns: list[Column]
+    rows: list[dict[str, Any]]
+    caption: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def write(self, format: str) -> str:
+        """Return the table as text, in "markdown", "latex" or "csv"; ``InputError`` for another format."""
+        writers = {"markdown": self.markdown, "latex": self.latex, "csv": self.csv}
+        if format not in writers:
+            raise unknown_name("table format", format, FORMATS)
+        return writers[format]()
+
+    def markdown(self) -> str:
+        """Return a pipe table with the caption above and the notes below; uncertain numbers read ``14.93 ± 0.41``."""
+        cells = [[_text(row.get(c.key), c.digits, " ± ") for c in self.columns] for row in self.rows]
+        headings = [c.heading for c in self.columns]
+        widths = [max(len(h), 3, *(len(r[j]) for r in cells)) for j, h in enumerate(headings)]
+        numeric = [self._numeric(c) for c in self.columns]
+
+        def line(parts: list[str]) -> str:
+            sides = zip(parts, widths, numeric, strict=True)
+            return "| " + " | ".join(p.rjust(w) if right else p.ljust(w) for p, w, right in sides) + " |"
+
+        rule = (
+            "|"
+            + "|".join("-" * (w + 1) + (":" if right else "-") for w, right in zip(widths, numeric, strict=True))
+            + "|"
+        )
+        parts = [f"{self.caption}\n"] if self.caption else []
+        parts += [line(headings), rule, *(line(r) for r in cells)]
+        parts += ["", *(f"{note}  " for note in self.notes)] if self.notes else []
+        return "\n".join(p.rstrip() if not p.endswith("  ") else p for p in parts).rstrip() + "\n"
+
+    def latex(self) -> str:
+        """Return a ``table`` environment for booktabs and siunitx (version 3): S columns, errors in brackets."""
+        cells = [[_latex(row.get(c.key), c.digits) for c in self.columns] for row in self.rows]
+        preamble = []
+        for j, c in enumerate(self.columns):
+            preamble.append(_s_column([r[j] for r in cells]) if self._numeric(c) else "l")
+        headings = [
+            ("{" + (c.latex or escape(c.heading)) + "}") if self._numeric(c) else (c.latex or escape(c.heading))
+            for c in self.columns
+        ]
+        lines = ["% needs \\usepackage{booktabs} and \\usepackage{siunitx}", "\\begin{table}", "  \\centering"]
+        lines += [f"  \\caption{{{escape(self.caption)}}}"] if self.caption else []
+        lines += [f"  \\begin{{tabular}}{{{' '.join(preamble)}}}", "    \\toprule"]
+        lines += [f"    {' & '.join(headings)} \\\\", "    \\midrule"]
+        lines += [f"    {' & '.join(r)} \\\\" for r in cells]
+        lines += ["    \\bottomrule", "  \\end{tabular}"]
+        lines += [f"  \\par\\footnotesize {escape(note)}" for note in self.notes]
+        return "\n".join([*lines, "\\end{table}", ""])
+
+    def csv(self) -> str:
+        """Return the table at full precision; an Estimate takes the columns key, key_se, key_low, key_high.
+
+        ``key_low`` and ``key_high`` are left out where a row gives its own (or the column holds no Estimate).
+        """
+        uncertain = {c.key for c in self.columns if any(isinstance(r.get(c.key), Estimate) for r in self.rows)}
+        header: list[str] = []
+        for c in self.columns:
+            header += [c.key, f"{c.key}_se", f"{c.key}_low", f"{c.key}_high"] if c.key in uncertain else [c.key]
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(header)
+        for row in self.rows:
+            values: list[str] = []
+            for c in self.columns:
+                cell = row.get(c.key)
+                if c.key not in uncertain:
+                    values.append(_exact(cell))
+                elif isinstance(cell, Estimate):
+                    values += [_exact(v) for v in (cell.value, cell.se, cell.low, cell.high)]
+                else:
+                    values += [_exact(cell), "", "", ""]
+            writer.writerow(values)
+        return out.getvalue()
+
+    def _numeric(self, column: Column) -> bool:
+        values = [r.get(column.key) for r in self.rows]
+        return all(v is None or (isinstance(v, (int, float, Estimate)) and not isinstance(v, bool)) for v in values)
+
+
+def rounded(value: float, se: float) -> tuple[str, str]:
+    """Return value and error as text, both rounded to the error's second digit; powers of ten are written out."""
+    if not (math.isfinite(se) and se > 0):
+        return number(value), "0" if se == 0 else ""
+    places = 1 - math.floor(math.log10(se))
+    if float(f"{se:.1e}") >= 10 ** (2 - places):  # 0.0996 rounds up to 0.10: one place fewer
+        places -= 1
+    if places < 0:
+        scale = 10.0**-places
+        return f"{round(value / scale) * scale:.0f}", f"{round(se / scale) * scale:.0f}"
+    return f"{value:.{places}f}", f"{se:.{places}f}"
+
+
+def number(value: float | int, digits: int = 5) -> str:
+    """Return a number as text: whole numbers in full, others with so many significant digits."""
+    if isinstance(value, int):
+        return str(value)
+    if not math.isfinite(value):
+        return "" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    text = f"{value:.{digits}g}"
+    return f"{value:.{digits}g}" if "e" in text else text
+
+
+def escape(text: str) -> str:
+    """Return text with LaTeX's special characters escaped, and the few non-ASCII signs that we use spelt out."""
+    for plain, latex in (("\\", "\\textbackslash{}"), ("_", "\\_"), ("%", "\\%"), ("&", "\\&"), ("#", "\\#")):
+        text = text.replace(plain, latex)
+    signs = {
+        "±": "$\\pm$",
+        "≤": "$\\leq$",
+        "≥": "$\\geq$",
+        "^": "\\^{}",
+        "<": "$<$",
+        ">": "$>$",
+        "|": "$|$",
+        "²": "$^2$",
+    }
+    return "".join(signs.get(c, c) for c in text)
+
+
+def _text(cell: Any, digits: int, between: str) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, (int, float)):
+        return number(cell, digits)
+    if not isinstance(cell, Estimate):
+        return str(cell)
+    if cell.sides == 1 and math.isnan(cell.se):
+        return _bound(cell, digits)
+    value, error = rounded(cell.value, cell.se)
+    return value if error in ("", "0") else value + between + error
+
+
+def _bound(cell: Estimate, digits: int) -> str:
+    """A one-sided interval in words: ``> 12``, ``< 0.3``, or nothing where both sides are open."""
+    if math.isfinite(cell.low) and math.isinf(cell.high):
+        return f"> {number(cell.low, 3)}" if math.isnan(cell.value) else number(cell.value, digits)
+    if math.isfinite(cell.high):
+        return f"< {number(cell.high, 3)}"
+    return number(cell.value, digits)
+
+
+def _latex(cell: Any, digits: int) -> str:
+    if isinstance(cell, Estimate):
+        if cell.sides == 1 and math.isnan(cell.se):
+            bound = _bound(cell, digits)
+            return f"{{${bound}$}}" if bound[:1] in "<>" and bound else bound
+        value, error = rounded(cell.value, cell.se)
+        if error in ("", "0"):
+            return value
+        last = error.lstrip("0.").replace(".", "") if "." in error else error
+        return f"{value}({last})"
+    if isinstance(cell, (int, float)) or cell is None:
+        text = _text(cell, digits, "")
+        return f"{{{text}}}" if "inf" in text else text
+    return escape(str(cell))
+
+
+def _s_column(cells: list[str]) -> str:
+    """An S column wide enough for these cells, such as ``S[table-format=4.2(2)]``."""
+    before = after = error = 1
+    after = error = sign = 0
+    exponent = 0
+    for cell in cells:
+        if not cell or cell.startswith("{"):
+            continue
+        body, _, bracket = cell.partition("(")
+        mantissa, _, power = body.partition("e")
+        sign = max(sign, mantissa.startswith("-"))
+        whole, _, decimals = mantissa.lstrip("-").partition(".")
+        before, after = max(before, len(whole)), max(after, len(decimals))
+        error = max(error, len(bracket.rstrip(")")))
+        exponent = max(exponent, len(power.lstrip("+-0")) if power else 0)
+    text = f"{'-' if sign else ''}{before}.{after}" if after else f"{'-' if sign else ''}{before}"
+    return f"S[table-format={text}{f'({error})' if error else ''}{f'e{exponent}' if exponent else ''}]"
+
+
+def _exact(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(float(value))
+    return str(value)
