@@ -32,7 +32,11 @@ class Solver:
                 raise InputError(f"step_cap is {cap!r}; give 'auto' or a positive length")
         elif isinstance(cap, bool) or not isinstance(cap, (int, float)) or not cap > 0:
             raise InputError(f"step_cap is {cap!r}; give 'auto' or a positive length")
-        if isinstance(self.tolerance, bool) or not isinstance(self.tolerance, (int, float)) or not 0 < self.tolerance < 1:
+        if (
+            isinstance(self.tolerance, bool)
+            or not isinstance(self.tolerance, (int, float))
+            or not 0 < self.tolerance < 1
+        ):
             raise InputError(f"tolerance is {self.tolerance!r}; give a number between 0 and 1, such as 1e-10")
         if isinstance(self.max_iterations, bool) or not isinstance(self.max_iterations, int) or self.max_iterations < 1:
             raise InputError(f"max_iterations is {self.max_iterations!r}; give a whole number of at least 1")
@@ -68,7 +72,7 @@ class Newton(Solver):
 
 @dataclass(frozen=True, kw_only=True)
 class Auto(Solver):
-    """The landscape's own choice (its docstring says which): Newton for random functions. ``resolve`` turns it into that solver."""
+    """The landscape's own choice, stated in its docstring: Newton for random functions. ``resolve`` makes it that solver."""
 
     method: ClassVar[str] = "auto"
 
@@ -113,7 +117,7 @@ class LevenbergMarquardt(Solver):
 
 @dataclass(frozen=True, kw_only=True)
 class SaddleFreeNewton(Solver):
-    """Saddle-free Newton: d = -|H|^-1 g, each |eigenvalue| raised to at least ``floor`` times the largest (Dauphin et al. 2014).
+    """Saddle-free Newton: d = -|H|^-1 g, |eigenvalues| raised to ``floor`` times the largest (Dauphin et al. 2014).
 
     index : 0 descends to minima. With index = k the k lowest modes are climbed instead: eigenvector following towards
         saddles of index k.
@@ -160,7 +164,7 @@ def solver_from_dict(table: dict[str, Any]) -> Solver:
 
 
 def resolve(solver: Solver | None, landscape: Landscape) -> Solver:
-    """Return the solver that runs: for None and ``Auto`` the landscape's own (``landscape.solver``), with Auto's settings."""
+    """Return the solver that runs: for None and ``Auto`` it is ``landscape.solver``, with Auto's settings."""
     if solver is None:
         solver = Auto()
     if not isinstance(solver, Auto):

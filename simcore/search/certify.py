@@ -1,0 +1,203 @@
+"""Proof, point by point, that a critical point is there, is the only one nearby, and has the recorded index.
+
+Theorem (Newton-Kantorovich with a symmetric Jacobian). Let F be the gradient of a C^3 function on R^N, y_0 a point, and
+
+    sigma   a lower bound on the smallest |eigenvalue| of DF(y_0),
+    eta     an upper bound on |DF(y_0)^-1 F(y_0)|; here |F(y_0)| / sigma,
+    L       a Lipschitz constant of DF on the ball of radius rho round y_0.
+
+If h = L eta / sigma <= 1/2, put  t = 2 eta / (1 + sqrt(1 - 2h))  and  T = (1 + sqrt(1 - 2h)) sigma / L.  If t <= rho, F
+has a zero y* with |y* - y_0| <= t, and no other within min(T, rho) of y_0 (Kantorovich & Akilov 1982, chapter XVIII;
+Ortega 1968). By Weyl's inequality no eigenvalue of DF changes sign within sigma / L >= t of y_0: DF(y*) has the inertia of
+DF(y_0), so the index at the critical point is the number of negative eigenvalues counted at y_0.
+
+Waves.  F = grad f on R^n. |D^3 f| <= sum_m A_m |w_m|^3 = L everywhere, A_m^2 = cosine_m^2 + sine_m^2; rho is infinite.
+
+Sphere. Critical points of a homogeneous f of degree p on |x|^2 = n are zeros of the gradient of the Lagrangian
+    Lag(x, nu) = f(x) - (nu/s) (|x|^2 - n)/2   on R^{n+1},   with nu = s lambda, lambda = x.grad f / |x|^2.
+With T the symmetric tensor of f and |T| its Frobenius norm, on |x| <= sqrt n + rho:
+    |D^3 Lag| <= p(p-1)(p-2) |T| (sqrt n + rho)^{p-3} + (2/sqrt 3)/s = L,
+since D^3 Lag[(a,b),(a,b),(a,b)] = D^3 f[a,a,a] - 3 (b/s)|a|^2 and a symmetric form attains its norm on the diagonal. By
+Euler's relation x.grad f = p f, the Hessian of Lag at the point is, in a basis of the tangent space, x/|x| and nu,
+    [ Hess, (p-1) g/|x|, 0 ;  ., (p-2) lambda, -|x|/s ;  0, -|x|/s, 0 ],
+with the Riemannian g and Hess: its smallest |eigenvalue| is at least min(sigma_tangent, (sqrt(c^2 + 4b^2) - |c|)/2) -
+(p-1)|g|/|x| with c = (p-2) lambda, b = |x|/s, and its inertia is that of Hess and one of each sign. A critical
+point x' within d of x_0 has |lambda' - lambda| <= p(p+2) |T| r^{p-3} d (r between 0.9 and 1.1 sqrt n), so uniqueness in (x, nu)
+gives uniqueness in x in a ball smaller by sqrt(1 + (s p(p+2) |T| r^{p-3})^2). The scale s balances the terms:
+1/s = p(p-1) |T| n^{(p-3)/2}.
+
+Rounding. Gradient and Hessian at y_0 are sums of K products; each entry's error is at most (K + c) u times the sum
+of the absolute values of its terms, for any order of summation (Higham 2002, section 3.1); u = 2^-53. Phases w.x carry
+an error of (n + 2) u |w|_1 max|x_i|, and sin and cos one of 4u. The eigenvalue solver is taken to be backward stable
+with 10 D u |H|_F. These bounds enlarge |g| and lower sigma before the test. What could still break a proof: a backend
+whose sin, cos or eigenvalues err by more than that; the arithmetic of this test itself is not rounded outwards, but
+the inequalities are asked for with 1 % to spare.
+
+A row is ``certified`` when the test holds, t is at most PRECISION correlation lengths (a proof of a point nearby but not
+*here* does not count) and the inertia gives the recorded index.
+
+Disjoint balls. Let y_0, z_0 be certified and their critical points y*, z* differ. Then |y* - z*| >= T - t for either's T
+and t, so balls of radius (T - t)/2 - t round y_0 and z_0 are disjoint; each holds exactly one critical point. The
+critical points do differ: where the recorded indices differ the proofs of the index say so, and where they agree
+``simcore.search.distinct`` keeps two points only if they are more than t + t apart.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.backends.problems import Spin, Waves
+from simcore.landscapes.spin import multiplicities
+from simcore.search.distinct import FLOOR
+from simcore.search.spectrum import CHUNK, tangent_hessians
+from simcore.search.target import Target
+
+Array = NDArray[np.float64]
+
+PRECISION = FLOOR / 2
+"""Largest distance, in correlation lengths, from a certified row to its critical point."""
+
+UNIT = 2.0**-53
+SPARE = 1.01
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was proved at each of K points.
+
+    certified : (K,) bool.
+    existence : (K,) float64, distance within which the critical point lies; inf where not certified.
+    uniqueness : (K,) float64, no other critical point is closer than this; 0 where not certified.
+    radius : (K,) float64, balls of this radius are disjoint and hold one critical point each; 0 where not certified.
+    """
+
+    x: Array
+    period: float
+    certified: NDArray[np.bool_]
+    existence: Array
+    uniqueness: Array
+
+    @property
+    def radius(self) -> Array:
+        known = self.certified
+        radius = np.zeros(len(known))
+        radius[known] = np.maximum((self.uniqueness[known] - self.existence[known]) / 2 - self.existence[known], 0.0)
+        return radius
+
+    def covers(self, x: Array, labels: NDArray) -> NDArray[np.bool_]:
+        """Whether points x of shape (S, n) lie where the certificate of the point they belong to holds."""
+        gap = np.abs(x - self.x[labels])
+        if self.period > 0:
+            gap = np.minimum(gap, np.abs(self.period - gap))
+        return self.certified[labels] & (np.linalg.norm(gap, axis=1) < self.uniqueness[labels])
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """The theorem's quantities at K points, rounding included: |F|, sigma, L, rho, and y-ball radius / x-ball radius."""
+
+    residual: Array
+    sigma: Array
+    lipschitz: float
+    reach: float
+    shrink: float
+
+
+def certify(target: Target, x: Array, index: NDArray) -> Certificate:
+    """Test points x of shape (K, n) with recorded indices; a problem without a bound on D^3 f gets no certificates."""
+    problem = target.problem
+    period = target.settings.landscape.domain.period
+    if not isinstance(problem, (Waves, Spin)) or len(x) == 0:
+        return Certificate(x, period, np.zeros(len(x), np.bool_), np.full(len(x), np.inf), np.zeros(len(x)))
+    parts = []
+    for begin in range(0, len(x), CHUNK):
+        here = slice(begin, begin + CHUNK)
+        value, gradient, hessian = target.evaluate(x[here])
+        eigenvalues = np.linalg.eigvalsh(tangent_hessians(target, x[here], hessian))
+        parts.append(prove(target, x[here], index[here], value, gradient, eigenvalues))
+    return Certificate(x, period, *(np.concatenate([getattr(part, name) for part in parts]) for name in ("certified", "existence", "uniqueness")))  # fmt: skip
+
+
+def prove(target: Target, x: Array, index: NDArray, value: Array, gradient: Array, eigenvalues: Array) -> Certificate:
+    """As ``certify``, of derivatives known already: value (K,), gradient (K, n), tangent eigenvalues (K, D)."""
+    landscape = target.settings.landscape
+    bounds = _spin_terms if isinstance(target.problem, Spin) else _wave_terms
+    terms = bounds(target.problem, x, value, gradient, eigenvalues)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        eta = terms.residual / terms.sigma
+        h = terms.lipschitz * eta / terms.sigma
+        root = np.sqrt(np.maximum(1 - 2 * h, 0.0))
+        existence = SPARE * 2 * eta / (1 + root)
+        uniqueness = np.minimum((1 + root) * terms.sigma / max(terms.lipschitz, 1e-300), terms.reach)
+        uniqueness = uniqueness / (SPARE * terms.shrink)
+        certified = (
+            (terms.sigma > 0)
+            & (SPARE * h <= 0.5)
+            & (existence <= PRECISION * landscape.scales.length)
+            & (existence < uniqueness)
+            & ((eigenvalues < 0).sum(axis=1) == index)
+        )
+    existence = np.where(certified, existence, np.inf)
+    return Certificate(x, landscape.domain.period, certified, existence, np.where(certified, uniqueness, 0.0))
+
+
+def _wave_terms(problem: Waves, x: Array, value: Array, gradient: Array, eigenvalues: Array) -> _Terms:
+    waves, n = problem.frequencies.shape
+    amplitude = np.hypot(problem.cosine, problem.sine)
+    norm = np.linalg.norm(problem.frequencies, axis=1)
+    longest = float(np.abs(problem.frequencies).sum(axis=1).max())
+    extent = np.abs(x).max(axis=1)
+    # Relative error of one term of a sum over waves, times sqrt 2 since |c| + |s| <= sqrt 2 A.
+    relative = math.sqrt(2) * UNIT * (waves + 12 + (n + 2) * longest * extent)
+    confinement = 4 * UNIT * abs(problem.confinement)
+    gradient_error = relative * (amplitude * norm).sum() + confinement * np.linalg.norm(x, axis=1)
+    hessian_error = relative * (amplitude * norm**2).sum() + confinement * math.sqrt(n)
+    return _Terms(
+        residual=np.linalg.norm(gradient, axis=1) + gradient_error,
+        sigma=_smallest(eigenvalues) - hessian_error,
+        lipschitz=float((amplitude * norm**3).sum()),
+        reach=math.inf,
+        shrink=1.0,
+    )
+
+
+def _spin_terms(problem: Spin, x: Array, value: Array, gradient: Array, eigenvalues: Array) -> _Terms:
+    n, p = problem.n, problem.p
+    root = math.sqrt(n)
+    tensor = math.sqrt(float((problem.coefficients**2 / _orderings(n, p)).sum()))
+    reach = 0.1 * root
+    inverse_scale = p * (p - 1) * tensor * root ** (p - 3)
+    third = p * (p - 1) * (p - 2) * tensor * (root + reach) ** (p - 3)
+    # Sums run over all monomials; projecting to the tangent space costs a few more roundings of the same size.
+    relative = 2 * UNIT * (len(problem.coefficients) + 4 * n + 4 * p + 20)
+    gradient_error = relative * p * tensor * root ** (p - 1)
+    hessian_error = 2 * relative * p * (p - 1) * tensor * root ** (p - 2)
+    slope = np.linalg.norm(gradient, axis=1) + gradient_error
+    off_sphere = np.abs((x * x).sum(axis=1) - n) + 2 * n * (n + 2) * UNIT
+    radial, border = (p - 2) * p * np.abs(value) / n, root * inverse_scale
+    normal = (np.sqrt(radial**2 + 4 * border**2) - radial) / 2
+    change = p * (p + 2) * tensor * (0.9 * root if p < 3 else 1.1 * root) ** (p - 3)
+    return _Terms(
+        residual=np.hypot(slope, off_sphere * inverse_scale / 2),
+        sigma=np.minimum(_smallest(eigenvalues) - hessian_error, 0.99 * normal) - (p - 1) * 1.01 * slope / root,
+        lipschitz=third + 2 / math.sqrt(3) * inverse_scale,
+        reach=reach,
+        shrink=math.hypot(1.0, change / inverse_scale),
+    )
+
+
+def _smallest(eigenvalues: Array) -> Array:
+    """Smallest |eigenvalue|, less the error of the solver."""
+    size = np.linalg.norm(eigenvalues, axis=1)
+    return np.abs(eigenvalues).min(axis=1) - 10 * eigenvalues.shape[1] * UNIT * size
+
+
+@functools.lru_cache(maxsize=8)
+def _orderings(n: int, p: int) -> Array:
+    """Number of orderings of each multiset, in the order of ``Spin.coefficients``."""
+    return multiplicities(n, p)

@@ -1,0 +1,107 @@
+"""The distinct points of one draw as an enumeration collects them: hits, orbits under symmetry, and where each came from."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.backends.problems import Outcome
+from simcore.formulas.outcome import CRITICAL, STATUSES
+from simcore.search.distinct import FLOOR, MARGIN, PointTable
+from simcore.search.target import Target, Workers
+
+Array = NDArray[np.float64]
+
+NEVER = np.iinfo(np.int64).max
+
+
+class Points:
+    """All points found so far, numbered in the order of discovery.
+
+    Attributes
+    ----------
+    hits : (K,) int64, ordinary starts that ended at the point.
+    first : (K,) int64, the first of them; ``NEVER`` without one.
+    orbit : (K,) int64, the lowest number among the point's images under the draw's symmetries.
+    statuses : (6,) int64, how ordinary starts ended, in the order of ``STATUSES``.
+    broken : int, images that the function did not confirm; above 0 a stated symmetry is wrong.
+    """
+
+    def __init__(self, target: Target, workers: Workers) -> None:
+        chosen = target.settings
+        self._target, self._workers = target, workers
+        self.table = PointTable(chosen.landscape, chosen.options.decrement_tolerance)
+        self.hits = np.empty(0, np.int64)
+        self.first = np.empty(0, np.int64)
+        self.orbit = np.empty(0, np.int64)
+        self.statuses = np.zeros(len(STATUSES), np.int64)
+        self.broken = 0
+
+    def __len__(self) -> int:
+        return self.table.count
+
+    def add_ordinary(self, outcome: Outcome, first: int) -> None:
+        """Count the ends of ordinary starts ``first``, ``first + 1``, ..."""
+        self.statuses += np.bincount(outcome.status, minlength=len(STATUSES))
+        rows = np.flatnonzero(outcome.status == CRITICAL)
+        labels = self._absorb(outcome, rows)
+        self.hits += np.bincount(labels, minlength=len(self))
+        earliest = np.full(len(self), NEVER)
+        earliest[labels[::-1]] = first + rows[::-1]  # of several starts the earliest is written last
+        self.first = np.minimum(self.first, earliest)
+
+    def add_targeted(self, outcome: Outcome) -> None:
+        """Add the ends of searches that are no ordinary starts: they bring points, but no hits."""
+        self._absorb(outcome, np.flatnonzero(outcome.status == CRITICAL))
+
+    def _absorb(self, outcome: Outcome, rows: NDArray) -> NDArray[np.int64]:
+        before = len(self)
+        labels = self.table.absorb(outcome.x[rows], outcome.index[rows], outcome.cost[rows], outcome.decrement[rows])
+        self._extend()
+        if len(self) > before:
+            self._add_images(np.arange(before, len(self)))
+        return labels
+
+    def _extend(self) -> None:
+        new = np.arange(len(self.hits), len(self))
+        self.hits = np.concatenate([self.hits, np.zeros(len(new), np.int64)])
+        self.first = np.concatenate([self.first, np.full(len(new), NEVER)])
+        self.orbit = np.concatenate([self.orbit, new])
+
+    def _add_images(self, new: NDArray) -> None:
+        """Add the images of new points; each is checked by a search from it, which must end there with the index due."""
+        orbits = [new]
+        for symmetry in self._target.draw.symmetries:
+            x, index, cost = self.table.x[new], self.table.index[new], self.table.cost[new]
+            image = np.ascontiguousarray(symmetry.apply(x))
+            due = index if symmetry.sign > 0 else self._target.settings.landscape.dimension - index
+            outcome = self._workers.outcomes(lambda rows, image=image: self._target.newton(image[rows]), len(image))
+            there = self._same(outcome, image, due, symmetry.sign * cost)
+            self.broken += int((~there).sum())
+            labels = new.copy()
+            labels[there] = self.table.absorb(
+                outcome.x[there], due[there], outcome.cost[there], outcome.decrement[there]
+            )
+            self._extend()
+            orbits.append(labels)
+        members = np.column_stack(orbits)
+        lowest = members.min(axis=1)
+        for column in members.T:
+            self.orbit[column] = np.minimum(self.orbit[column], lowest)
+
+    def _same(self, outcome: Outcome, image: Array, index: NDArray, cost: Array) -> NDArray[np.bool_]:
+        landscape = self._target.settings.landscape
+        scales = landscape.scales
+        reach = (2 * MARGIN * self._target.settings.options.decrement_tolerance) + FLOOR * scales.length
+        gap = np.abs(outcome.x - image)
+        if landscape.domain.period > 0:
+            gap = np.minimum(gap, np.abs(landscape.domain.period - gap))
+        near = np.linalg.norm(gap, axis=1) <= reach
+        level = np.abs(outcome.cost - cost) <= 1e-8 * (np.abs(cost) + scales.gradient * scales.length)
+        return (outcome.status == CRITICAL) & near & level & (outcome.index == index)
+
+    def orbit_hits(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the orbits' lowest members and their ordinary hits, summed over the orbit."""
+        lowest = np.flatnonzero(self.orbit == np.arange(len(self)))
+        total = np.bincount(self.orbit, weights=self.hits, minlength=len(self)).astype(np.int64)
+        return lowest, total[lowest]

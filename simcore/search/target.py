@@ -1,0 +1,176 @@
+"""What is searched: one draw, with its backend, limits and starts, and the threads that share the work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import ModuleType, TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore import backends
+from simcore.backends.problems import NewtonOptions, Outcome
+from simcore.errors import InputError
+from simcore.landscapes.base import Draw, Landscape, Sphere
+from simcore.landscapes.validate import COUNTERS, SEEDS, whole
+from simcore.search.solvers import Newton, Solver
+
+Array = NDArray[np.float64]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+TILE = 24  # starts that the CPU kernel advances together: blocks are multiples of it
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How draws of one landscape are searched; made and checked by ``settings``."""
+
+    landscape: Landscape
+    seed: int
+    options: NewtonOptions
+    backend: ModuleType
+    law: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """One draw to search."""
+
+    settings: Settings
+    draw: Draw
+    problem: Any
+
+    @classmethod
+    def of(cls, chosen: Settings, draw: Draw) -> Target:
+        return cls(chosen, draw, draw.problem)
+
+    def newton(self, x: Array) -> Outcome:
+        """Search from points x of shape (S, n)."""
+        return self.settings.backend.newton(self.problem, np.ascontiguousarray(x), self.settings.options)
+
+    def evaluate(self, x: Array) -> tuple[Array, Array, Array]:
+        """Return value, gradient and Hessian at x of shape (S, n)."""
+        return self.settings.backend.evaluate(self.problem, np.ascontiguousarray(x))
+
+    def on_domain(self, x: Array) -> Array:
+        """Return points (S, n) back on the domain: scaled to the sphere, wrapped on a torus."""
+        domain = self.settings.landscape.domain
+        if isinstance(domain, Sphere):
+            return x * (np.sqrt(domain.n) / np.linalg.norm(x, axis=1, keepdims=True))
+        if domain.period > 0:
+            wrapped = np.mod(x, domain.period)
+            return np.where(wrapped >= domain.period, 0.0, wrapped)
+        return x
+
+    def search(self, first: int, count: int) -> Outcome:
+        """Search from ordinary starts ``first .. first + count - 1``."""
+        chosen = self.settings
+        number = self.draw.number
+        starts = chosen.landscape.starts(seed=chosen.seed, draw=number, first=first, count=count, law=chosen.law)
+        return self.newton(starts)
+
+
+def settings(
+    landscape: Landscape, *, seed: int | None, solver: Solver | None, backend: str, start_law: str | None
+) -> Settings:
+    """Check the arguments that all searches share; ``InputError`` names what is wrong with the first bad one."""
+    if solver is None:
+        solver = Newton()
+    if not isinstance(solver, Solver):
+        raise InputError(f"solver is {solver!r}; give a solver such as simcore.Newton(tolerance=1e-10)")
+    return Settings(
+        landscape,
+        whole("seed", 0 if seed is None else seed, 0, SEEDS - 1),
+        solver.options(landscape),
+        backends.get(backend),
+        landscape.check_start_law(start_law),
+    )
+
+
+def split_target(
+    target: Landscape | Draw, seed: int | None, **draw_arguments: Any
+) -> tuple[Landscape, Draw | None, int | None]:
+    """Return (landscape, draw or None, seed) of what a user gave.
+
+    A draw is searched from starts of its own seed unless another is given; it refuses the arguments that choose draws.
+    """
+    if isinstance(target, Landscape):
+        return target, None, seed
+    if not isinstance(target, Draw):
+        raise InputError(f"{type(target).__name__} can't be searched; give a landscape or one of its draws")
+    for name, value in draw_arguments.items():
+        if value is not None:
+            raise InputError(f"{name}={value!r} was given together with one draw; leave it out, or give the landscape")
+    return target.landscape, target, target.seed if seed is None else seed
+
+
+def check_draws(landscape: Landscape, first: int, draws: int) -> tuple[int, int]:
+    """Return (first, draws) after checking that the landscape has such draws."""
+    first = whole("first draw", first, 0, COUNTERS - 1)
+    limit = COUNTERS if landscape.draws is None else landscape.draws
+    draws = whole("draws", draws, 1)
+    if first + draws > limit:
+        raise InputError(
+            f"draws {first} to {first + draws - 1} were asked for; {landscape.name} has draws 0 to {limit - 1}"
+        )
+    return first, draws
+
+
+def thread_count(threads: int | None) -> int:
+    """Return the number of threads: the one given, else NUMBA_NUM_THREADS, else the processors this process may use."""
+    if threads is not None:
+        return whole("threads", threads, 1)
+    named = os.environ.get("NUMBA_NUM_THREADS", "")
+    if named.isdigit() and int(named) > 0:
+        return int(named)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Workers:
+    """Threads that share items of work; with one thread everything runs where it is called."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=kind is not None)
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """Return function(item) in the order of the items; the first error is raised."""
+        if self._pool is None:
+            return [function(item) for item in items]
+        return list(self._pool.map(function, items))
+
+    def outcomes(self, search: Callable[[slice], Outcome], count: int) -> Outcome:
+        """Search rows 0 .. count - 1 in blocks, one or more a thread, and return them joined in order."""
+        if self._pool is None or count <= 2 * TILE:
+            return search(slice(0, count))
+        return joined(self.map(search, blocks(count, 4 * self.threads, 4 * TILE)))
+
+
+def blocks(count: int, pieces: int, least: int) -> list[slice]:
+    """Cut 0 .. count - 1 into at most ``pieces`` slices of whole tiles, none (but the last) shorter than ``least``."""
+    size = max(least, -(-count // pieces))
+    size = -(-size // TILE) * TILE
+    return [slice(begin, min(begin + size, count)) for begin in range(0, count, size)]
+
+
+def joined(parts: Sequence[Outcome]) -> Outcome:
+    """Return outcomes one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Outcome(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -1,0 +1,70 @@
+"""Searches from points already found: what ordinary starts may have missed.
+
+From each critical point two kinds of start:
+
+* along both soft directions, the eigenvectors of the largest negative and of the smallest positive eigenvalue, both
+  ways, a few correlation lengths' fractions away: the index changes by one across a soft mode, so neighbours with a small
+  basin lie there;
+* descents and ascents: from each saddle down its softest negative direction to a minimum, up its softest positive one to
+  a maximum, both ways, by gradient steps of length min(|g|/|H|_F, a fraction of the correlation length).
+
+All go through the same Newton search at the end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.search.spectrum import tangent_hessians, to_ambient
+from simcore.search.target import Target
+
+Array = NDArray[np.float64]
+
+REACHES = (0.35, 1.0)
+"""Distances from the point along a soft direction, in correlation lengths."""
+DESCENT_STEPS = 24
+DESCENT_REACH = 0.4
+
+
+def starts_from(target: Target, x: Array) -> Array:
+    """Return starting points for Newton searches from critical points x of shape (K, n)."""
+    _, _, hessian = target.evaluate(x)
+    eigenvalues, vectors = np.linalg.eigh(tangent_hessians(target, x, hessian))
+    vectors = to_ambient(target, x, vectors)
+    every = np.arange(len(x))
+    dimension = eigenvalues.shape[1]
+    index = (eigenvalues < 0).sum(axis=1)
+    downhill = vectors[every, :, np.maximum(index - 1, 0)]
+    uphill = vectors[every, :, np.minimum(index, dimension - 1)]
+    saddle = (index > 0) & (index < dimension)
+    can_fall, can_rise = index > 0, index < dimension
+
+    length = target.settings.landscape.scales.length
+    soft = [
+        target.on_domain(x[able] + sign * reach * length * direction[able])
+        for direction, able in ((downhill, can_fall), (uphill, can_rise))
+        for reach in REACHES
+        for sign in (1.0, -1.0)
+    ]
+    flowing = np.flatnonzero(saddle)
+    start, slope = [], []
+    for direction, way in ((downhill, -1.0), (uphill, 1.0)):
+        for sign in (1.0, -1.0):
+            start.append(target.on_domain(x[flowing] + sign * DESCENT_REACH * length * direction[flowing]))
+            slope.append(np.full(len(flowing), way))
+    flowed = _flow(target, np.concatenate(start), np.concatenate(slope))
+    return np.concatenate([*soft, flowed])
+
+
+def _flow(target: Target, x: Array, way: Array) -> Array:
+    """Return where DESCENT_STEPS gradient steps lead, down (way -1) or up (way 1)."""
+    longest = DESCENT_REACH * target.settings.landscape.scales.length
+    for _ in range(DESCENT_STEPS if len(x) else 0):
+        _, gradient, hessian = target.evaluate(x)
+        slope = np.linalg.norm(gradient, axis=1)
+        curvature = np.linalg.norm(hessian, axis=(1, 2))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = np.where(slope > 0, np.minimum(slope / curvature * 2.0, longest) / slope, 0.0)
+        x = target.on_domain(x + (way * np.nan_to_num(step))[:, np.newaxis] * gradient)
+    return x
