@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from simcore.backends.problems import NewtonOptions, Outcome, Spin, Waves
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, GRADIENT_FLAT, LEFT_DOMAIN, MAX_ITERATIONS, NOT_FINITE
+from simcore.formulas.verdict import SETTLED
 
 Array = NDArray[np.float64]
 Evaluation = tuple[Array, Array, Array]
@@ -133,7 +134,7 @@ def newton(problem: Any, starts: Array, options: NewtonOptions) -> Outcome:
 def _newton_one(problem: Any, x: Array, options: NewtonOptions) -> tuple[Any, ...]:
     """Return status, iterations, cost, |g|, decrement, index, nullity and x of one start."""
     x = wrap(np.array(x, dtype=np.float64), getattr(problem, "period", 0.0))
-    settled = 0  # evaluations in a row with a small gradient but a long Newton step: a null direction
+    settled = 0  # evaluations with a small gradient but a long Newton step: a null direction
     for iteration in range(options.max_iterations + 1):
         value, gradient, hessian = (part[0] for part in evaluate(problem, x[np.newaxis]))
         grad_norm = float(np.linalg.norm(gradient))
@@ -154,12 +155,12 @@ def _newton_one(problem: Any, x: Array, options: NewtonOptions) -> tuple[Any, ..
         nullity = int((np.abs(eigenvalues) <= options.zero_tolerance * scale).sum())
 
         small = grad_norm < options.gradient_tolerance
-        settled = settled + 1 if small and decrement >= options.decrement_tolerance else 0
-        last = iteration == options.max_iterations or settled == 3
+        settled += small and decrement >= options.decrement_tolerance
+        last = iteration == options.max_iterations or settled == SETTLED
         if small and (decrement < options.decrement_tolerance or (last and nullity > 0)):
             status = CRITICAL if nullity == 0 else DEGENERATE
             return status, iteration, value, grad_norm, decrement, index, nullity, x
-        if iteration == options.max_iterations:
+        if last:
             flat = np.linalg.norm(tangent_hessian @ tangent_gradient) < options.flat_tolerance * scale * grad_norm
             status = GRADIENT_FLAT if flat and not small else MAX_ITERATIONS
             return status, iteration, value, grad_norm, decrement, -1, -1, x

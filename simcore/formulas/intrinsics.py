@@ -261,3 +261,13 @@ def _split(part: str, doc: str) -> Any:
 
 binary_exponent = _split("exponent", "k of x = 2^k m with m in [sqrt(1/2), sqrt(2)); x positive and normal.")
 binary_mantissa = _split("mantissa", "m of x = 2^k m with m in [sqrt(1/2), sqrt(2)); x positive and normal.")
+
+
+@intrinsic
+def invert(typingctx, condition):
+    """The negation of a mask."""
+
+    def codegen(context, builder, sig, args):
+        return builder.not_(args[0])
+
+    return mask(mask), codegen

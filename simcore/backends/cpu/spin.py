@@ -1,0 +1,280 @@
+"""Homogeneous polynomials on the sphere |x|^2 = n, on a tile of 24 starts, any degree p >= 2.
+
+The Hessian of f = sum c_a x^a is linear in the monomials of degree p - 2: one register product of a constant matrix
+(rows: pairs i >= j; columns: monomials) with the tile of monomials gives it. Then H x = (p-1) grad f and x.grad f = p f.
+
+Tangent coordinates: the Householder reflection Q = I - b u u', u = x/sqrt(n) + s e_n, s = sign(x_n), b = 2/(u'u), takes
+x to a multiple of e_n. With A = H - mu I, mu = x.grad f / n, the first n - 1 rows and columns of QAQ are the Riemannian Hessian
+in an orthonormal basis, whatever p and mu (the bordered or unprojected A is singular for p = 2 or mu = 0). Since A x is known and
+A e_n is a column, QAQ = A - u q' - q u' costs one update of rank two:
+q = b A u - (b^2/2) (u'Au) u,  A u = A x/sqrt(n) + s A e_n.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from simcore.backends.cpu.dispatch import register
+from simcore.backends.cpu.products import set_4_rows, set_8_rows
+from simcore.backends.cpu.tile import LANES
+from simcore.backends.cpu.vector import load, store, zeros
+from simcore.backends.problems import Spin
+from simcore.compilation import jit
+from simcore.formulas.intrinsics import absolute, fma, select, sqrt
+
+T = LANES
+
+
+class Work(NamedTuple):
+    """Tables and scratch of one call."""
+
+    n: int
+    p: int
+    monomials: int  # C(n+p-3, p-2)
+    level: np.ndarray  # where the monomials of each degree 0 .. p-2 start
+    parent: np.ndarray  # monomial of one degree less ...
+    variable: np.ndarray  # ... and the variable that it is multiplied by
+    table: np.ndarray  # [K/8][monomials][8]
+    powers: np.ndarray  # [monomials of all degrees][24]
+    hessian: np.ndarray  # [K padded][24], Euclidean
+    hx: np.ndarray  # [n][8]
+    u: np.ndarray
+    q: np.ndarray
+
+
+@jit
+def _multisets(n, size):
+    """C(n+size-1, size)."""
+    count = 1
+    for k in range(size):
+        count = count * (n + k) // (k + 1)
+    return count
+
+
+@jit
+def _rank(places, size, n):
+    """Place of a non-decreasing tuple among all of its size, in lexicographic order."""
+    rank, lowest = 0, 0
+    for t in range(size):
+        for v in range(lowest, places[t]):
+            rank += _multisets(n - v, size - t - 1)
+        lowest = places[t]
+    return rank
+
+
+@jit
+def _next(places, size, n):
+    """Step a non-decreasing tuple to the next one in lexicographic order; False at the end."""
+    t = size - 1
+    while t >= 0 and places[t] == n - 1:
+        t -= 1
+    if t < 0:
+        return False
+    value = places[t] + 1
+    for k in range(t, size):
+        places[k] = value
+    return True
+
+
+@jit
+def _hessian_table(problem, monomials):
+    """Coefficients of H_ij over the monomials of degree p - 2, in panels of eight packed pairs.
+
+    From the multiset a each pair i <= j in it gives the entry (ij, a minus {i, j}) = c_a a_i (a_j - [i = j]).
+    """
+    n, p = problem.n, problem.p
+    pairs = n * (n + 1) // 2
+    table = np.zeros((pairs + 7) // 8 * 8 * monomials)
+    places = np.zeros(p, np.int64)
+    rest = np.zeros(p, np.int64)
+    a = 0
+    while True:
+        for s in range(p):
+            if s > 0 and places[s] == places[s - 1]:
+                continue  # the pair's first element: one representative of each value
+            for t in range(s + 1, p):
+                if t > s + 1 and places[t] == places[t - 1]:
+                    continue
+                i, j = places[s], places[t]
+                count_i = count_j = size = 0
+                for r in range(p):
+                    count_i += places[r] == i
+                    count_j += places[r] == j
+                    if r not in (s, t):
+                        rest[size] = places[r]
+                        size += 1
+                factor = count_i * (count_i - 1) if i == j else count_i * count_j
+                pair = j * (j + 1) // 2 + i
+                b = _rank(rest, p - 2, n)
+                table[((pair >> 3) * monomials + b) * 8 + (pair & 7)] = factor * problem.coefficients[a]
+        a += 1
+        if not _next(places, p, n):
+            return table
+
+
+@jit
+def prepare(problem):
+    """Lay the coefficients out for the product and allocate scratch."""
+    n, p = problem.n, problem.p
+    degree = p - 2
+    monomials = _multisets(n, degree)
+    level = np.zeros(degree + 2, np.int64)
+    for r in range(degree + 1):
+        level[r + 1] = level[r] + _multisets(n, r)
+    total = level[degree + 1] if degree > 1 else 1
+    parent = np.zeros(total, np.int64)
+    variable = np.zeros(total, np.int64)
+    if degree > 1:
+        places = np.zeros(degree, np.int64)
+        for r in range(1, degree + 1):
+            places[:] = 0
+            k = level[r]
+            while True:
+                parent[k] = level[r - 1] + _rank(places, r - 1, n)
+                variable[k] = places[r - 1]
+                k += 1
+                if not _next(places, r, n):
+                    break
+    powers = np.ones(total * T)
+    pairs = n * (n + 1) // 2
+    rows = (pairs + 7) // 8 * 8
+    return Work(
+        n,
+        p,
+        monomials,
+        level,
+        parent,
+        variable,
+        _hessian_table(problem, monomials),
+        powers,
+        np.empty(rows * T),
+        np.empty(n * 8),
+        np.empty(n * 8),
+        np.empty(n * 8),
+    )
+
+
+@jit
+def evaluate(problem, work, X):
+    """Fill the Euclidean Hessian of the tile."""
+    degree, monomials = work.p - 2, work.monomials
+    pairs = work.n * (work.n + 1) // 2
+    factor, first = work.powers, 0
+    if degree == 1:
+        factor = X
+    elif degree > 1:
+        first = work.level[degree] * T
+        for k in range(1, work.level[degree + 1]):
+            for s in range(0, T, 8):
+                product = load(work.powers, work.parent[k] * T + s) * load(X, work.variable[k] * T + s)
+                store(work.powers, k * T + s, product)
+    for k in range(0, pairs, 8):
+        offset = (k >> 3) * monomials * 8
+        if pairs - k > 4:
+            set_8_rows(work.table, offset, 8, factor, first, T, monomials, work.hessian, k * T, T)
+        else:
+            set_4_rows(work.table, offset, 8, factor, first, T, monomials, work.hessian, k * T, T)
+
+
+@jit
+def _reflection(work, X, s, u):
+    """Store u of the reflection for eight lanes; return s = sign(x_n) and b = 1/(1 + |x_n|/sqrt(n))."""
+    n = work.n
+    unit = 1.0 / np.sqrt(float(n))
+    for i in range(n):
+        store(u, i * 8, load(X, i * T + s) * unit)
+    last = load(u, (n - 1) * 8)
+    one = zeros() + 1.0
+    sign = select(last < 0.0, -one, one)
+    store(u, (n - 1) * 8, last + sign)
+    return sign, 1.0 / (absolute(last) + 1.0)
+
+
+@jit
+def system(problem, work, X, s, A, g):
+    """Tangent Hessian (n-1)(n-2)/2 + n - 1 entries and gradient of eight lanes; return the value."""
+    n = work.n
+    H, hx, u, q = work.hessian, work.hx, work.u, work.q
+    for i in range(n):
+        store(hx, i * 8, 0.0)
+    row = s
+    for i in range(n):
+        x = load(X, i * T + s)
+        total = zeros()
+        for j in range(i):
+            h = load(H, row)
+            total = fma(h, load(X, j * T + s), total)
+            store(hx, j * 8, fma(h, x, load(hx, j * 8)))
+            row += T
+        total = fma(load(H, row), x, total)
+        store(hx, i * 8, load(hx, i * 8) + total)
+        row += T
+    radial = zeros()
+    for i in range(n):
+        radial = fma(load(hx, i * 8), load(X, i * T + s), radial)
+    inverse_degree = 1.0 / (work.p - 1.0)
+    mu = radial * (inverse_degree / n)
+
+    sign, b = _reflection(work, X, s, u)
+    unit = 1.0 / np.sqrt(float(n))
+    last_row = (n * (n - 1) // 2) * T + s
+    overlap = zeros()
+    for i in range(n):
+        x = load(X, i * T + s)
+        column = load(H, last_row + i * T)
+        if i == n - 1:
+            column = column - mu
+        ax = fma(-mu, x, load(hx, i * 8)) * unit
+        au = fma(sign, column, ax) * b
+        store(q, i * 8, au)
+        overlap = fma(au, load(u, i * 8), overlap)
+    overlap = overlap * b * 0.5
+    for i in range(n):
+        store(q, i * 8, fma(-overlap, load(u, i * 8), load(q, i * 8)))
+
+    k = 0
+    row = s
+    for i in range(n - 1):
+        ui, qi = -load(u, i * 8), -load(q, i * 8)
+        for j in range(i + 1):
+            entry = load(H, row)
+            if j == i:
+                entry = entry - mu
+            store(A, k, fma(ui, load(q, j * 8), fma(qi, load(u, j * 8), entry)))
+            k += 8
+            row += T
+
+    end = (n - 1) * 8
+    last = fma(-mu, load(X, (n - 1) * T + s), load(hx, end) * inverse_degree)
+    shift = b * sign * last  # b u.grad, since grad is orthogonal to x
+    for i in range(n - 1):
+        tangential = fma(-mu, load(X, i * T + s), load(hx, i * 8) * inverse_degree)
+        store(g, i * 8, fma(-shift, load(u, i * 8), tangential))
+    return radial * (inverse_degree / work.p)
+
+
+@jit
+def advance(problem, work, X, s, d, t):
+    """x <- sqrt(n) (x - t Qd) / |x - t Qd|."""
+    n, u = work.n, work.u
+    sign, b = _reflection(work, X, s, u)
+    overlap = zeros()
+    for i in range(n - 1):
+        overlap = fma(load(u, i * 8), load(d, i * 8), overlap)
+    overlap = overlap * b
+    square = zeros()
+    for i in range(n):
+        step = -overlap * load(u, i * 8)
+        if i < n - 1:
+            step = step + load(d, i * 8)
+        x = fma(-t, step, load(X, i * T + s))
+        store(X, i * T + s, x)
+        square = fma(x, x, square)
+    scale = sqrt(float(n) / square)
+    for i in range(n):
+        store(X, i * T + s, load(X, i * T + s) * scale)
+
+
+register(Spin, prepare=prepare, evaluate=evaluate, system=system, advance=advance)

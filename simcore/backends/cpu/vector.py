@@ -1,0 +1,77 @@
+"""Eight lanes in memory: loads, stores and reductions for flat float64 arrays.
+
+Arithmetic on lanes is in ``simcore.formulas.intrinsics``, which knows no arrays (CUDA shares it). Offsets count doubles.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from simcore.formulas.intrinsics import MASK_VECTOR, VECTOR, WIDTH, lanes, mask, splat
+
+
+def pointer(context, builder, array_type, array, offset):
+    """Emit the address of element ``offset`` of a flat array."""
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.gep(data, [offset])
+
+
+@intrinsic
+def load(typingctx, array, offset):
+    """Lanes array[offset : offset + 8]."""
+
+    def codegen(context, builder, sig, args):
+        address = builder.bitcast(pointer(context, builder, sig.args[0], *args), VECTOR.as_pointer())
+        value = builder.load(address)
+        value.align = 8
+        return value
+
+    return lanes(array, types.intp), codegen
+
+
+@intrinsic
+def store(typingctx, array, offset, value):
+    """Set array[offset : offset + 8] to eight lanes, or to eight copies of a double."""
+
+    def codegen(context, builder, sig, args):
+        wide = args[2] if sig.args[2] == lanes else splat(builder, args[2])
+        address = builder.bitcast(pointer(context, builder, sig.args[0], *args[:2]), VECTOR.as_pointer())
+        builder.store(wide, address).align = 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes if value == lanes else types.float64), codegen
+
+
+@intrinsic
+def broadcast(typingctx, array, offset):
+    """Eight copies of array[offset]."""
+
+    def codegen(context, builder, sig, args):
+        return splat(builder, builder.load(pointer(context, builder, sig.args[0], *args)))
+
+    return lanes(array, types.intp), codegen
+
+
+@intrinsic
+def zeros(typingctx):
+    """Eight zeros."""
+
+    def codegen(context, builder, sig, args):
+        return ir.Constant(VECTOR, [0.0] * WIDTH)
+
+    return lanes(), codegen
+
+
+@intrinsic
+def any_lane(typingctx, condition):
+    """Whether a condition holds in at least one lane."""
+
+    def codegen(context, builder, sig, args):
+        bits = builder.bitcast(args[0], ir.IntType(WIDTH))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(WIDTH), 0))
+
+    assert condition == mask
+    assert MASK_VECTOR.count == WIDTH
+    return types.boolean(mask), codegen
