@@ -66,8 +66,7 @@ def _landscapes(given: argparse.Namespace) -> int:
         print("\n".join(_landscape_page(described[0])))
     else:
         for entry in described:
-            print(f"{entry['name']:<16}{_signature(entry)}")
-            print(f"{'':<16}{entry['law'].strip().splitlines()[0]}")
+            print(f"{entry['name']}: {entry['class']}({_signature(entry)})\n    {entry['law']}")
         print("\nsimcore landscapes NAME prints one law in full, with an example configuration.")
     return DONE
 
@@ -141,8 +140,29 @@ def _theory(given: argparse.Namespace) -> int:
 
 def _bench(given: argparse.Namespace) -> int:
     from simcore import benchmarks
+    from simcore.benchmarks import report
 
-    return benchmarks.main(given)
+    saved = report.load(given.compare) if given.compare else None
+    settings = benchmarks.Settings(
+        landscape=given.landscape,
+        features=given.features,
+        p=given.p,
+        widths=given.widths,
+        threads=given.threads,
+        backend=given.backend,
+        repeats=given.repeats,
+        peers=given.peers,
+    )
+    measured = benchmarks.measure_all(given.cases or list(benchmarks.CASES), given.n or [None], settings)
+    if given.save:
+        report.save(given.save, measured)
+    if given.json:
+        _print_json(measured[0] if len(measured) == 1 else measured)
+    else:
+        print(report.markdown(measured))
+    if saved is not None:
+        print(report.compare(measured, saved), file=sys.stderr if given.json else sys.stdout)
+    return DONE
 
 
 def _info(given: argparse.Namespace) -> int:
@@ -251,7 +271,9 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         metavar="CASE",
         help="newton, enumerate, normals, sincos, ldlt, theory, sweep (default: all)",
     )
-    v.add_argument("--landscape", default="gaussian_field", metavar="NAME", help="default: %(default)s")
+    v.add_argument(
+        "--landscape", metavar="NAME", help="a family (default: gaussian_field; spherical_spin for enumerate)"
+    )
     v.add_argument("--n", type=_sizes, metavar="N", help="sizes, as in simcore theory (default: 10, or the case's own)")
     v.add_argument("--features", type=_positive, default=1024, metavar="M", help="random waves (default: %(default)s)")
     v.add_argument("--p", type=_positive, default=3, help="degree of the spherical spin model (default: %(default)s)")
@@ -367,27 +389,17 @@ def _cell(value: Any) -> str:
 
 
 def _signature(entry: dict[str, Any]) -> str:
-    return ", ".join(name if default is None else f"{name}={default!r}" for name, default in _parameters(entry))
-
-
-def _parameters(entry: dict[str, Any]) -> list[tuple[str, Any]]:
-    parameters = entry["parameters"]
-    defaults = entry.get("defaults", {})
-    return [(name, defaults.get(name)) for name in parameters]
+    """Return the parameters of a described landscape as in a call, with the defaults of those that have one."""
+    return ", ".join(
+        f"{given['name']}={given['default']!r}" if "default" in given else given["name"]
+        for given in entry["parameters"]
+    )
 
 
 def _landscape_page(entry: dict[str, Any]) -> list[str]:
-    return [
-        f"{entry['name']}({_signature(entry)})",
-        "",
-        *entry["law"].strip().splitlines(),
-        "",
-        f"start laws: {', '.join(entry['start_laws'])}",
-        "",
-        "example configuration:",
-        "",
-        *entry["example"].strip().splitlines(),
-    ]
+    heading = f"{entry['name']}: {entry['class']}({_signature(entry)})"
+    laws = f"start laws: {', '.join(entry['start_laws'])}; the first is the default"
+    return [heading, "", entry["about"].strip(), "", laws, "", "example configuration:", "", entry["example"].strip()]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import os
 import platform
 import sys
 from importlib import metadata, util
-from pathlib import Path
 from typing import Any
 
 import simcore
@@ -103,15 +102,14 @@ def gpu() -> dict[str, Any]:
 
 
 def cache() -> dict[str, Any]:
-    """Return where compiled kernels are kept, and how many files and bytes lie there."""
-    import numba
+    """Return where the compiled kernels of this version are kept, and how many files and bytes lie there."""
+    from simcore.compilation import cache_directory
 
-    chosen = numba.config.CACHE_DIR
-    roots = [Path(chosen)] if chosen else [Path(simcore.__file__).parent]
-    files = [path for root in roots if root.is_dir() for pattern in ("*.nbi", "*.nbc") for path in root.rglob(pattern)]
+    directory = cache_directory()
+    files = [] if directory is None else [path for path in directory.rglob("*") if path.is_file()]
     return {
-        "path": str(roots[0]),
-        "chosen_by": "NUMBA_CACHE_DIR" if chosen else "the package (set NUMBA_CACHE_DIR to choose another)",
+        "path": None if directory is None else str(directory),
+        "chosen_by": "NUMBA_CACHE_DIR" if os.environ.get("NUMBA_CACHE_DIR") else "default (NUMBA_CACHE_DIR changes it)",
         "files": len(files),
         "bytes": sum(path.stat().st_size for path in files),
     }

@@ -1,0 +1,132 @@
+"""``simcore bench enumerate``: all critical points of one function, by the audited multi-start search and by homotopy.
+
+A run enumerates several draws of a compact landscape; the figure is the median over draws of the wall time of one. No
+useful flops are defined: what is needed is the points. With ``--peers`` PHCpack (the Debian package ``phcpack``), where
+it is installed, solves the polynomial system of the first draw of a spin model by homotopy continuation.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+from itertools import combinations_with_replacement
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simcore.backends.problems import Spin
+from simcore.benchmarks.first_call import compile_seconds
+from simcore.benchmarks.measure import confined_to, seconds
+from simcore.benchmarks.settings import Settings
+
+SEED = 1
+DRAWS_A_REPEAT = 4
+PATIENCE = 1800  # seconds for PHCpack
+
+
+def measure(settings: Settings) -> dict[str, Any]:
+    """Return the measurement as a JSON-safe mapping."""
+    from simcore.landscapes import registry
+    from simcore.search.enumerate import enumerate_critical_points
+
+    table = settings.table("spherical_spin", 8)
+    landscape = registry.from_dict(table)
+    times, found, complete = [], [], 0
+    with confined_to(settings.threads):
+        for draw in range(-1, DRAWS_A_REPEAT * settings.repeats):
+            audit: dict[str, Any] = {}
+
+            def enumerate_one(number: int = max(draw, 0), audit: dict[str, Any] = audit) -> None:
+                result = enumerate_critical_points(
+                    landscape, draw=number, seed=SEED, backend=settings.backend, threads=settings.threads
+                )
+                audit.update(result.audit)
+
+            elapsed = seconds(enumerate_one)
+            if draw >= 0:  # the first call compiles, or loads what is compiled
+                times.append(elapsed)
+                found.append(int(audit["distinct"]))
+                complete += bool(audit["complete"])
+    median = statistics.median(times)
+    result: dict[str, Any] = {
+        "case": "enumerate",
+        **{key if key != "name" else "landscape": value for key, value in table.items()},
+        "threads": settings.threads,
+        "backend": settings.backend,
+        "draws": len(times),
+        "complete": complete,
+        "ms_per_draw": median * 1e3,
+        "ms_low": min(times) * 1e3,
+        "ms_high": max(times) * 1e3,
+        "critical_points": sum(found),
+        "points_per_second": sum(found) / sum(times),
+        "compile_seconds": compile_seconds(table, settings.backend),
+    }
+    if settings.peers:
+        problem = landscape.draw(seed=SEED, draw=0).problem
+        result["peers"], result["not_installed"] = _phcpack(problem, times[0], found[0])
+    return result
+
+
+def _phcpack(problem: Any, ours: float, distinct: int) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return PHCpack's time for one draw and the ratio to ours, or its name among what is not installed."""
+    if not isinstance(problem, Spin):
+        return [], []
+    if shutil.which("phc") is None:
+        return [], ["phcpack"]
+    with tempfile.TemporaryDirectory() as folder:
+        system, answer = Path(folder) / "system", Path(folder) / "answer"
+        system.write_text(polynomial_system(problem))
+        elapsed = seconds(
+            lambda: subprocess.run(
+                ["phc", "-b", str(system), str(answer)],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=True,
+                timeout=PATIENCE,
+            )
+        )
+        real = 2 * real_solutions(answer.read_text()) if problem.p % 2 else real_solutions(answer.read_text())
+    row = {
+        "name": "phcpack",
+        "seconds": elapsed,
+        "points": real,
+        "same_number": real == distinct,
+        "ratio": elapsed / ours,
+    }
+    return [row], []
+
+
+def polynomial_system(problem: Spin) -> str:
+    """Return grad f = x in PHCpack's notation: n equations of degree p - 1, one solution a critical point.
+
+    For degree p a critical point x on the sphere with multiplier mu = g.x/n gives the solution y = mu^{-1/(p-2)} x of
+    grad f(y) = y; with p odd x and -x give the same y, so that the real solutions y != 0 are half the critical points.
+    """
+    n, p = problem.n, problem.p
+    terms: list[list[str]] = [[] for _ in range(n)]
+    for places, coefficient in zip(combinations_with_replacement(range(n), p), problem.coefficients, strict=True):
+        powers = np.bincount(places, minlength=n)
+        for i in np.flatnonzero(powers):
+            reduced = powers.copy()
+            reduced[i] -= 1
+            monomial = "*".join(f"x{j}^{reduced[j]}" for j in np.flatnonzero(reduced))
+            terms[i].append(f"{coefficient * powers[i]:+.17e}*{monomial}")
+    return f"{n}\n" + "".join(f"{' '.join(terms[i])} - x{i};\n" for i in range(n))
+
+
+def real_solutions(answer: str) -> int:
+    """Return how many solutions in PHCpack's answer are real and not zero."""
+    number = r"[-+]?\d\.\d+E[-+]\d+"
+    block = re.compile(rf"^\s*x\d+\s*:\s*({number})\s+({number})\s*$", re.MULTILINE)
+    solutions = re.split(r"^solution \d+", answer.partition("THE SOLUTIONS")[2], flags=re.MULTILINE)[1:]
+    count = 0
+    for solution in solutions:
+        values = np.array([[float(re_), float(im)] for re_, im in block.findall(solution)])
+        if len(values) and np.abs(values[:, 1]).max() < 1e-8 and np.abs(values[:, 0]).max() > 1e-8:
+            count += 1
+    return count

@@ -1,0 +1,119 @@
+"""``simcore bench normals | sincos | ldlt``: the building blocks of the kernels, one thread.
+
+A sine and cosine, or a normal number, has no useful flops by the convention of ``flops``; the figure is ns each. An
+LDL^T solve of n unknowns has n^3/3 + 2n^2 useful flops; eight matrices are factorised side by side.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from simcore.benchmarks import flops
+from simcore.benchmarks.ceiling import Ceiling
+from simcore.benchmarks.measure import Timing, alternate, confined_to
+from simcore.benchmarks.settings import Settings
+
+COUNT = 1 << 15  # numbers: in the second-level cache
+LOOPS = 200
+
+
+def normals(settings: Settings) -> dict[str, Any]:
+    """Standard normals of the counter-based generator, and of NumPy's default generator."""
+    from simcore.formulas.random import start_normals
+
+    generator = np.random.default_rng(1)
+    out = np.empty(COUNT)
+    calls = {
+        "simcore": lambda: [start_normals(1, 2, 3, 0, 1, COUNT) for _ in range(LOOPS // 10)],
+        "numpy": lambda: [generator.standard_normal(COUNT, out=out) for _ in range(LOOPS // 10)],
+    }
+    return _each("normals", calls, COUNT * (LOOPS // 10), settings)
+
+
+def sincos(settings: Settings) -> dict[str, Any]:
+    """Sine and cosine of the same argument, uniform on +-100, against NumPy's two functions."""
+    from simcore.backends.cpu.probes import sincos_array
+
+    x = np.random.default_rng(1).uniform(-100, 100, COUNT)
+    sine, cosine = np.empty(COUNT), np.empty(COUNT)
+    calls = {
+        "simcore": lambda: [sincos_array(x, sine, cosine) for _ in range(LOOPS)],
+        "numpy": lambda: [(np.sin(x, out=sine), np.cos(x, out=cosine)) for _ in range(LOOPS // 10)],
+    }
+    return _each("sincos", calls, COUNT * LOOPS, settings, {"numpy": COUNT * (LOOPS // 10)})
+
+
+def ldlt(settings: Settings) -> dict[str, Any]:
+    """Symmetric solves with inertia, eight side by side, against NumPy's solve and eigvalsh; random GOE matrices."""
+    from simcore.backends.cpu.probes import product_panel, solve_array
+
+    n = 10 if settings.n is None else settings.n
+    groups = max(1, min(4096, int(2e6 / (n * n * 8))))
+    loops = max(1, int(5e8 / (groups * 8 * (n**3 / 3 + 20 * n * n))))
+    generator = np.random.default_rng(1)
+    dense = generator.standard_normal((groups * 8, n, n))
+    dense = dense + dense.swapaxes(1, 2)
+    right = generator.standard_normal((groups * 8, n))
+    lower = np.tril_indices(n)
+    packed = np.ascontiguousarray(dense[:, lower[0], lower[1]].reshape(groups, 8, -1).swapaxes(1, 2)).ravel()
+    lanes = np.ascontiguousarray(right.reshape(groups, 8, n).swapaxes(1, 2)).ravel()
+    work, rows = np.empty(n * (n + 1) // 2 * 8), [np.empty(n * 8) for _ in range(3)]
+
+    few = slice(0, min(groups * 8, 64))
+    panel, tile, out = generator.random(208 * 256), generator.random(256 * 24), np.empty(208 * 24)
+    panels = 40
+
+    def numpy_loop() -> None:
+        for matrix, b in zip(dense[few], right[few], strict=True):
+            np.linalg.solve(matrix, b)
+            (np.linalg.eigvalsh(matrix) < 0).sum()
+
+    calls = {
+        "simcore": lambda: [solve_array(packed, n, groups, lanes.copy(), work, *rows) for _ in range(loops)],
+        "numpy": numpy_loop,
+        "product": lambda: [product_panel(panel, tile, out, 208, 256) for _ in range(panels)],
+    }
+    with confined_to(1), Ceiling(1) as ceiling:
+        for call in calls.values():
+            call()
+        times = alternate(calls, settings.repeats, ceiling.measure)
+        best = ceiling.best
+    solves = groups * 8 * loops
+    useful = flops.ldlt(n) + 2.0 * n * n
+    ours, theirs = times["simcore"].median / solves, times["numpy"].median / (few.stop - few.start)
+    rate = useful / ours / 1e9
+    return {
+        "case": "ldlt",
+        "n": n,
+        "threads": 1,
+        **_spread("us_per_solve", times["simcore"], solves, 1e6),
+        "useful_flops": useful,
+        "useful_gflops": rate,
+        "micro_kernel_gflops": 2.0 * 208 * 256 * 24 * panels / times["product"].median / 1e9,
+        "dgemm_gflops": best,
+        "dgemm_fraction": rate / best,
+        "peers": [{"name": "numpy solve + eigvalsh", "us_per_solve": theirs * 1e6, "ratio": theirs / ours}],
+    }
+
+
+def _each(
+    case: str, calls: dict[str, Any], count: int, settings: Settings, counts: dict[str, int] | None = None
+) -> dict[str, Any]:
+    with confined_to(1):
+        for call in calls.values():
+            call()
+        times = alternate(calls, settings.repeats)
+    ours, theirs = times["simcore"].median / count, times["numpy"].median / (counts or {}).get("numpy", count)
+    return {
+        "case": case,
+        "threads": 1,
+        **_spread("ns_each", times["simcore"], count, 1e9),
+        "peers": [{"name": "numpy", "ns_each": theirs * 1e9, "ratio": theirs / ours}],
+    }
+
+
+def _spread(name: str, timing: Timing, count: int, unit: float) -> dict[str, float]:
+    scale = unit / count
+    return {name: timing.median * scale, f"{name}_low": timing.low * scale, f"{name}_high": timing.high * scale}

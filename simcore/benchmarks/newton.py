@@ -1,0 +1,165 @@
+"""``simcore bench newton``: the Newton iteration, its distance from the machine's limit, and what others need for it.
+
+An iteration is what the search repeats: value, gradient, packed Hessian, factorisation, Newton step, index. It is timed
+in the production loop, with tolerances of 0, so that every start makes the same number of them; its useful flops are
+``flops.newton_iteration``. ``points_per_second`` is the whole search (refill, outcomes, merging of duplicates,
+certificates) with the default solver: starts that ended at a critical point, by the second.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from simcore import backends
+from simcore.benchmarks import flops, peers
+from simcore.benchmarks.ceiling import Ceiling
+from simcore.benchmarks.first_call import compile_seconds
+from simcore.benchmarks.measure import Timing, alternate, amount_for, confined_to, seconds
+from simcore.benchmarks.settings import Settings
+from simcore.search.solvers import Newton
+
+TILE = 24  # starts that the cpu kernel advances together
+STEPS = 20  # Newton steps a start in the timed loop
+SEED = 1
+TARGET = 0.4  # seconds a timed run
+OCCUPANCY = 20 * TILE  # starts a thread that keep a search's tiles full until near its end
+LONGEST_SEARCH = 6.0  # seconds a timed search, where the dimension is so large that this is fewer starts
+MOST_STARTS = 40 * OCCUPANCY
+
+
+def measure(settings: Settings) -> dict[str, Any]:
+    """Return the measurement as a JSON-safe mapping with the fields of PRODUCT's ``bench``."""
+    from simcore.landscapes import registry
+    from simcore.search.find import find_critical_points
+
+    table = settings.table("gaussian_field", 10)
+    landscape = registry.from_dict(table)
+    backend = backends.get(settings.backend)
+    threads = settings.threads
+    draw = landscape.draw(seed=SEED, draw=0)
+    problem = draw.problem
+    options = Newton().options(landscape)
+    endless = options._replace(
+        gradient_tolerance=0.0, decrement_tolerance=0.0, max_iterations=STEPS, region=math.inf, flat_tolerance=0.0
+    )
+
+    with confined_to(threads), ThreadPoolExecutor(threads) as pool:
+        pool_of_starts = landscape.starts(seed=SEED, draw=0, first=0, count=MOST_STARTS)
+
+        def iterate(count: int) -> int:
+            """Run all steps from the first ``count`` starts and return how many iterations were made."""
+            share = -(-count // threads // TILE) * TILE
+            parts = [pool_of_starts[i : min(i + share, count)] for i in range(0, count, share)]
+            done = list(pool.map(lambda part: backend.newton(problem, part, endless), parts))
+            return sum(int(outcome.iterations.sum()) + len(outcome.iterations) for outcome in done)
+
+        iterate(TILE * threads)  # compiles, or loads what is compiled
+        count = amount_for(iterate, TILE * threads, TARGET, MOST_STARTS)
+        iterations = iterate(count)
+        found: list[Any] = []
+
+        def search(count: int) -> None:
+            found.append(find_critical_points(draw, starts=count, backend=settings.backend, threads=threads))
+
+        search(TILE)
+        searched = amount_for(search, TILE * threads, LONGEST_SEARCH, max(OCCUPANCY * threads, count))
+        starts = pool_of_starts[:searched]
+        calls: dict[str, Any] = {"iterate": lambda: iterate(count), "search": lambda: search(searched)}
+        contest = _Contest(peers.Problem(problem, starts, options.step_cap), threads) if settings.peers else None
+        if contest is not None:
+            contest.prepare(1e-8 * options.gradient_tolerance / Newton().tolerance)
+            calls.update(contest.calls)
+        with Ceiling(threads) as ceiling:
+            times = alternate(calls, settings.repeats, ceiling.measure)
+            rates, best = ceiling.rates, ceiling.best
+
+    critical = int((found[-1]["status"] == "critical").sum())
+    useful = flops.newton_iteration(problem)
+    result: dict[str, Any] = {
+        "case": "newton",
+        **{key if key != "name" else "landscape": value for key, value in table.items()},
+        "threads": threads,
+        "backend": settings.backend,
+        "starts": count,
+        "iterations": iterations,
+        **_microseconds(times["iterate"], iterations),
+        "useful_flops": useful,
+        "useful_gflops": None if useful is None else useful * iterations / times["iterate"].median / 1e9,
+        "dgemm_gflops": best,
+        "dgemm_by_core_type": rates,
+        "dgemm_fraction": None,
+        "points_per_second": critical / times["search"].median,
+        "critical_share": critical / searched,
+        "search_starts": searched,
+        "compile_seconds": compile_seconds(table, settings.backend),
+        "runs": settings.repeats,
+    }
+    if useful is not None:
+        result["dgemm_fraction"] = result["useful_gflops"] / best
+    if contest is not None:
+        result["peers"] = contest.results(times, result)
+        result["not_installed"] = contest.missing
+    return result
+
+
+def _microseconds(timing: Timing, iterations: int) -> dict[str, float]:
+    scale = 1e6 / iterations
+    return {
+        "us_per_start_iteration": timing.median * scale,
+        "us_low": timing.low * scale,
+        "us_high": timing.high * scale,
+    }
+
+
+class _Contest:
+    """The peers on the same function and starts; each gets as many of the starts as it can do in about a second."""
+
+    BATCH = 480  # starts of a batched peer: more would only leave its caches
+
+    def __init__(self, given: peers.Problem, threads: int) -> None:
+        self._given, self._threads = given, threads
+        present, self.missing = peers.installed()
+        self._names = [name for name in present if peers.supports(given.problem)]
+        self.calls: dict[str, Any] = {}
+        self._starts: dict[str, int] = {}
+        self._found: dict[str, int] = {}
+
+    def prepare(self, tolerance: float) -> None:
+        """Compile and warm every peer and choose its number of starts."""
+        for name in self._names:
+            if name in peers.ROOT_FINDERS:
+                find = peers.root_finder(name, self._given, tolerance)
+                count = amount_for(find, 4, 1.0, len(self._given.starts))
+                self._found[name] = find(count)
+                self.calls[name] = lambda find=find, count=count: find(count)
+            else:
+                count = 8 if name == "numpy loop" else min(self.BATCH, len(self._given.starts))
+                call = peers.iteration(name, self._given._replace(starts=self._given.starts[:count]), self._threads)
+                call()
+                if name == "numpy loop":
+                    count = int(np.clip(8 * 0.5 / max(seconds(call), 1e-6), 8, len(self._given.starts)))
+                    call = peers.iteration(name, self._given._replace(starts=self._given.starts[:count]), self._threads)
+                self.calls[name] = call
+            self._starts[name] = count
+
+    def results(self, times: dict[str, Timing], ours: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return each peer's figure and how many times simcore is faster."""
+        rows: list[dict[str, Any]] = []
+        for name in self._names:
+            count, timing = self._starts[name], times[name]
+            row: dict[str, Any] = {"name": name, "starts": count}
+            if name in peers.ROOT_FINDERS:
+                found = self._found[name]
+                row["converged_share"] = found / count
+                row["points_per_second"] = found / timing.median
+                row["ratio"] = ours["points_per_second"] * timing.median / found if found else None
+            else:
+                # As for simcore, the evaluation that the final index needs is counted.
+                row.update(_microseconds(timing, count * (peers.ITERATIONS + 1)))
+                row["ratio"] = row["us_per_start_iteration"] / ours["us_per_start_iteration"]
+            rows.append(row)
+        return rows
