@@ -8,8 +8,8 @@ Theorem (Newton-Kantorovich with a symmetric Jacobian). Let F be the gradient of
 
 If h = L eta / sigma <= 1/2, put  t = 2 eta / (1 + sqrt(1 - 2h))  and  T = (1 + sqrt(1 - 2h)) sigma / L.  If t <= rho, F
 has a zero y* with |y* - y_0| <= t, and no other within min(T, rho) of y_0 (Kantorovich & Akilov 1982, chapter XVIII;
-Ortega 1968). By Weyl's inequality no eigenvalue of DF changes sign within sigma / L >= t of y_0: DF(y*) has the inertia of
-DF(y_0), so the index at the critical point is the number of negative eigenvalues counted at y_0.
+Ortega 1968). By Weyl's inequality no eigenvalue of DF changes sign within sigma / L >= t of y_0: DF(y*) has the
+inertia of DF(y_0), so the index at the critical point is the number of negative eigenvalues counted at y_0.
 
 Waves.  F = grad f on R^n. |D^3 f| <= sum_m A_m |w_m|^3 = L everywhere, A_m^2 = cosine_m^2 + sine_m^2; rho is infinite.
 
@@ -22,9 +22,9 @@ Euler's relation x.grad f = p f, the Hessian of Lag at the point is, in a basis 
     [ Hess, (p-1) g/|x|, 0 ;  ., (p-2) lambda, -|x|/s ;  0, -|x|/s, 0 ],
 with the Riemannian g and Hess: its smallest |eigenvalue| is at least min(sigma_tangent, (sqrt(c^2 + 4b^2) - |c|)/2) -
 (p-1)|g|/|x| with c = (p-2) lambda, b = |x|/s, and its inertia is that of Hess and one of each sign. A critical
-point x' within d of x_0 has |lambda' - lambda| <= p(p+2) |T| r^{p-3} d (r between 0.9 and 1.1 sqrt n), so uniqueness in (x, nu)
-gives uniqueness in x in a ball smaller by sqrt(1 + (s p(p+2) |T| r^{p-3})^2). The scale s balances the terms:
-1/s = p(p-1) |T| n^{(p-3)/2}.
+point x' within d of x_0 has |lambda' - lambda| <= p(p+2) |T| r^{p-3} d (r between 0.9 and 1.1 sqrt n), so uniqueness in
+(x, nu) gives uniqueness in x in a ball smaller by sqrt(1 + (s p(p+2) |T| r^{p-3})^2). The scale s balances the
+terms: 1/s = p(p-1) |T| n^{(p-3)/2}.
 
 Rounding. Gradient and Hessian at y_0 are sums of K products; each entry's error is at most (K + c) u times the sum
 of the absolute values of its terms, for any order of summation (Higham 2002, section 3.1); u = 2^-53. Phases w.x carry
@@ -33,11 +33,11 @@ with 10 D u |H|_F. These bounds enlarge |g| and lower sigma before the test. Wha
 whose sin, cos or eigenvalues err by more than that; the arithmetic of this test itself is not rounded outwards, but
 the inequalities are asked for with 1 % to spare.
 
-A row is ``certified`` when the test holds, t is at most PRECISION correlation lengths (a proof of a point nearby but not
-*here* does not count) and the inertia gives the recorded index.
+A row is ``certified`` when the test holds, t is at most PRECISION correlation lengths (a proof of a point nearby but
+not *here* does not count) and the inertia gives the recorded index.
 
-Disjoint balls. Let y_0, z_0 be certified and their critical points y*, z* differ. Then |y* - z*| >= T - t for either's T
-and t, so balls of radius (T - t)/2 - t round y_0 and z_0 are disjoint; each holds exactly one critical point. The
+Disjoint balls. Let y_0, z_0 be certified and their critical points y*, z* differ. Then |y* - z*| >= T - t for either's
+T and t, so balls of radius (T - t)/2 - t round y_0 and z_0 are disjoint; each holds exactly one critical point. The
 critical points do differ: where the recorded indices differ the proofs of the index say so, and where they agree
 ``simcore.search.distinct`` keeps two points only if they are more than t + t apart.
 """
@@ -47,6 +47,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +100,10 @@ class Certificate:
 
 @dataclass(frozen=True)
 class _Terms:
-    """The theorem's quantities at K points, rounding included: |F|, sigma, L, rho, and y-ball radius / x-ball radius."""
+    """The theorem's quantities at K points, rounding included.
+
+    |F| and sigma (K,), L, rho, and by how much a ball in (x, nu) shrinks to one in x.
+    """
 
     residual: Array
     sigma: Array
@@ -120,10 +124,18 @@ def certify(target: Target, x: Array, index: NDArray) -> Certificate:
         value, gradient, hessian = target.evaluate(x[here])
         eigenvalues = np.linalg.eigvalsh(tangent_hessians(target, x[here], hessian))
         parts.append(prove(target, x[here], index[here], value, gradient, eigenvalues))
-    return Certificate(x, period, *(np.concatenate([getattr(part, name) for part in parts]) for name in ("certified", "existence", "uniqueness")))  # fmt: skip
+    return Certificate(
+        x,
+        period,
+        np.concatenate([part.certified for part in parts]),
+        np.concatenate([part.existence for part in parts]),
+        np.concatenate([part.uniqueness for part in parts]),
+    )
 
 
-def prove(target: Target, x: Array, index: NDArray, value: Array, gradient: Array, eigenvalues: Array) -> Certificate:
+def prove(
+    target: Target, x: Array, index: NDArray, value: Array, gradient: Array, eigenvalues: NDArray[Any]
+) -> Certificate:
     """As ``certify``, of derivatives known already: value (K,), gradient (K, n), tangent eigenvalues (K, D)."""
     landscape = target.settings.landscape
     bounds = _spin_terms if isinstance(target.problem, Spin) else _wave_terms
@@ -146,7 +158,7 @@ def prove(target: Target, x: Array, index: NDArray, value: Array, gradient: Arra
     return Certificate(x, landscape.domain.period, certified, existence, np.where(certified, uniqueness, 0.0))
 
 
-def _wave_terms(problem: Waves, x: Array, value: Array, gradient: Array, eigenvalues: Array) -> _Terms:
+def _wave_terms(problem: Waves, x: Array, value: Array, gradient: Array, eigenvalues: NDArray[Any]) -> _Terms:
     waves, n = problem.frequencies.shape
     amplitude = np.hypot(problem.cosine, problem.sine)
     norm = np.linalg.norm(problem.frequencies, axis=1)
@@ -166,7 +178,7 @@ def _wave_terms(problem: Waves, x: Array, value: Array, gradient: Array, eigenva
     )
 
 
-def _spin_terms(problem: Spin, x: Array, value: Array, gradient: Array, eigenvalues: Array) -> _Terms:
+def _spin_terms(problem: Spin, x: Array, value: Array, gradient: Array, eigenvalues: NDArray[Any]) -> _Terms:
     n, p = problem.n, problem.p
     root = math.sqrt(n)
     tensor = math.sqrt(float((problem.coefficients**2 / _orderings(n, p)).sum()))
@@ -191,7 +203,7 @@ def _spin_terms(problem: Spin, x: Array, value: Array, gradient: Array, eigenval
     )
 
 
-def _smallest(eigenvalues: Array) -> Array:
+def _smallest(eigenvalues: NDArray[Any]) -> Array:
     """Smallest |eigenvalue|, less the error of the solver."""
     size = np.linalg.norm(eigenvalues, axis=1)
     return np.abs(eigenvalues).min(axis=1) - 10 * eigenvalues.shape[1] * UNIT * size

@@ -10,13 +10,14 @@ points that a certificate can tell apart. An end is compared with *representativ
 reached its point, and joins the nearest; so later ends never change earlier answers.
 
 Representatives hang in a hash table over the cells of one generic projection phi(x). phi is 1-Lipschitz in the domain's
-distance, and a cell is as wide as the largest possible t, so that all candidates lie in three neighbouring cells: a look-up
-takes constant time. Hashing a projection, unlike the cost, keeps symmetric copies of a point apart.
+distance, and a cell is as wide as the largest possible t, so that all candidates lie in three neighbouring cells: a
+look-up takes constant time. Hashing a projection, unlike the cost, keeps symmetric copies of a point apart.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,56 +67,54 @@ def _bucket(cell, buckets):
     return np.int64((mixed >> np.uint64(20)) & np.uint64(buckets - 1))
 
 
+class Known(NamedTuple):
+    """The representatives, in arrays with room for more, and the hash table over their cells."""
+
+    x: Array  # (capacity, n)
+    negative: NDArray[np.int64]  # the index
+    cost: Array
+    decrement: Array
+    cell: NDArray[np.int64]
+    following: NDArray[np.int64]  # the next representative of the same bucket, -1 at the end
+    heads: NDArray[np.int64]  # the first representative of each bucket, -1 for none
+
+
 @jit
-def _nearest(
-    x,
-    index,
-    cost,
-    decrement,
-    cell,
-    heads,
-    following,
-    known_x,
-    known_index,
-    known_cost,
-    known_decrement,
-    known_cell,
-    limits,
-):
+def _nearest(x, index, cost, decrement, cell, known, limits):
     """Number of the nearest representative that x belongs to, -1 where it is new."""
     period, length, cost_unit = limits[1], limits[2], limits[3]
     best, best_distance = -1, math.inf
     for side in range(-1, 2):
-        j = heads[_bucket(cell + side, heads.size)]
+        j = known.heads[_bucket(cell + side, known.heads.size)]
         while j >= 0:
-            if known_cell[j] == cell + side and known_index[j] == index:
+            if known.cell[j] == cell + side and known.negative[j] == index:
                 window = COST_TOLERANCE * (abs(cost) + cost_unit)
-                if abs(known_cost[j] - cost) <= window:
-                    distance = _distance(x, known_x[j], period)
-                    reach = MARGIN * (decrement + known_decrement[j]) + FLOOR * length
+                if abs(known.cost[j] - cost) <= window:
+                    distance = _distance(x, known.x[j], period)
+                    reach = MARGIN * (decrement + known.decrement[j]) + FLOOR * length
                     if distance <= reach and (distance < best_distance or (distance == best_distance and j < best)):
                         best, best_distance = j, distance
-            j = following[j]
+            j = known.following[j]
     return best
 
 
 @jit
-def _absorb(x, index, cost, decrement, first, insert, labels, count, heads, following, known_x, known_index, known_cost, known_decrement, known_cell, weights, limits):  # fmt: skip
+def _absorb(x, index, cost, decrement, first, insert, labels, count, known, weights, limits):
     """Label rows first, first + 1, ... until the table is full; return (rows done, representatives)."""
     for i in range(first, x.shape[0]):
         cell = np.int64(math.floor(_projection(x[i], weights, limits[1]) / limits[0]))
-        found = _nearest(x[i], index[i], cost[i], decrement[i], cell, heads, following, known_x, known_index, known_cost, known_decrement, known_cell, limits)  # fmt: skip
+        found = _nearest(x[i], index[i], cost[i], decrement[i], cell, known, limits)
         if found < 0 and insert:
-            if count == known_cost.size:
+            if count == known.cost.size:
                 return i, count
-            known_x[count] = x[i]
-            known_index[count] = index[i]
-            known_cost[count] = cost[i]
-            known_decrement[count] = decrement[i]
-            known_cell[count] = cell
-            bucket = _bucket(cell, heads.size)
-            following[count] = heads[bucket]
-            heads[bucket] = count
+            known.x[count] = x[i]
+            known.negative[count] = index[i]
+            known.cost[count] = cost[i]
+            known.decrement[count] = decrement[i]
+            known.cell[count] = cell
+            bucket = _bucket(cell, known.heads.size)
+            known.following[count] = known.heads[bucket]
+            known.heads[bucket] = count
             found = count
             count += 1
         labels[i] = found
@@ -152,38 +151,22 @@ class PointTable:
         # Any fixed direction will do; square roots keep it clear of lattice symmetries.
         weights = np.sqrt(1.0 + np.arange(landscape.n)) - 0.6
         self._weights = weights / np.linalg.norm(weights)
-        self._allocate(256, landscape.n)
-
-    def _allocate(self, capacity: int, n: int) -> None:
-        self._x = np.empty((capacity, n))
-        self._cost = np.empty(capacity)
-        self._decrement = np.empty(capacity)
-        self._index = np.empty(capacity, np.int64)
-        self._cell = np.empty(capacity, np.int64)
-        self._following = np.empty(capacity, np.int64)
-        self._heads = np.full(2 * capacity, -1, np.int64)
-
-    def _grow(self) -> None:
-        old = (self._x, self._cost, self._decrement, self._index, self._cell)
-        self._allocate(4 * len(self._cost), self._x.shape[1])
-        for before, now in zip(old, (self._x, self._cost, self._decrement, self._index, self._cell), strict=True):
-            now[: self.count] = before[: self.count]
-        _rehash(self.count, self._cell, self._heads, self._following)
+        self._known = _room(256, landscape.n)
 
     @property
     def x(self) -> Array:
         """Positions of the representatives, (count, n)."""
-        return self._x[: self.count]
+        return self._known.x[: self.count]
 
     @property
     def cost(self) -> Array:
         """Costs of the representatives, (count,)."""
-        return self._cost[: self.count]
+        return self._known.cost[: self.count]
 
     @property
     def index(self) -> NDArray[np.int64]:
         """Indices of the representatives, (count,)."""
-        return self._index[: self.count]
+        return self._known.negative[: self.count]
 
     def absorb(
         self, x: Array, index: NDArray, cost: Array, decrement: Array, *, insert: bool = True
@@ -201,9 +184,21 @@ class PointTable:
         done = 0
         while True:
             done, self.count = _absorb(
-                x, index, cost, decrement, done, insert, labels, self.count, self._heads, self._following, self._x,
-                self._index, self._cost, self._decrement, self._cell, self._weights, self._limits,
-            )  # fmt: skip
+                x, index, cost, decrement, done, insert, labels, self.count, self._known, self._weights, self._limits
+            )
             if done == len(x):
                 return labels
             self._grow()
+
+    def _grow(self) -> None:
+        old, self._known = self._known, _room(4 * len(self._known.cost), self._known.x.shape[1])
+        for name in ("x", "negative", "cost", "decrement", "cell"):
+            getattr(self._known, name)[: self.count] = getattr(old, name)[: self.count]
+        _rehash(self.count, self._known.cell, self._known.heads, self._known.following)
+
+
+def _room(capacity: int, n: int) -> Known:
+    """Return an empty table; the capacity is a power of two."""
+    index, cell, following = (np.empty(capacity, np.int64) for _ in range(3))
+    heads = np.full(2 * capacity, -1, np.int64)
+    return Known(np.empty((capacity, n)), index, np.empty(capacity), np.empty(capacity), cell, following, heads)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,16 +49,19 @@ GROWTH = (1.3, 4.0)
 class Enumeration:
     """The critical points of one draw and the audit of their completeness.
 
-    points : DataFrame, a row a distinct point. ``point`` int64, numbered by the first ordinary start that reached it, those
-        that none reached last; ``cost``, ``index`` int32, ``nullity`` int32, ``grad_norm``; ``hits`` int64, ordinary starts
-        that ended there; ``certified`` bool (``simcore.search.certify``); ``x`` (n float64) unless ``positions=False``;
-        ``eigenvalues`` (D float64, ascending) with ``spectrum=True``.
-    audit : dict. ``distinct`` points; ``orbits`` under the draw's symmetries (species for all that follows); ordinary
-        ``starts``; ``singletons`` (orbits with one hit); ``least_hits`` of an orbit; ``coverage`` (Good-Turing); ``chao1``
-        (lower bound on the number of orbits); ``euler_sum``, ``euler_expected`` (None where not fixed); ``complete``;
-        ``certified_fraction``; ``targeted_starts``, ``targeted_points`` (points that only searches from other points
-        found at first), ``rounds``; ``broken_images``; how many ordinary starts ended ``critical``, ``degenerate``,
-        ``gradient_flat``, ``max_iterations``, ``left_domain``, ``not_finite``; ``saturation``, a list of (ordinary starts, orbits hit).
+    points : DataFrame, a row a distinct point
+        ``point`` int64, numbered by the first ordinary start that reached it, those that none reached last; ``cost``,
+        ``grad_norm`` float64; ``index``, ``nullity`` int32; ``hits`` int64, ordinary starts that ended there;
+        ``certified`` bool (``simcore.search.certify``); ``x`` (n float64) unless ``positions=False``; ``eigenvalues``
+        (D float64, ascending) with ``spectrum=True``.
+    audit : dict
+        ``distinct`` points; ``orbits`` under the draw's symmetries (the species of all that follows); ordinary
+        ``starts``; ``singletons`` (orbits with one hit); ``least_hits`` of an orbit; ``coverage`` (Good-Turing);
+        ``chao1`` (lower bound on the number of orbits); ``euler_sum``, ``euler_expected`` (None where not fixed);
+        ``complete``; ``certified_fraction``; ``targeted_starts``, ``targeted_points`` (first found by a search from
+        another point), ``rounds``; ``broken_images`` (of a symmetry that does not hold); how many ordinary starts ended
+        ``critical``, ``degenerate``, ``gradient_flat``, ``max_iterations``, ``left_domain``, ``not_finite``;
+        ``saturation``, a list of (ordinary starts, orbits hit).
     """
 
     points: pd.DataFrame
@@ -85,7 +89,8 @@ def enumerate_critical_points(
     target : Landscape or Draw
         The family, or one function of it (then give no ``draw``).
     draw, seed : int
-        Which function; with the other arguments they determine the result bit for bit. Defaults 0; with a draw, its own seed.
+        Which function; with the other arguments they determine the result bit for bit. Default 0, or the seed of the
+        draw given.
     starts : int
         Ordinary starts of the first round; the rounds that follow are as long as the hits so far suggest.
     max_starts : int
@@ -136,7 +141,7 @@ def enumerate_draw(
     saturation: list[tuple[int, int]] = []
     searched = np.empty(0, np.int64)
     while True:
-        outcome = workers.outcomes(lambda rows, base=done: _ordinary(target, base, rows), wanted - done)
+        outcome = workers.outcomes(partial(_ordinary, target, done), wanted - done)
         points.add_ordinary(outcome, done)
         done, rounds = wanted, rounds + 1
         saturation.append((done, int((points.orbit_hits()[1] > 0).sum())))
@@ -148,7 +153,7 @@ def enumerate_draw(
                 break
             before = len(points)
             begin = starts_from(target, points.table.x[new])
-            points.add_targeted(workers.outcomes(lambda rows, begin=begin: target.newton(begin[rows]), len(begin)))
+            points.add_targeted(workers.outcomes(partial(_from, target, begin), len(begin)))
             searched = np.concatenate([searched, new])
             targeted += len(begin)
             targeted_points += len(points) - before
@@ -172,6 +177,10 @@ def enumerate_draw(
 
 def _ordinary(target: Target, base: int, rows: slice) -> Outcome:
     return target.search(base + rows.start, rows.stop - rows.start)
+
+
+def _from(target: Target, x: Array, rows: slice) -> Outcome:
+    return target.newton(x[rows])
 
 
 def _least(points: Points) -> int:

@@ -87,7 +87,10 @@ def find_critical_points(
     if starts == 0:
         raise InputError("starts is 0; give a whole number of at least 1")
     rows = _Rows(landscape, draws, starts, positions, spectrum)
-    jobs = [_DrawJob(chosen, only, first_draw + i, first_start, rows, slice(i * starts, (i + 1) * starts)) for i in range(draws)]  # fmt: skip
+    jobs = [
+        _DrawJob(chosen, only, first_draw + i, first_start, rows, slice(i * starts, (i + 1) * starts))
+        for i in range(draws)
+    ]
     _work_through(jobs, starts, thread_count(threads))
     return rows.frame(first_draw, first_start, chosen.law)
 
@@ -125,7 +128,7 @@ class _Rows:
         columns: dict[str, Any] = {
             "draw": draw.astype(np.int64),
             "start": start.astype(np.int64),
-            "status": pd.Categorical.from_codes(self.status, categories=list(STATUSES)),
+            "status": pd.Categorical.from_codes(self.status, categories=pd.Index(list(STATUSES))),
             "iterations": self.iterations,
             "cost": self.cost,
             "grad_norm": self.grad_norm,
@@ -133,7 +136,7 @@ class _Rows:
             "nullity": self.nullity,
             "point": self.point,
             "certified": self.certified,
-            "source": pd.Categorical.from_codes(np.zeros(len(draw), np.int8), categories=[law]),
+            "source": pd.Categorical.from_codes(np.zeros(len(draw), np.int8), categories=pd.Index([law])),
         }
         if self.x is not None:
             columns["x"] = list(self.x)

@@ -1,6 +1,8 @@
-"""The distinct points of one draw as an enumeration collects them: hits, orbits under symmetry, and where each came from."""
+"""The distinct points of one draw as an enumeration collects them, with their hits and orbits under symmetry."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,13 +71,13 @@ class Points:
         self.orbit = np.concatenate([self.orbit, new])
 
     def _add_images(self, new: NDArray) -> None:
-        """Add the images of new points; each is checked by a search from it, which must end there with the index due."""
+        """Add the images of new points, each checked by a search from it: it must end there, with the index due."""
         orbits = [new]
         for symmetry in self._target.draw.symmetries:
             x, index, cost = self.table.x[new], self.table.index[new], self.table.cost[new]
             image = np.ascontiguousarray(symmetry.apply(x))
             due = index if symmetry.sign > 0 else self._target.settings.landscape.dimension - index
-            outcome = self._workers.outcomes(lambda rows, image=image: self._target.newton(image[rows]), len(image))
+            outcome = self._workers.outcomes(partial(self._search, image), len(image))
             there = self._same(outcome, image, due, symmetry.sign * cost)
             self.broken += int((~there).sum())
             labels = new.copy()
@@ -88,6 +90,9 @@ class Points:
         lowest = members.min(axis=1)
         for column in members.T:
             self.orbit[column] = np.minimum(self.orbit[column], lowest)
+
+    def _search(self, x: Array, rows: slice) -> Outcome:
+        return self._target.newton(x[rows])
 
     def _same(self, outcome: Outcome, image: Array, index: NDArray, cost: Array) -> NDArray[np.bool_]:
         landscape = self._target.settings.landscape

@@ -71,8 +71,8 @@ def enumerate_rows(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return (points, audits) of several enumerated draws; the first column of both is ``draw`` (int64).
 
-    ``points`` has a row a distinct point (``Enumeration.points``), ``audits`` a row a draw (``Enumeration.audit`` without
-    ``saturation``). Threads take whole draws.
+    ``points`` has a row a distinct point (``Enumeration.points``), ``audits`` a row a draw (``Enumeration.audit``
+    without ``saturation``). Threads take whole draws.
     """
     chosen = settings(landscape, seed=seed, solver=solver, backend=backend, start_law=start_law)
     check_enumerable(landscape)

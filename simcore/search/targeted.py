@@ -3,10 +3,10 @@
 From each critical point two kinds of start:
 
 * along both soft directions, the eigenvectors of the largest negative and of the smallest positive eigenvalue, both
-  ways, a few correlation lengths' fractions away: the index changes by one across a soft mode, so neighbours with a small
-  basin lie there;
-* descents and ascents: from each saddle down its softest negative direction to a minimum, up its softest positive one to
-  a maximum, both ways, by gradient steps of length min(|g|/|H|_F, a fraction of the correlation length).
+  ways, at REACHES correlation lengths: the index changes by one across a soft mode, so neighbours with a small basin
+  lie there;
+* descents and ascents: from each saddle down its softest negative direction to a minimum, up its softest positive one
+  to a maximum, both ways, by gradient steps of length min(|g|/|H|_F, a fraction of the correlation length).
 
 All go through the same Newton search at the end.
 """
