@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from simcore.landscapes.base import Array, Box, Domain, Draw, Landscape, Scales,
 _PROBES = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class CustomLandscape(Landscape):
     """A function given by plain Python or njit callables; there is one draw, since nothing is random.
 
@@ -55,25 +55,43 @@ class CustomLandscape(Landscape):
     value: Callable[[Array], float]
     gradient: Callable[[Array], Array]
     hessian: Callable[[Array], Array]
-    domain: Domain | Box  # type: ignore[assignment]
+    where: Domain | Box
     n: int
-    length: float | None = None
-    gradient_scale: float | None = None
+    length: float | None
+    gradient_scale: float | None
 
-    def __post_init__(self) -> None:
-        for what in ("value", "gradient", "hessian"):
-            if not callable(getattr(self, what)):
-                raise InputError(f"{what} is {getattr(self, what)!r}; give a function of one point x of shape (n,)")
-        if not isinstance(self.domain, (Box, Torus, Sphere, Space)):
-            raise InputError(f"domain is {self.domain!r}; give Box(low, high), Torus(n), Sphere(n) or Space(n)")
-        object.__setattr__(self, "n", validate.whole("n", self.n, 1))
-        if self.domain.n != self.n:
-            raise InputError(f"n is {self.n} but the domain has {self.domain.n} coordinates; give the same number")
-        if isinstance(self.domain, Sphere) and self.n < 2:
+    # written out, because the argument "domain" is a property of every landscape and so can't be a field
+    def __init__(
+        self,
+        value: Callable[[Array], float],
+        gradient: Callable[[Array], Array],
+        hessian: Callable[[Array], Array],
+        domain: Domain | Box,
+        n: int,
+        *,
+        length: float | None = None,
+        gradient_scale: float | None = None,
+    ) -> None:
+        for what, function in (("value", value), ("gradient", gradient), ("hessian", hessian)):
+            if not callable(function):
+                raise InputError(f"{what} is {function!r}; give a function of one point x of shape (n,)")
+        if not isinstance(domain, (Box, Torus, Sphere, Space)):
+            raise InputError(f"domain is {domain!r}; give Box(low, high), Torus(n), Sphere(n) or Space(n)")
+        n = validate.whole("n", n, 1)
+        if domain.n != n:
+            raise InputError(f"n is {n} but the domain has {domain.n} coordinates; give the same number")
+        if isinstance(domain, Sphere) and n < 2:
             raise InputError("n is 1 on a sphere; give n of at least 2")
-        for what in ("length", "gradient_scale"):
-            if getattr(self, what) is not None:
-                object.__setattr__(self, what, validate.positive(what, getattr(self, what)))
+        length = None if length is None else validate.positive("length", length)
+        gradient_scale = None if gradient_scale is None else validate.positive("gradient_scale", gradient_scale)
+        for field, given in zip(
+            fields(self), (value, gradient, hessian, domain, n, length, gradient_scale), strict=True
+        ):
+            object.__setattr__(self, field.name, given)
+
+    @property
+    def domain(self) -> Any:
+        return self.where
 
     @property
     def start_laws(self) -> tuple[str, ...]:  # type: ignore[override]
