@@ -86,7 +86,9 @@ def describe(name: str) -> dict[str, Any]:
             "type": field.type if isinstance(field.type, str) else str(field.type),
         }
         if not _required(field):
-            default = field.default if field.default is not MISSING else field.default_factory()  # type: ignore[misc]
+            default: Any = field.default
+            if default is MISSING:
+                default = field.default_factory()  # type: ignore[misc,operator]
             entry["default"] = default if isinstance(default, (int, float, str, type(None))) else repr(default)
         parameters.append(entry)
     start_laws = kind.start_laws if isinstance(kind.start_laws, tuple) else ()
