@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from simcore.backends.geometry import to_sphere
 from simcore.backends.problems import Array, Custom
 from simcore.errors import InputError
 
@@ -29,7 +30,7 @@ def evaluate(problem: Custom, x: Array) -> tuple[Array, Array, Array]:
         raw = _checked("hessian", problem.hessian, here, (n, n))
         hessian[i] = 0.5 * (raw + raw.T)
     if problem.kind == "sphere":
-        return value, *_tangential(x, gradient, hessian)
+        return value, *to_sphere(x, gradient, hessian)
     return value, gradient, hessian
 
 
@@ -43,11 +44,3 @@ def _checked(what: str, function: Callable[[Array], Any], x: Array, shape: tuple
     if result.shape != shape:
         raise InputError(f"{what} returned shape {result.shape} for x of shape {x.shape}; return shape {shape}")
     return result
-
-
-def _tangential(x: Array, gradient: Array, hessian: Array) -> tuple[Array, Array]:
-    n = x.shape[1]
-    radial = np.einsum("si,si->s", gradient, x) / n
-    projector = np.eye(n) - x[:, :, None] * x[:, None, :] / n
-    shifted = hessian - radial[:, None, None] * np.eye(n)
-    return np.einsum("sij,sj->si", projector, gradient), projector @ shifted @ projector

@@ -53,6 +53,11 @@ class Spin(NamedTuple):
         """Dimension of the sphere, n - 1."""
         return self.n - 1
 
+    @property
+    def sphere(self) -> bool:
+        """Whether the domain is the sphere |x|^2 = n: always."""
+        return True
+
 
 class NewtonOptions(NamedTuple):
     """Limits of one Newton search, all absolute: the landscape's scales are already multiplied in."""

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends.problems import NewtonOptions, Outcome, Spin, Waves
+from simcore.backends import custom, reference_network
+from simcore.backends.geometry import move, tangent_basis, to_sphere, wrap
+from simcore.backends.problems import Custom, NewtonOptions, Outcome, Spin, Waves
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, GRADIENT_FLAT, LEFT_DOMAIN, MAX_ITERATIONS, NOT_FINITE
 from simcore.formulas.verdict import SETTLED
 
@@ -29,10 +31,9 @@ def evaluate(problem: Any, x: Array) -> Evaluation:
     Ambient coordinates; on the sphere gradient and Hessian are Riemannian (tangential, with zeros along x).
     Raises ``TypeError`` for a problem that has no evaluator.
     """
-    for kind, evaluator in EVALUATORS.items():
-        if isinstance(problem, kind):
-            return evaluator(problem, np.asarray(x, dtype=np.float64))
-    raise TypeError(f"the reference backend has no evaluator for {type(problem).__name__}")
+    if type(problem) not in EVALUATORS:
+        raise TypeError(f"the reference backend has no evaluator for {type(problem).__name__}")
+    return EVALUATORS[type(problem)](problem, np.asarray(x, dtype=np.float64))
 
 
 def evaluate_waves(problem: Waves, x: Array) -> Evaluation:
@@ -66,7 +67,7 @@ def evaluate_spin(problem: Spin, x: Array) -> Evaluation:
     With Euclidean gradient g and Hessian H, Hx = (p-1) g and g.x = p f. P projects orthogonally to x:
     grad = P g, Hess = P (H - (g.x/n) I) P.
     """
-    n, p = problem.n, problem.p
+    p = problem.p
     euclidean = symmetric_tensor(problem)[np.newaxis] * (p * (p - 1))
     hessian = np.broadcast_to(euclidean, (len(x), *euclidean.shape[1:]))
     for _ in range(p - 2):
@@ -76,49 +77,13 @@ def evaluate_spin(problem: Spin, x: Array) -> Evaluation:
     return value, *to_sphere(x, gradient, hessian)
 
 
-def to_sphere(x: Array, gradient: Array, hessian: Array) -> tuple[Array, Array]:
-    """Return the Riemannian gradient and Hessian on the sphere through x of Euclidean ones, in ambient coordinates."""
-    radius2 = (x * x).sum(axis=1)
-    radial = (gradient * x).sum(axis=1) / radius2
-    identity = np.eye(x.shape[1])
-    projector = identity - x[:, :, np.newaxis] * x[:, np.newaxis, :] / radius2[:, np.newaxis, np.newaxis]
-    tangential = gradient - radial[:, np.newaxis] * x
-    curved = projector @ (hessian - radial[:, np.newaxis, np.newaxis] * identity) @ projector
-    return tangential, 0.5 * (curved + curved.swapaxes(1, 2))
-
-
-EVALUATORS: dict[type, Callable[[Any, Array], Evaluation]] = {Waves: evaluate_waves, Spin: evaluate_spin}
-"""Evaluators by problem type; other files of this folder add theirs."""
-
-
-# ---- geometry -----------------------------------------------------------------------------------------------------
-def on_sphere(problem: Any) -> bool:
-    """Whether the problem's domain is the sphere |x|^2 = n."""
-    return isinstance(problem, Spin) or getattr(problem, "sphere", False)
-
-
-def tangent_basis(problem: Any, x: Array) -> Array:
-    """Return an orthonormal basis of the tangent space at x as columns, shape (n, D)."""
-    if not on_sphere(problem):
-        return np.eye(len(x))
-    return np.linalg.qr(np.column_stack([x, np.eye(len(x))]))[0][:, 1 : len(x)]
-
-
-def move(problem: Any, x: Array, step: Array) -> Array:
-    """Return the point reached from x by a tangent step: back to the sphere by scaling, wrapped on a torus."""
-    moved = x + step
-    if on_sphere(problem):
-        return moved * np.sqrt(len(x) / (moved @ moved))
-    period = getattr(problem, "period", 0.0)
-    return wrap(moved, period)
-
-
-def wrap(x: Array, period: float) -> Array:
-    """Return x with coordinates in [0, period); unchanged where period is 0."""
-    if period == 0.0:
-        return x
-    wrapped = x - period * np.floor(x / period)
-    return np.where(wrapped >= period, 0.0, wrapped)
+EVALUATORS: dict[type, Callable[[Any, Array], Evaluation]] = {
+    Waves: evaluate_waves,
+    Spin: evaluate_spin,
+    Custom: custom.evaluate,
+    **reference_network.EVALUATORS,
+}
+"""Evaluators by problem type."""
 
 
 # ---- the search ---------------------------------------------------------------------------------------------------
@@ -140,7 +105,7 @@ def _newton_one(problem: Any, x: Array, options: NewtonOptions) -> tuple[Any, ..
         grad_norm = float(np.linalg.norm(gradient))
         if not (np.isfinite(value) and np.isfinite(grad_norm) and np.isfinite(hessian).all()):
             return NOT_FINITE, iteration, value, grad_norm, np.nan, -1, -1, x
-        if np.abs(x).max() > options.region:
+        if np.abs(x).max() > options.region or outside(problem, x):
             return LEFT_DOMAIN, iteration, value, grad_norm, np.nan, -1, -1, x
 
         basis = tangent_basis(problem, x)

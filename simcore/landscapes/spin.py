@@ -207,7 +207,7 @@ class SpinDraw(Draw):
             from simcore.backends import get
 
             return get("cpu").evaluate(self.problem, points)
-        from simcore.backends.reference import to_sphere
+        from simcore.backends.geometry import to_sphere
 
         euclidean = np.empty((len(points), n, n))
         for i, x in enumerate(points):

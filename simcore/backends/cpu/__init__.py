@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends import reference
+from simcore.backends.geometry import wrap
 from simcore.backends.problems import NewtonOptions, Outcome
 
 Array = NDArray[np.float64]
@@ -27,7 +28,7 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
 
     if type(problem) not in families():
         return reference.newton(problem, starts, options)
-    starts = reference.wrap(np.ascontiguousarray(starts, dtype=np.float64), getattr(problem, "period", 0.0))
+    starts = wrap(np.ascontiguousarray(starts, dtype=np.float64), getattr(problem, "period", 0.0))
     outcome = Outcome.empty(*starts.shape)
     if len(starts) == 0:
         return outcome
@@ -35,7 +36,7 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
     if counters is None:
         counters = np.zeros(3, np.int64)
     search(_plain(problem), problem.dimension, starts, limits, *outcome, counters)
-    return outcome._replace(x=reference.wrap(outcome.x, getattr(problem, "period", 0.0)))
+    return outcome._replace(x=wrap(outcome.x, getattr(problem, "period", 0.0)))
 
 
 def _plain(problem: Any) -> Any:
