@@ -23,6 +23,7 @@ points come in orbits); a = (1 - level) / 2, the other half being spent on the m
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,6 +141,32 @@ def annealed_ratio(
     return Estimate(
         ratio, ratio * se_log, ratio * math.exp(-half), ratio * math.exp(half), level, 2, len(s), "annealed"
     )
+
+
+def log_means(terms: Sequence[tuple[float, ArrayLike]], *, level: float = 0.95) -> Estimate:
+    """Return sum_j c_j ln(mean of X_j) for several counts of the same draws, by the delta method.
+
+    ln of a ratio is ``[(1, S), (-1, M)]``; by how much one ratio overstates another, measured on the same draws,
+    ``[(1, S), (-1, M), (-1, S'), (1, M')]``: their common fluctuations cancel, as they should.
+
+    Parameters
+    ----------
+    terms : pairs (c_j, X_j), X_j of shape (N,) with a positive mean.
+
+    Raises
+    ------
+    InputError
+        If a mean is not positive, since it has no logarithm, or there are fewer than two draws.
+    """
+    columns = [(c, _per_draw(x)) for c, x in terms]
+    if any(x.mean() <= 0 for _, x in columns) or len(columns[0][1]) < 2:
+        raise InputError("the logarithm of a mean needs a positive mean and two draws; leave out rows without both")
+    draws = len(columns[0][1])
+    value = float(sum(c * math.log(x.mean()) for c, x in columns))
+    residual = np.sum([c * x / x.mean() for c, x in columns], axis=0)
+    se = float(residual.std(ddof=1) / math.sqrt(draws))
+    half = student(level, draws - 1) * se
+    return Estimate(value, se, value - half, value + half, level, 2, draws, "mean")
 
 
 def quenched_ratio(numerator: ArrayLike, denominator: ArrayLike, *, level: float = 0.95) -> Estimate:

@@ -17,6 +17,7 @@ from analysis.samples import (
     Sample,
     as_runs,
     build_landscape,
+    combination,
     load_samples,
     parameter_columns,
     run_configuration,
@@ -258,7 +259,7 @@ def tolerance_figure(starts: pd.DataFrame) -> Figure:
         figure, axes = canvas.grid(1, 3, width=3.2, height=2.9)
         many = starts.groupby(names, dropna=False, sort=False, observed=True)
         for j, (key, frame) in enumerate(many):
-            parameters = {k: v for k, v in zip(names, key, strict=True) if not (np.isscalar(v) and pd.isna(v))}
+            parameters = combination(names, key)
             d = build_landscape(parameters).dimension
             usable = frame[np.isfinite(frame["grad_norm"]) & (frame["index"] >= 0)].sort_values("grad_norm")
             norm = usable["grad_norm"].to_numpy()
@@ -360,7 +361,7 @@ def _load(runs: list[Any], *, kind: str | None = None, hits: bool = False) -> pd
 
     frames = []
     for run in runs:
-        newton = run_configuration(run)["search"]["method"] == "newton"
+        newton = run_configuration(run)["method"] == "newton"
         frame = load(run) if kind is None else load(run, kind=kind)
         if newton and hits:
             frame = frame[(frame["status"] == "critical").to_numpy()]
@@ -370,14 +371,14 @@ def _load(runs: list[Any], *, kind: str | None = None, hits: bool = False) -> pd
 
 def _newton_only(runs: list[Any]) -> pd.DataFrame:
     for run in runs:
-        if run_configuration(run)["search"]["method"] != "newton":
+        if run_configuration(run)["method"] != "newton":
             raise InputError(f'{run} holds accepted points only; a tolerance figure needs a run with method = "newton"')
     return _load(runs)
 
 
 def _counting_only(runs: list[Any]) -> list[Any]:
     for run in runs:
-        if run_configuration(run)["search"]["method"] == "newton":
+        if run_configuration(run)["method"] == "newton":
             raise InputError(f'{run} holds hits only; a coverage figure needs method = "enumerate" or "ball"')
     return runs
 

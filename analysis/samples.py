@@ -131,7 +131,7 @@ def build_landscape(parameters: dict[str, Any]) -> Any:
     """Return the landscape of a combination's parameters (``landscape`` is the registry name)."""
     from simcore.landscapes.registry import from_dict
 
-    settings = {k: _plain(v) for k, v in parameters.items() if k != "landscape"}
+    settings = {k: v for k, v in parameters.items() if k != "landscape"}
     return from_dict({"name": parameters["landscape"], **settings})
 
 
@@ -153,7 +153,7 @@ def samples_from_frames(points: pd.DataFrame, audits: pd.DataFrame, method: str 
     groups = dict(_groups(points, names))
     samples = []
     for key, audit in _groups(audits, names):
-        parameters = {name: _plain(value) for name, value in zip(names, key, strict=True) if value is not None}
+        parameters = combination(names, key)
         dimension = int(build_landscape(parameters).dimension)
         draws = audit["draw"].to_numpy()
         frame = groups.pop(key, points.iloc[:0])
@@ -194,7 +194,7 @@ def samples_from_starts(starts: pd.DataFrame) -> list[Sample]:
     names = parameter_columns(starts)
     samples = []
     for key, frame in _groups(starts, names):
-        parameters = {name: _plain(value) for name, value in zip(names, key, strict=True) if value is not None}
+        parameters = combination(names, key)
         dimension = int(build_landscape(parameters).dimension)
         draws, row = np.unique(frame["draw"].to_numpy(), return_inverse=True)
         status = frame["status"].astype(str).to_numpy()
@@ -215,15 +215,12 @@ def samples_from_starts(starts: pd.DataFrame) -> list[Sample]:
 
 
 def load_samples(runs: Sequence[Any] | Any) -> list[Sample]:
-    """Return the Samples of one or several run directories, in their order.
-
-    Raises ``InputError`` where the same combination appears in two runs with overlapping draws of one seed.
-    """
+    """Return the Samples of one or several run directories, in their order; runs are never merged."""
     from simcore.sweep import load
 
     samples: list[Sample] = []
     for run in as_runs(runs):
-        method = run_configuration(run)["search"]["method"]
+        method = run_configuration(run)["method"]
         if method == "newton":
             samples += samples_from_starts(load(run))
         else:
@@ -269,12 +266,23 @@ def _groups(frame: pd.DataFrame, names: list[str]) -> Iterable[tuple[tuple, pd.D
         yield tuple(None if _missing(v) else _plain(v) for v in key), part
 
 
+def combination(names: list[str], key: tuple) -> dict[str, Any]:
+    """A combination's parameters; whole numbers that a column with gaps had turned into floats are whole again."""
+    from dataclasses import fields
+
+    from simcore.landscapes.registry import get_class
+
+    given = {name: _plain(value) for name, value in zip(names, key, strict=True) if not _missing(value)}
+    whole = {f.name for f in fields(get_class(given["landscape"])) if f.type in ("int", int)}
+    return {k: int(v) if k in whole and isinstance(v, float) else v for k, v in given.items()}
+
+
 def _missing(value: Any) -> bool:
     return value is None or (np.isscalar(value) and bool(pd.isna(value)))
 
 
 def _plain(value: Any) -> Any:
-    """A JSON value: numpy scalars and whole floats become Python's own."""
+    """A JSON value: numpy scalars become Python's own."""
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -157,25 +157,18 @@ def coin_flip_ratio(dimension: int) -> int:
 
 
 def provenance_note(run: Any) -> str:
-    """Return one sentence from ``run.json``: software, method, seed and the run's own identifier."""
+    """Return one sentence from ``run.json``: versions, method, seed, backend, commits, hash of the configuration."""
     facts = run_provenance(run)
-    configuration = facts.get("configuration", {})
-    search = configuration.get("search", {})
-    parts = [
-        f"simcore {_version(facts)}",
-        f"method {search.get('method', '?')}",
-        f"seed {configuration.get('seed', '?')}",
-    ]
-    for key in ("backend", "git_commit"):
-        if facts.get(key):
-            parts.append(f"{key.replace('_', ' ')} {str(facts[key])[:12]}")
+    configuration = facts["configuration"]
+    versions = ", ".join(facts.get("versions", []))
+    parts = [f"simcore {versions}", f"method {configuration['method']}", f"seed {configuration['seed']}"]
+    if facts.get("backend"):
+        parts.append(f"backend {facts['backend']}")
+    commits = {s.get("software", {}).get("commit", "")[:12] for s in facts.get("sessions", [])} - {""}
+    parts += [f"commit {c}" for c in sorted(commits)]
+    if facts.get("configuration_hash"):
+        parts.append(f"configuration {facts['configuration_hash'][:12]}")
     return "Data: " + ", ".join(parts) + "."
-
-
-def _version(facts: dict[str, Any]) -> str:
-    software = facts.get("software", {})
-    version = facts.get("version") or (software.get("simcore") if isinstance(software, dict) else None)
-    return str(version or (software.get("version") if isinstance(software, dict) else None) or "?")
 
 
 def _parameter_columns(samples: Sequence[Sample]) -> list[Column]:

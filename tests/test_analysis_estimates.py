@@ -1,7 +1,8 @@
 """Estimators against known answers, and the coverage of their intervals in simulation.
 
 Statistical tests fix their seed. Coverage of a nominal 95 % interval is measured on 4,000 simulated experiments (its
-standard error is 0.34 %) and must lie within 93 to 97 %: were the true coverage 95 %, a false alarm has probability below 1e-8.
+standard error is 0.34 %) and must lie within 93 to 97 %: were the true coverage 95 %, a false alarm would have
+probability below 1e-8.
 """
 
 import math

@@ -1,0 +1,63 @@
+"""The runs behind the studies: planned here, computed by the sweep, kept under the study's directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from analysis.samples import Sample, load_samples
+from simcore.errors import RunError
+
+SEED = 20260101
+"""Of every study and of the demo; chosen before the first look at any result and never changed."""
+
+
+def compute(
+    out: Path,
+    landscapes: Sequence[Mapping[str, Any]],
+    *,
+    draws: int,
+    method: str = "enumerate",
+    seed: int = SEED,
+    solver: Mapping[str, Any] | None = None,
+    **search: Any,
+) -> Path:
+    """Compute (or resume) one run in directory ``out`` and return it.
+
+    Parameters
+    ----------
+    landscapes : tables as in a configuration file: name and parameters, lists are products.
+    draws : functions per combination.
+    method, search, solver, seed : as in a configuration file.
+
+    Raises
+    ------
+    RunError
+        If shards failed, so that draws are missing.
+    """
+    from simcore.sweep import run_sweep
+
+    tables: dict[str, Any] = {
+        "seed": seed,
+        "landscape": [dict(table) for table in landscapes],
+        "search": {"method": method, "draws": draws, **search},
+    }
+    if solver:
+        tables["solver"] = dict(solver)
+    if int(run_sweep(tables, out)) != 0:
+        raise RunError(f"some shards of {out} failed; `simcore verify {out}` names them, and a second call tries again")
+    return out
+
+
+def counted(out: Path, landscape: Mapping[str, Any], draws: Mapping[int, int], **search: Any) -> list[Sample]:
+    """Enumerate one landscape at several n, each with its own number of draws, and return its Samples by n.
+
+    Dimensions with the same number of draws share a run: ``out/<name>-<draws>``.
+    """
+    samples: list[Sample] = []
+    for number in sorted(set(draws.values())):
+        dimensions = [n for n in draws if draws[n] == number]
+        run = compute(out / f"{landscape['name']}-{number}", [{**landscape, "n": dimensions}], draws=number, **search)
+        samples += load_samples(run)
+    return sorted(samples, key=lambda s: s.n)

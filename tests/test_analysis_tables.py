@@ -1,0 +1,269 @@
+"""Samples, tables and figures from small frames whose every number is known."""
+
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import canvas, figures, tables, writers
+from analysis.estimates import Estimate
+from analysis.samples import Sample, samples_from_frames, samples_from_starts
+from analysis.writers import Column, Table
+from simcore.errors import InputError
+
+EULER_SPIN = 2  # of the sphere in R^5
+
+
+def spin_frames(draws=8, n=5, complete=True):
+    """Draw i of a 3-spin on the sphere in R^5 has 2 + 2 (i % 2) minima and maxima, saddles to match; draw 3 none."""
+    rows, audits = [], []
+    for draw in range(draws):
+        minima = 2 + 2 * (draw % 2)
+        counts = [minima, 2 * minima, 2 * minima + EULER_SPIN, 2 * minima, minima] if draw != 3 else [0] * 5
+        point = 0
+        for k, number in enumerate(counts):
+            for _ in range(number):
+                rows.append((draw, point, 0.5 * (k - 2) + 0.01 * point, k, 0, 1e-12, 10 - 2 * abs(k - 2), True))
+                point += 1
+        audits.append((draw, point, 512, complete or draw != 1, 0.999))
+    points = pd.DataFrame(rows, columns=["draw", "point", "cost", "index", "nullity", "grad_norm", "hits", "certified"])
+    audit = pd.DataFrame(audits, columns=["draw", "distinct", "starts", "complete", "coverage"])
+    for frame in (points, audit):
+        frame.insert(0, "landscape", "spherical_spin")
+        frame.insert(1, "n", n)
+        frame.insert(2, "p", 3)
+    return points, audit
+
+
+def sample(**changes) -> Sample:
+    return samples_from_frames(*spin_frames(**changes))[0]
+
+
+def starts_frame():
+    rows = []
+    for draw in range(6):
+        for start in range(40):
+            k = [0, 1, 1, 2, 2, 2, 3, 3][(start + draw) % 8]
+            status = "max_iterations" if start % 20 == 7 else "gradient_flat" if start % 20 == 9 else "critical"
+            norm = 1e-3 if status != "critical" else 1e-12 * (1 + start)
+            rows.append((draw, start, status, 0.4 * k - 0.6 + 0.01 * draw, norm, k))
+    frame = pd.DataFrame(rows, columns=["draw", "start", "status", "cost", "grad_norm", "index"])
+    frame["status"] = frame["status"].astype("category")
+    frame.insert(0, "landscape", "torus_field")
+    frame.insert(1, "n", 3)
+    return frame
+
+
+# ---- samples -----------------------------------------------------------------------------------------------------
+def test_draws_without_points_count():
+    s = sample()
+    assert s.draws == 8
+    assert s.dimension == 4
+    assert s.parameters == {"landscape": "spherical_spin", "n": 5, "p": 3}
+    assert s.counts[3].sum() == 0
+    assert s.minima.tolist() == [2, 4, 2, 0, 2, 4, 2, 4]
+    assert s.saddles.tolist() == [14, 26, 14, 0, 14, 26, 14, 26]
+    assert s.ratio().value == pytest.approx(134 / 20)
+    assert s.ratio_quenched().draws == 7
+    assert s.hits[0].tolist() == [12, 32, 60, 32, 12]
+
+
+def test_frames_of_two_combinations_stay_apart_and_missing_parameters_too():
+    a, b = spin_frames(draws=4), spin_frames(draws=3, n=6)
+    torus = [f.assign(landscape="torus_field", n=4).drop(columns="p") for f in spin_frames(draws=2)]
+    both = [pd.concat(parts, ignore_index=True) for parts in zip(a, b, torus, strict=True)]
+    found = samples_from_frames(*both)
+    assert [(s.landscape, s.n, s.draws, s.dimension) for s in found] == [
+        ("spherical_spin", 5, 4, 4), ("spherical_spin", 6, 3, 5), ("torus_field", 4, 2, 4),
+    ]  # fmt: skip
+    assert found[2].parameters == {"landscape": "torus_field", "n": 4}
+    assert found[1].counts.sum() == sum(b[0]["n"] == 6)
+
+
+def test_points_without_an_audit_or_with_an_impossible_index_are_refused():
+    points, audits = spin_frames()
+    with pytest.raises(InputError, match="without an audit"):
+        samples_from_frames(points, audits[audits["draw"] != 2])
+    with pytest.raises(InputError, match=r"outside 0\.\.4"):
+        samples_from_frames(points.assign(index=5), audits)
+    with pytest.raises(InputError, match="no audits"):
+        samples_from_frames(points.assign(n=6), audits)
+
+
+def test_starts_give_hits_and_statuses_but_no_counts():
+    (s,) = samples_from_starts(starts_frame())
+    assert s.method == "newton"
+    assert s.counts.sum() == 0
+    assert s.statuses == {"critical": 216, "gradient_flat": 12, "max_iterations": 12}
+    assert s.hits.sum() == 216
+    assert s.starts.tolist() == [40] * 6
+
+
+# ---- tables ------------------------------------------------------------------------------------------------------
+def test_demo_csv_has_the_contracts_columns_and_blanks():
+    line = samples_from_frames(
+        *[f.assign(landscape="torus_field", n=1).drop(columns="p").query("draw < 2") for f in _one_dimensional()]
+    )[0]
+    text = tables.demo_csv(tables.count_table([sample(), sample(complete=False), line]))
+    rows = list(csv.DictReader(io.StringIO(text)))
+    contract = "landscape n functions complete critical_points minima ratio_distinct ratio_distinct_se"
+    assert list(rows[0]) == [*contract.split(), "ratio_exact", "z", "ratio_hits", "ratio_coin_flip"]
+    assert [r["functions"] for r in rows] == ["8", "8", "2"]
+    assert [r["complete"] for r in rows] == ["8", "7", "2"]
+    assert rows[0]["minima"] == "20"
+    assert rows[0]["ratio_coin_flip"] == "14"
+    z = (float(rows[0]["ratio_distinct"]) - float(rows[0]["ratio_exact"])) / float(rows[0]["ratio_distinct_se"])
+    assert float(rows[0]["z"]) == pytest.approx(z)
+    assert rows[1]["z"] == ""  # a draw is incomplete
+    assert (rows[2]["ratio_distinct"], rows[2]["z"], rows[2]["ratio_coin_flip"]) == (
+        "0.0",
+        "",
+        "0",
+    )
+
+
+def _one_dimensional():
+    points, audits = spin_frames(draws=2)
+    return points[points["index"] < 2], audits
+
+
+def test_tables_name_hits_incomplete_draws_and_their_data():
+    text = tables.count_table([sample(complete=False)], ["Data: simcore 0, seed 1."]).markdown()
+    assert "1 of 8 draws are incomplete" in text
+    assert "by hits" in text
+    assert "Data: simcore 0, seed 1." in text
+    assert "6.7 ±" in text or "6.70 ±" in text
+    newton = tables.hits_table(samples_from_starts(starts_frame()))
+    for column in newton.columns:
+        if "minima" in column.heading or "saddles" in column.heading:
+            assert "hits" in column.heading
+    assert "gradient flat" in newton.markdown()
+
+
+def test_latex_is_booktabs_and_siunitx():
+    text = tables.count_table([sample()]).latex()
+    for word in ("\\toprule", "\\midrule", "\\bottomrule", "S[table-format=", "spherical\\_spin", "siunitx"):
+        assert word in text
+    body = [line for line in text.splitlines() if line.strip().endswith("\\\\")]
+    assert len({line.count("&") for line in body}) == 1
+    assert body[1].count("(") == 1  # one uncertain number: value(error)
+
+
+@pytest.mark.parametrize(
+    ("value", "se", "shown"),
+    [
+        (14.9312, 0.4149, ("14.93", "0.41")),
+        (14.9312, 0.0996, ("14.93", "0.10")),
+        (1234.5, 123.4, ("1230", "120")),
+        (1234.5, 99.6, ("1230", "100")),
+        (0.0123, 0.00012, ("0.01230", "0.00012")),
+        (2.0, 0.0, ("2", "0")),
+    ],
+)
+def test_uncertain_numbers_show_two_digits_of_their_error(value, se, shown):
+    assert writers.rounded(value, se) == shown
+
+
+def test_one_sided_bounds_are_written_as_bounds():
+    bound = Estimate(math.nan, math.nan, 123.4, math.inf, sides=1)
+    table = Table([Column("r", "r")], [{"r": bound}, {"r": Estimate(5.0, 0.5, 4.0, 6.0)}])
+    assert "> 123" in table.markdown()
+    assert "{$> 123$}" in table.latex()
+    rows = list(csv.reader(io.StringIO(table.csv())))
+    assert rows == [["r", "r_se", "r_low", "r_high"], ["", "", "123.4", "inf"], ["5.0", "0.5", "4.0", "6.0"]]
+
+
+def test_unknown_formats_and_kinds_name_the_choices(tmp_path):
+    with pytest.raises(InputError, match="markdown"):
+        tables.run_table(tmp_path, "html")
+    with pytest.raises(InputError, match="index_cost"):
+        figures.run_figure(tmp_path, "rations")
+    with pytest.raises(InputError, match=r"\.png"):
+        figures.run_figure(tmp_path, "ratio", "ratio.jpg")
+    with pytest.raises(InputError, match=r"run\.json"):
+        tables.run_table(tmp_path)
+
+
+def test_provenance_stands_in_the_footnote(tmp_path):
+    facts = {
+        "versions": ["1.2.3"], "backend": "cpu", "configuration_hash": "ab" * 32,
+        "configuration": {"seed": 7, "method": "enumerate"}, "sessions": [{"software": {"commit": "c" * 40}}],
+    }  # fmt: skip
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+    note = tables.provenance_note(tmp_path)
+    for fact in ("simcore 1.2.3", "seed 7", "backend cpu", "method enumerate", "commit cccccccccccc", "abababababab"):
+        assert fact in note
+
+
+# ---- figures -----------------------------------------------------------------------------------------------------
+def labels(axis) -> list[str]:
+    return axis.get_legend_handles_labels()[1]
+
+
+def test_ratio_figure_shows_points_hits_exact_law_and_coin_flips():
+    figure = figures.ratio_figure([sample(), sample(n=6 - 1, draws=7)])
+    axis = figure.axes[0]
+    assert axis.get_yscale() == "log"
+    assert set(labels(axis)) == {"distinct points", "Newton hits (biased)", "exact law", "coin flips $2^D-2$"}
+    assert "dimension" in figure.axes[-1].get_xlabel()
+
+
+def test_index_cost_figure_shows_the_conditional_means_beside_the_exact_ones():
+    points, _ = spin_frames()
+    figure = figures.index_cost_figure([sample()], points)
+    axis = figure.axes[0]
+    assert any("exact" in label for label in labels(axis))
+    marks = next(line for line in axis.lines if line.get_marker() == "o")
+    expected = points.groupby("index")["cost"].mean()
+    np.testing.assert_allclose(marks.get_xdata(), expected)
+    np.testing.assert_allclose(marks.get_ydata(), np.arange(5) / 4)
+
+
+def test_spectrum_needs_eigenvalues():
+    points, _ = spin_frames()
+    with pytest.raises(InputError, match="spectrum = true"):
+        figures.spectrum_figure([sample()], points)
+    points["eigenvalues"] = [np.arange(4.0) - k + 0.5 for k in points["index"]]
+    assert "minima (20)" in labels(figures.spectrum_figure([sample()], points).axes[0])
+
+
+def test_tolerance_figure_counts_what_each_cutoff_accepts():
+    axis = figures.tolerance_figure(starts_frame()).axes[0]
+    line = axis.lines[0]
+    accepted = dict(zip(line.get_xdata(), line.get_ydata(), strict=True))
+    assert accepted[min(accepted, key=lambda c: abs(c - 1e-8))] == pytest.approx(216 / 240)
+    assert accepted[max(accepted)] == 1
+    assert "gradient-flat" in labels(axis)
+
+
+def test_outcomes_and_coverage_figures_have_their_bars_and_curves():
+    bars = figures.outcomes_figure(samples_from_starts(starts_frame())).axes[0]
+    assert sum(patch.get_width() for patch in bars.patches) == pytest.approx(1)
+    with pytest.raises(InputError, match="newton"):
+        figures.outcomes_figure([sample()])
+    curve = figures.coverage_figure([sample()], *spin_frames()).axes[0].lines[0]
+    assert curve.get_ydata()[-1] == 1
+    assert (np.diff(curve.get_ydata()) > 0).all()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_files_are_the_same_bytes_each_time(tmp_path, suffix):
+    points, _ = spin_frames()
+    written = []
+    for name in "ab":
+        path = canvas.save(figures.index_cost_figure([sample()], points), tmp_path / f"{name}{suffix}")
+        written.append(path.read_bytes())
+    assert written[0] == written[1]
+    assert len(written[0]) > 1000
+
+
+def test_figures_leave_no_global_state():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    figures.ratio_figure([sample()])
+    assert dict(matplotlib.rcParams) == before
