@@ -101,6 +101,19 @@ def panel_letters(axes: np.ndarray) -> None:
                 axis.set_title("", loc="center")
 
 
+def common_legend(figure: Figure, axes: np.ndarray, columns: int | None = None) -> None:
+    """Put one legend for all panels above them; replaces the one that is there."""
+    for legend in list(figure.legends):
+        legend.remove()
+    entries: dict[str, Any] = {}
+    for axis in axes.ravel():
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if entries:
+        width = columns or max(1, int(figure.get_figwidth() / 1.75))
+        figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=min(width, len(entries)))
+
+
 def whole_ticks(axis: Axes, values: Any) -> None:
     """Put ticks of the x axis at whole numbers."""
     low, high = int(np.floor(min(values))), int(np.ceil(max(values)))

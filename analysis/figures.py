@@ -67,8 +67,8 @@ def ratio_figure(samples: Sequence[Sample]) -> Figure:
         figure, axes = canvas.grid(
             2 if judged else 1, len(families), width=3.6, height=2.2 if judged else 3.0, sharex="col", **heights
         )
-        for column, (label, members) in enumerate(families.items()):
-            _ratio_panel(axes[0, column], label, members)
+        for column, members in enumerate(families.values()):
+            _ratio_panel(axes[0, column], members)
             if judged:
                 _agreement_panel(axes[1, column], members)
             axes[-1, column].set_xlabel("dimension $n$")
@@ -76,12 +76,13 @@ def ratio_figure(samples: Sequence[Sample]) -> Figure:
         if judged:
             axes[1, 0].set_ylabel("measured / exact")
         canvas.panel_letters(axes[0])
+        canvas.common_legend(figure, axes[0])
     return figure
 
 
-def _ratio_panel(axis: Axes, label: str, members: list[Sample]) -> None:
+def _ratio_panel(axis: Axes, members: list[Sample]) -> None:
+    axis.set_title(members[0].title)
     members = [s for s in members if s.dimension >= 2]
-    axis.set_title(label)
     axis.set_yscale("log")
     if not members:
         return
@@ -98,14 +99,13 @@ def _ratio_panel(axis: Axes, label: str, members: list[Sample]) -> None:
     bounds = [(x, e) for x, e in distinct if math.isnan(e.value) and e.low > 0]
     distinct = [(x, e) for x, e in distinct if math.isfinite(e.value) and e.value > 0]
     if distinct:
-        _errorbar(axis, distinct, canvas.DISTINCT, "distinct points", 3)
+        _errorbar(axis, distinct, canvas.DISTINCT, "distinct points, 95 % interval", 3)
     if bounds:  # no minimum was seen: an arrow from the lower bound
         axis.errorbar(
             [x for x, _ in bounds], [e.low for _, e in bounds], yerr=[0.4 * e.low for _, e in bounds], lolims=True,
             color="black", linestyle="none", label="distinct points, lower bound",
         )  # fmt: skip
     canvas.whole_ticks(axis, n)
-    axis.legend(loc="upper left")
 
 
 def _agreement_panel(axis: Axes, members: list[Sample]) -> None:
@@ -182,7 +182,7 @@ def _index_cost_panel(axis: Axes, sample: Sample, rows: pd.DataFrame) -> None:
         label="mean and standard deviation",
     )  # fmt: skip
     axis.set_xlabel("cost $f$" if sample.landscape != "spherical_spin" else "energy per spin $f = H/n$")
-    axis.set_title(f"{sample.label}, $n = {sample.n}$")
+    axis.set_title(f"{sample.title}, $n = {sample.n}$")
 
 
 # ---- spectrum ----------------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def spectrum_figure(samples: Sequence[Sample], points: pd.DataFrame) -> Figure:
                     )  # fmt: skip
             axis.axvline(0, color="#999999", linewidth=0.6)
             axis.set_xlabel(r"Hessian eigenvalue $\lambda$")
-            axis.set_title(f"{sample.label}, $n = {sample.n}$")
+            axis.set_title(f"{sample.title}, $n = {sample.n}$")
             axis.set_ylim(top=1.35 * axis.get_ylim()[1])
             axis.legend(loc="upper left", ncols=2)
         axes[0, 0].set_ylabel(r"density $\rho(\lambda)$")
@@ -228,22 +228,24 @@ def outcomes_figure(samples: Sequence[Sample]) -> Figure:
     hatches = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
     shades = ("#d9d9d9", "#ffffff", "#bdd7ee", "#f6cfae", "#ffffff", "#8c8c8c")
     with canvas.style():
-        figure, axes = canvas.grid(1, 1, width=6.0, height=1.1 + 0.26 * len(shown))
+        figure, axes = canvas.grid(1, 1, width=6.0, height=1.25 + 0.26 * len(shown))
         axis = axes[0, 0]
         left = np.zeros(len(shown))
         total = np.array([sum(s.statuses.values()) for s in shown], dtype=float)
         for status, hatch, shade in zip(STATUSES, hatches, shades, strict=True):
+            if not any(s.statuses.get(status) for s in shown):
+                continue
             share = np.array([s.statuses.get(status, 0) for s in shown]) / total
             axis.barh(
                 np.arange(len(shown)), share, left=left, hatch=hatch, color=shade, edgecolor="black", linewidth=0.5,
                 label=status.replace("_", " "),
             )  # fmt: skip
             left += share
-        axis.set_yticks(np.arange(len(shown)), [f"{s.label}, $n = {s.n}$" for s in shown])
+        axis.set_yticks(np.arange(len(shown)), [f"{s.title}, $n = {s.n}$" for s in shown])
         axis.invert_yaxis()
         axis.set_xlim(0, 1)
         axis.set_xlabel("share of starts")
-        figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=6, fontsize=8)
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
@@ -269,7 +271,7 @@ def tolerance_figure(starts: pd.DataFrame) -> Figure:
             some = number > 0
             last = number[some] - 1
             look = {"color": canvas.SEQUENCE[j % 7], "linestyle": canvas.LINES[j % 7]}
-            label = f"{parameters['landscape']} $n={parameters['n']}$"
+            label = f"{parameters['landscape'].replace('_', ' ')}, $n = {parameters['n']}$"
             axes[0, 0].plot(cutoffs, number / len(frame), label=label, **look)
             if len(flat) and flat[-1]:
                 look_flat = {**look, "linestyle": "none", "marker": canvas.MARKERS[j % 7], "markerfacecolor": "white"}
@@ -308,19 +310,20 @@ def coverage_figure(samples: Sequence[Sample], points: pd.DataFrame, audits: pd.
             seen = ((1 - (1 - share[:, None]) ** value) * number).sum(axis=1) / number.sum()
             axes[0, 0].plot(
                 share, seen, color=canvas.SEQUENCE[j % 7], linestyle=canvas.LINES[j % 7],
-                label=f"{sample.label}, $n = {sample.n}$",
+                label=f"{sample.title}, $n = {sample.n}$",
             )  # fmt: skip
         axes[0, 0].set_xscale("log")
         axes[0, 0].set_xlabel("share $t$ of the starts")
         axes[0, 0].set_ylabel("share of the found points seen")
         axes[0, 0].legend(loc="lower right")
         dots: list[float] = []
-        for j, (label, members) in enumerate(families.items()):
+        for j, members in enumerate(families.values()):
+            label = members[0].title
             n = [s.n for s in members]
             dots += n
             missing = [max(1 - _rows_of(s, audits)["coverage"].mean(), 1e-7) for s in members]
             look = {"color": canvas.SEQUENCE[j % 7], "marker": canvas.MARKERS[j % 7]}
-            axes[0, 1].plot(n, missing, linestyle="-", label=f"{label}: 1 - coverage", **look)
+            axes[0, 1].plot(n, missing, linestyle="-", label=f"{label}: $1 -$ coverage", **look)
             open_draws = [max(1 - s.complete.mean(), 1e-7) for s in members]
             axes[0, 1].plot(
                 n, open_draws, linestyle="--", markerfacecolor="white", label=f"{label}: incomplete draws", **look

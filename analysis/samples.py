@@ -69,6 +69,12 @@ class Sample:
         return " ".join([self.landscape, *rest])
 
     @property
+    def title(self) -> str:
+        """The same for figures: spelt as words, symbols in mathematics."""
+        rest = [f"${k} = {_short(v)}$" for k, v in self.parameters.items() if k not in ("landscape", "n")]
+        return ", ".join([self.landscape.replace("_", " "), *rest])
+
+    @property
     def minima(self) -> Array:
         """(N,) points of index 0 of each draw."""
         return self.counts[:, 0]

@@ -24,7 +24,7 @@ COUNT_COLUMNS = [
     Column("minima", "minima", "minima"),
     Column("ratio_distinct", "saddles/minima", "saddles/minima"),
     Column("ratio_exact", "exact", "exact", digits=5),
-    Column("z", "z", "$z$", digits=2),
+    Column("z", "z", "$z$", places=2),
     Column("ratio_hits", "by hits", "by hits", digits=3),
     Column("ratio_coin_flip", "coin flip", "$2^D-2$"),
 ]

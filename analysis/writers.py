@@ -25,12 +25,14 @@ class Column:
     heading : heading in Markdown.
     latex : heading in LaTeX (default: the heading with its special characters escaped).
     digits : significant digits of plain floats.
+    places : decimal places of plain floats, in place of ``digits``.
     """
 
     key: str
     heading: str
     latex: str = ""
     digits: int = 5
+    places: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Table:
 
     def markdown(self) -> str:
         """Return a pipe table with the caption above and the notes below; uncertain numbers read ``14.93 ± 0.41``."""
-        cells = [[_text(row.get(c.key), c.digits, " ± ") for c in self.columns] for row in self.rows]
+        cells = [[_text(row.get(c.key), c, " ± ") for c in self.columns] for row in self.rows]
         headings = [c.heading for c in self.columns]
         widths = [max(len(h), 3, *(len(r[j]) for r in cells)) for j, h in enumerate(headings)]
         numeric = [self._numeric(c) for c in self.columns]
@@ -72,7 +74,7 @@ class Table:
 
     def latex(self) -> str:
         """Return a ``table`` environment for booktabs and siunitx (version 3): S columns, errors in brackets."""
-        cells = [[_latex(row.get(c.key), c.digits) for c in self.columns] for row in self.rows]
+        cells = [[_latex(row.get(c.key), c) for c in self.columns] for row in self.rows]
         preamble = []
         for j, c in enumerate(self.columns):
             preamble.append(_s_column([r[j] for r in cells]) if self._numeric(c) else "l")
@@ -161,17 +163,19 @@ def escape(text: str) -> str:
     return "".join(signs.get(c, c) for c in text)
 
 
-def _text(cell: Any, digits: int, between: str) -> str:
+def _text(cell: Any, column: Column, between: str) -> str:
     if cell is None:
         return ""
     if isinstance(cell, bool):
         return "yes" if cell else "no"
+    if isinstance(cell, float) and column.places is not None and math.isfinite(cell):
+        return f"{cell:.{column.places}f}"
     if isinstance(cell, (int, float)):
-        return number(cell, digits)
+        return number(cell, column.digits)
     if not isinstance(cell, Estimate):
         return str(cell)
     if cell.sides == 1 and math.isnan(cell.se):
-        return _bound(cell, digits)
+        return _bound(cell, column.digits)
     value, error = rounded(cell.value, cell.se)
     return value if error in ("", "0") else value + between + error
 
@@ -185,10 +189,10 @@ def _bound(cell: Estimate, digits: int) -> str:
     return number(cell.value, digits)
 
 
-def _latex(cell: Any, digits: int) -> str:
+def _latex(cell: Any, column: Column) -> str:
     if isinstance(cell, Estimate):
         if cell.sides == 1 and math.isnan(cell.se):
-            bound = _bound(cell, digits)
+            bound = _bound(cell, column.digits)
             return f"{{${bound}$}}" if bound[:1] in "<>" and bound else bound
         value, error = rounded(cell.value, cell.se)
         if error in ("", "0"):
@@ -196,7 +200,7 @@ def _latex(cell: Any, digits: int) -> str:
         last = error.lstrip("0.").replace(".", "") if "." in error else error
         return f"{value}({last})"
     if isinstance(cell, (int, float)) or cell is None:
-        text = _text(cell, digits, "")
+        text = _text(cell, column, "")
         return f"{{{text}}}" if "inf" in text else text
     return escape(str(cell))
 

@@ -136,7 +136,7 @@ def test_tables_name_hits_incomplete_draws_and_their_data():
     assert "1 of 8 draws are incomplete" in text
     assert "by hits" in text
     assert "Data: simcore 0, seed 1." in text
-    assert "6.7 ±" in text or "6.70 ±" in text
+    assert "6.70 ±" in text or "6.700 ±" in text
     newton = tables.hits_table(samples_from_starts(starts_frame()))
     for column in newton.columns:
         if "minima" in column.heading or "saddles" in column.heading:
@@ -208,7 +208,12 @@ def test_ratio_figure_shows_points_hits_exact_law_and_coin_flips():
     figure = figures.ratio_figure([sample(), sample(n=6 - 1, draws=7)])
     axis = figure.axes[0]
     assert axis.get_yscale() == "log"
-    assert set(labels(axis)) == {"distinct points", "Newton hits (biased)", "exact law", "coin flips $2^D-2$"}
+    assert set(labels(axis)) == {
+        "distinct points, 95 % interval",
+        "Newton hits (biased)",
+        "exact law",
+        "coin flips $2^D-2$",
+    }
     assert "dimension" in figure.axes[-1].get_xlabel()
 
 

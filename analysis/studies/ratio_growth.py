@@ -126,12 +126,12 @@ def growth_table(samples: Sequence[Sample]) -> Table:
         Column("landscape", "landscape"), Column("n", "n", "$n$"), Column("functions", "functions"),
         Column("complete", "complete"), Column("minima", "minima"),
         Column("ratio_distinct", "saddles/minima (annealed)"), Column("ratio_exact", "exact"),
-        Column("z", "z", "$z$", digits=2), Column("ratio_quenched", "quenched"), Column("ratio_hits", "by hits"),
+        Column("z", "z", "$z$", places=2), Column("ratio_quenched", "quenched"), Column("ratio_hits", "by hits"),
         Column("hits_over_distinct", "hits/distinct"), Column("ratio_coin_flip", "coin flips", "$2^D-2$"),
         Column("ratio_goe", "plain GOE", digits=4),
     ]  # fmt: skip
     notes = [
-        "Annealed: mean saddles over mean minima; quenched: mean of their ratio over draws with minima, another number. "
+        "Annealed: mean saddles over mean minima; quenched: mean ratio over draws with minima, another number. "
         "Errors: one standard error between draws."
     ]
     return Table(columns, rows, "Saddle points per minimum against dimension", notes)
@@ -149,8 +149,8 @@ def growth_figure(samples: Sequence[Sample]) -> Figure:
             axis.plot(
                 [s.n for s in members], [goe_ratio(s.dimension) for s in members], **canvas.GOE, label="plain GOE"
             )
-            axis.set_ylim(low, 30 * high)
-            axis.legend(loc="upper left")
+            axis.set_ylim(low, 4 * high)
+        canvas.common_legend(figure, np.array(figure.axes[: len(families)]))
     return figure
 
 
