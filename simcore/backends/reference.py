@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends import custom, reference_network
-from simcore.backends.geometry import move, tangent_basis, to_sphere, wrap
+from simcore.backends.geometry import move, outside, tangent_basis, to_sphere, wrap
 from simcore.backends.problems import Custom, NewtonOptions, Outcome, Spin, Waves
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, GRADIENT_FLAT, LEFT_DOMAIN, MAX_ITERATIONS, NOT_FINITE
 from simcore.formulas.verdict import SETTLED
