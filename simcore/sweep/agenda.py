@@ -1,0 +1,150 @@
+"""What is left to do of a run, stage by stage.
+
+With ``draws`` a combination has one stage. With ``target_error`` it has a stage up to 64 draws, one up to 128, ...: after
+each the relative standard error of the ratio is looked at, from exactly that many draws, and nowhere in between, so that
+the answer does not depend on when shards happened to finish.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from simcore.sweep.config import Configuration
+from simcore.sweep.plan import Shard, layout, missing, part_of, require_shards, seconds_per_draw, shard_count
+from simcore.sweep.stopping import ratio_error
+from simcore.sweep.store import RunDirectory
+
+
+@dataclass
+class Stage:
+    """Where one combination stands: the draws of its current stage and the shards it waits for."""
+
+    combination: int
+    looks: Iterator[int]
+    draws: int = 0
+    waiting: set[Shard] = field(default_factory=set)
+    finished: bool = False
+
+
+class Agenda:
+    """Hands out shards, costliest first, and opens a combination's next stage when its look asks for more draws."""
+
+    def __init__(
+        self, run: RunDirectory, configuration: Configuration, held: set[Shard], part: tuple[int, int] | None
+    ) -> None:
+        self.run, self.configuration, self.held, self.part = run, configuration, held, part
+        require_shards(
+            sum(shard_count(configuration, c, configuration.most_draws) for c in range(len(configuration.combinations)))
+        )
+        self.ready: deque[Shard] = deque()
+        self.later: deque[Shard] = deque()  # failed before: tried again when nothing else is left
+        self.set_aside: set[Shard] = set()
+        self.notes: list[str] = []
+        self.total = 0
+        self.weights = {
+            c: seconds_per_draw(configuration, configuration.landscape(c)) / configuration.starts
+            for c in range(len(configuration.combinations))
+        }
+        self._stages = [Stage(c, configuration.looks()) for c in range(len(configuration.combinations))]
+        for stage in self._stages:
+            self._advance(stage)
+        self._sort()
+
+    def weight(self, shard: Shard) -> float:
+        """Return the shard's share of the work, in the units of the cost model."""
+        return self.weights[shard.combination] * shard.draws * shard.starts
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left to hand out now."""
+        return not self.ready and not self.later
+
+    def next(self) -> Shard:
+        """Return the next shard to compute."""
+        return self.ready.popleft() if self.ready else self.later.popleft()
+
+    def done(self, shard: Shard) -> None:
+        """Note a finished shard; may open a further stage."""
+        self.held.add(shard)
+        stage = self._stages[shard.combination]
+        stage.waiting.discard(shard)
+        if not stage.waiting and not stage.finished:
+            self._advance(stage)
+            self._sort()
+
+    def again(self, shard: Shard) -> None:
+        """Put a failed shard at the end."""
+        self.later.append(shard)
+
+    def give_up(self, shard: Shard) -> None:
+        """Set a shard aside; a combination that waits for it opens no further stage."""
+        self.set_aside.add(shard)
+
+    def remaining(self) -> list[Shard]:
+        """Shards that wait to be handed out."""
+        return [*self.ready, *self.later]
+
+    def _sort(self) -> None:
+        self.ready = deque(sorted(self.ready, key=lambda shard: (-self.weight(shard), shard)))
+
+    def _advance(self, stage: Stage) -> None:
+        """Open the next stage that lacks shards, or finish the combination."""
+        c = stage.combination
+        while True:
+            if (
+                stage.draws
+                and self.configuration.target_error is not None
+                and stage.draws < self.configuration.most_draws
+            ):
+                if self.part is not None:
+                    self.held.update(shard for shard in self.run.shards() if shard.combination == c)
+                    others = list(missing(self.configuration, c, stage.draws, self._held(c)))
+                    if others:
+                        self._note_waiting(c, stage.draws)
+                        stage.finished = True
+                        return
+                shards = [shard for shard in self._held(c) if shard.first_draw < stage.draws]
+                if ratio_error(self.run, self.configuration, c, stage.draws, shards) <= self.configuration.target_error:
+                    stage.finished = True
+                    return
+            try:
+                stage.draws = next(stage.looks)
+            except StopIteration:
+                stage.finished = True
+                return
+            lacking = missing(self.configuration, c, stage.draws, self._held(c))
+            stage.waiting = {shard for shard in lacking if part_of(shard, self.configuration, self.part)}
+            if stage.waiting:
+                self.ready.extend(stage.waiting)
+                self.total += len(stage.waiting)
+                return
+
+    def _held(self, combination: int) -> list[Shard]:
+        return sorted(shard for shard in self.held if shard.combination == combination)
+
+    def _note_waiting(self, combination: int, draws: int) -> None:
+        name = self.configuration.combinations[combination]["name"]
+        self.notes.append(
+            f"{name} (combination {combination}): the look after {draws} draws waits for other jobs' shards; "
+            "run this job again when they are done"
+        )
+
+
+def expected_draws(run: RunDirectory, configuration: Configuration, combination: int, held: list[Shard]) -> int:
+    """Return how many draws a finished run holds of a combination; where a look lacks shards, the draws of that look."""
+    for look in configuration.looks():
+        if configuration.target_error is None or look >= configuration.most_draws:
+            return look
+        if next(missing(configuration, combination, look, held), None) is not None:
+            return look
+        shards = [shard for shard in held if shard.first_draw < look]
+        if ratio_error(run, configuration, combination, look, shards) <= configuration.target_error:
+            return look
+    return configuration.most_draws
+
+
+def split(configuration: Configuration, combination: int) -> bool:
+    """Whether the draws of a combination lie in several shards each."""
+    return layout(configuration, combination).split

@@ -1,0 +1,448 @@
+"""The configuration of a sweep: a TOML file, validated to the last key, turned into a frozen value.
+
+Nothing in a configuration is ever evaluated: it is read by the standard library's TOML parser and compared with the
+tables below, so a file can do no more than name things and give numbers.
+
+Lists are products: every parameter of a ``[[landscape]]`` table may be a list of values (a parameter that is itself a
+list, such as the widths of a network, a list of lists), and the sweep has one *combination* for each element of the
+product. Two equal combinations are refused, since their rows would be counted twice.
+
+The *hash* of a configuration leaves out ``draws``, ``max_draws`` and ``target_error``: a run may be continued with more
+draws, and with nothing else changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simcore.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from simcore.landscapes.base import Landscape
+    from simcore.search.solvers import Solver
+
+METHODS = ("newton", "enumerate", "ball")
+FIRST_LOOK = 64
+"""Draws after which ``target_error`` is first looked at; then after twice, four times, ... as many."""
+
+MOST_COMBINATIONS = 10_000
+MOST_BYTES = 1 << 20  # of a configuration file: beyond it the file is not a configuration
+WORD = (1 << 32) - 1  # draws and starts are 32-bit words of the random number generator's counter
+SEEDS = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a key may hold: its kind, its range (inclusive, unless ``open``), its choices, and its default."""
+
+    kind: str  # "whole", "number", "flag", "word"
+    low: float = -math.inf
+    high: float = math.inf
+    open: bool = False
+    choices: tuple[str, ...] = ()
+    default: Any = None
+    methods: tuple[str, ...] = METHODS
+
+    def wants(self) -> str:
+        """Say what the key allows."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        if self.kind == "flag":
+            return "true or false"
+        if self.kind == "word":
+            return "a name in quotes"
+        noun = "a whole number" if self.kind == "whole" else "a number"
+        if self.open:
+            return f"{noun} between {self.low:g} and {self.high:g}"
+        if self.high == math.inf:
+            return f"{noun} of at least {self.low:g}"
+        return (
+            f"{noun} from {self.low:.20g} to {self.high:.20g}"
+            if self.kind == "number"
+            else f"{noun} from {self.low} to {self.high}"
+        )
+
+    def check(self, where: str, value: Any) -> Any:
+        """Return the value, or raise ``InputError`` naming the key, the value and what is allowed."""
+        kinds: dict[str, tuple[type, ...]] = {"whole": (int,), "number": (int, float), "flag": (bool,), "word": (str,)}
+        right = isinstance(value, kinds[self.kind]) and (self.kind == "flag" or not isinstance(value, bool))
+        if right and self.choices and value not in self.choices:
+            raise unknown_name(where, value, self.choices)
+        if right and self.kind in ("whole", "number"):
+            right = self.low < value < self.high if self.open else self.low <= value <= self.high  # False for NaN
+        if not right:
+            raise InputError(f"{where} is {shown(value)}; give {self.wants()}")
+        return float(value) if self.kind == "number" else value
+
+
+SEED = Key("whole", 0, SEEDS, default=0)
+SEARCH: dict[str, Key] = {
+    "method": Key("word", choices=METHODS),
+    "draws": Key("whole", 1, WORD),
+    "target_error": Key("number", 0, 1, open=True),
+    "max_draws": Key("whole", FIRST_LOOK, WORD),
+    "starts": Key("whole", 1, WORD),
+    "start_law": Key("word"),
+    "positions": Key("flag", default=False),
+    "spectrum": Key("flag", default=False),
+    "max_starts": Key("whole", 1, WORD, methods=("enumerate", "ball")),
+}
+"""Keys of ``[search]``. ``max_starts``: starts after which a draw that is not complete is given up (and says so)."""
+
+DEFAULT_STARTS = {"newton": 256, "enumerate": 512, "ball": 512}
+TABLES = ("seed", "landscape", "search", "solver")
+
+
+def shown(value: Any) -> str:
+    """Return a short text of a value for a message: TOML's words for booleans, never more than 60 characters."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and abs(value) >= 10**40:
+        return "a whole number of more than 40 digits"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A validated sweep. Make one with ``read_configuration`` (a file) or ``Configuration.from_mapping`` (its tables).
+
+    seed : 0 .. 2^64 - 1.
+    combinations : one landscape dictionary (``Landscape.to_dict``) an element of the product, in the file's order.
+    method : "newton", "enumerate" or "ball".
+    draws : functions per combination; None where ``target_error`` (relative standard error of the ratio of saddles to
+        minima, annealed) with ``max_draws`` decides.
+    starts, max_starts, start_law, positions, spectrum : see ``[search]``; ``start_law`` None is each landscape's default.
+    solver : the ``[solver]`` table, normalised.
+    """
+
+    seed: int
+    combinations: tuple[dict[str, Any], ...]
+    method: str
+    starts: int
+    draws: int | None = None
+    target_error: float | None = None
+    max_draws: int | None = None
+    max_starts: int | None = None
+    start_law: str | None = None
+    positions: bool = False
+    spectrum: bool = False
+    solver: dict[str, Any] = field(default_factory=dict)
+
+    # ---- making one ----------------------------------------------------------------------------------------------
+    @classmethod
+    def from_mapping(cls, tables: Mapping[str, Any]) -> Configuration:
+        """Return the configuration of a file's tables, lists expanded; raise ``InputError`` for anything unexpected."""
+        for key in tables:
+            if key not in TABLES:
+                raise _unknown_key("configuration", key, TABLES)
+        seed = SEED.check("seed", tables.get("seed", SEED.default))
+        search = _search_settings(_table(tables, "search"))
+        solver = _solver_settings(_table(tables, "solver", required=False))
+        given = tables.get("landscape")
+        if isinstance(given, Mapping):
+            raise InputError(
+                "landscape is one table; write [[landscape]] with two brackets, so that several may follow"
+            )
+        if not isinstance(given, (list, tuple)) or not given:
+            raise InputError(f"landscape is {shown(given)}; give at least one [[landscape]] table with a name")
+        combinations: list[dict[str, Any]] = []
+        for number, table in enumerate(given, 1):
+            where = "[[landscape]]" if len(given) == 1 else f"[[landscape]] number {number}"
+            for landscape in _landscapes(table, where, MOST_COMBINATIONS - len(combinations)):
+                entry = landscape.to_dict()
+                if entry in combinations:
+                    raise InputError(f"{where} gives {_one_line(entry)} twice; leave one out, or its rows count twice")
+                _check_search(landscape, search)
+                combinations.append(entry)
+        return cls(seed=seed, combinations=tuple(combinations), solver=solver, **search)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Configuration:
+        """Undo ``to_dict``; raises ``InputError`` when the dictionary is not one of its own."""
+        names = {f.name for f in fields(cls)}
+        if not isinstance(data, Mapping) or set(data) != names:
+            raise InputError("the stored configuration has other keys than this version of simcore writes")
+        search = {key: data[key] for key in SEARCH if data.get(key) is not None}
+        configuration = cls(
+            seed=SEED.check("seed", data["seed"]),
+            combinations=tuple(dict(entry) for entry in data["combinations"]),
+            solver=_solver_settings(data["solver"]),
+            **_search_settings(search),
+        )
+        for number in range(len(configuration.combinations)):
+            configuration.landscape(number)
+        return configuration
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as a JSON-safe dictionary; ``from_dict`` undoes it."""
+        result = {f.name: getattr(self, f.name) for f in fields(self)}
+        return result | {"combinations": [dict(entry) for entry in self.combinations], "solver": dict(self.solver)}
+
+    # ---- what it means -------------------------------------------------------------------------------------------
+    def landscape(self, combination: int) -> Landscape:
+        """Return the landscape of a combination."""
+        return _landscape(self.combinations[combination], "the configuration")
+
+    def solver_settings(self) -> Solver:
+        """Return the solver."""
+        from simcore.search.solvers import solver_from_dict
+
+        return solver_from_dict(self.solver)
+
+    @property
+    def most_draws(self) -> int:
+        """Draws per combination beyond which nothing is computed."""
+        return self.draws if self.draws is not None else self.max_draws or 0
+
+    def looks(self) -> Iterator[int]:
+        """Yield the numbers of draws after which ``target_error`` is looked at, ``most_draws`` last; ``draws`` alone without it."""
+        look = FIRST_LOOK
+        while self.target_error is not None and look < self.most_draws:
+            yield look
+            look *= 2
+        yield self.most_draws
+
+    @cached_property
+    def hash(self) -> str:
+        """64 hexadecimal digits that identify every row of the run: all settings but draws, max_draws, target_error."""
+        identity = {
+            key: value for key, value in self.to_dict().items() if key not in ("draws", "max_draws", "target_error")
+        }
+        identity["start_law"] = [
+            self.landscape(c).check_start_law(self.start_law) for c in range(len(self.combinations))
+        ]
+        return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    def extends(self, other: Configuration) -> str | None:
+        """Return None where a run of ``other`` may be continued with this configuration, else what stands against it."""
+        if self.hash != other.hash:
+            mine, theirs = self.to_dict(), other.to_dict()
+            for key in mine:
+                if key not in ("draws", "max_draws", "target_error") and mine[key] != theirs[key]:
+                    return f"{key} is {shown(mine[key])} here and {shown(theirs[key])} there"
+            return "the landscapes' default start laws differ"
+        if self.most_draws < other.most_draws:
+            return f"draws would fall from {other.most_draws} to {self.most_draws}; they may only be raised"
+        if other.target_error is not None and self.target_error is not None and self.target_error > other.target_error:
+            return (
+                f"target_error would rise from {other.target_error:g} to {self.target_error:g}; it may only be lowered"
+            )
+        if other.target_error is None and self.target_error is not None and self.most_draws == other.most_draws:
+            return f"all {other.most_draws} draws were asked for before; target_error could only ask for fewer"
+        return None
+
+    def with_draws(self, draws: int) -> Configuration:
+        """Return the same sweep with this number of draws per combination."""
+        return replace(self, draws=draws, target_error=None, max_draws=None)
+
+
+def read_configuration(path: str | Path) -> Configuration:
+    """Read and validate a configuration file.
+
+    Raises ``InputError`` (one line: key, value, choices) for a file that is missing, unreadable, not TOML or not a sweep.
+    """
+    return Configuration.from_mapping(_tables(Path(path)))
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON with sorted keys and no spaces: equal values give equal text. Raises ``ValueError`` for NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+# ---- reading -----------------------------------------------------------------------------------------------------
+def _tables(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"configuration {path}: {error.strerror or error}; give the path of a TOML file") from None
+    if len(data) > MOST_BYTES:
+        raise InputError(f"configuration {path} is larger than {MOST_BYTES} bytes; give a sweep's TOML file")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"configuration {path} is not UTF-8 text (byte {error.start}); give a TOML file") from None
+    except (tomllib.TOMLDecodeError, ValueError) as error:
+        raise InputError(f"configuration {path} is not TOML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise InputError(f"configuration {path} nests too deeply; give a sweep's TOML file") from None
+
+
+def _table(tables: Mapping[str, Any], name: str, *, required: bool = True) -> Mapping[str, Any]:
+    value = tables.get(name, None if required else {})
+    if value is None:
+        raise InputError(
+            f"the configuration has no [{name}] table; give one, see simcore landscapes NAME for an example"
+        )
+    if not isinstance(value, Mapping):
+        raise InputError(f"{name} is {shown(value)}; give a table, [{name}]")
+    return value
+
+
+def _unknown_key(where: str, key: object, choices: Any) -> InputError:
+    return unknown_name(f"key of {where}", shown(key)[1:-1] if isinstance(key, str) else shown(key), choices)
+
+
+def _search_settings(table: Mapping[str, Any]) -> dict[str, Any]:
+    for key in table:
+        if key not in SEARCH:
+            raise _unknown_key("[search]", key, SEARCH)
+    if "method" not in table:
+        raise InputError(f"[search] has no method; give {SEARCH['method'].wants()}")
+    settings = {key: SEARCH[key].check(f"search.{key}", value) for key, value in table.items()}
+    method = settings["method"]
+    for key in settings:
+        if method not in SEARCH[key].methods:
+            raise InputError(f"search.{key} is given, but method {method!r} does not use it; leave it out")
+    if "draws" in settings and ("target_error" in settings or "max_draws" in settings):
+        raise InputError("[search] gives draws and also target_error or max_draws; give draws alone, or the other two")
+    if "draws" not in settings and ("target_error" not in settings or "max_draws" not in settings):
+        raise InputError("[search] says not how many draws; give draws, or both target_error and max_draws")
+    settings.setdefault("starts", DEFAULT_STARTS[method])
+    most = settings.get("max_starts")
+    if most is not None and most < settings["starts"]:
+        raise InputError(
+            f"search.max_starts is {most}, below search.starts = {settings['starts']}; give at least as many"
+        )
+    return settings
+
+
+def _solver_settings(table: Mapping[str, Any]) -> dict[str, Any]:
+    from simcore.search.solvers import solver_from_dict
+
+    for key, value in table.items():
+        if isinstance(value, (list, dict)) or (isinstance(value, float) and math.isnan(value)):
+            raise InputError(f"solver.{key} is {shown(value)}; give a single number or name")
+        if isinstance(value, int) and abs(value) > WORD:
+            raise InputError(f"solver.{key} is {shown(value)}; give a number below 2^32")
+    if not isinstance(table.get("method", "auto"), str):
+        raise InputError(f'solver.method is {shown(table["method"])}; give a solver\'s name in quotes, or "auto"')
+    solver = _guarded("[solver]", solver_from_dict, dict(table))
+    # "auto" stays in the file's words: it is the landscape's own choice, which may differ between combinations.
+    return solver.to_dict() | {"method": table.get("method", "auto")}
+
+
+# ---- landscapes --------------------------------------------------------------------------------------------------
+def _landscapes(table: Any, where: str, room: int) -> Iterator[Landscape]:
+    """Yield the landscapes of one table, in the order of the product: the last parameter of the file varies fastest."""
+    from simcore.landscapes import registry
+
+    if not isinstance(table, Mapping):
+        raise InputError(f"{where} is {shown(table)}; give a table with a name")
+    name = table.get("name")
+    if not isinstance(name, str):
+        raise InputError(f"{where} has name {shown(name)}; give one of {', '.join(registry.names())}")
+    if name not in registry.names():
+        raise unknown_name("landscape", name[:60], registry.names())
+    depths = _list_depths(registry.get_class(name))
+    values: dict[str, list[Any]] = {}
+    for key, value in table.items():
+        if key == "name":
+            continue
+        if key not in depths:
+            raise _unknown_key(f"{where} {name}", key, ["name", *depths])
+        several = isinstance(value, (list, tuple)) and _depth(value) > depths[key]
+        values[key] = list(value) if several else [value]
+        if not values[key]:
+            raise InputError(f"{where}: {key} is an empty list; give at least one value")
+        for one in values[key]:
+            _check_plain(f"{where}: {key}", one)
+    count = math.prod(len(choices) for choices in values.values())
+    if count > room:
+        raise InputError(
+            f"the sweep has more than {MOST_COMBINATIONS} combinations ({where} alone {count}); shorten its lists"
+        )
+    for choice in product(*values.values()):
+        yield _landscape({"name": name, **dict(zip(values, choice, strict=True))}, where)
+
+
+def _landscape(entry: Mapping[str, Any], where: str) -> Landscape:
+    from simcore.landscapes import registry
+
+    return _guarded(where, registry.from_dict, dict(entry))
+
+
+def _guarded(where: str, make: Any, table: dict[str, Any]) -> Any:
+    """Call ``make``; whatever a constructor trips over is bad input, never a traceback."""
+    try:
+        return make(table)
+    except InputError as error:
+        text = str(error)
+        raise InputError(text if text.startswith(where) else f"{where}: {text}") from None
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, MemoryError, RecursionError) as error:
+        raise InputError(
+            f"{where} {_one_line(table)}: {' '.join(str(error).split()) or type(error).__name__}"
+        ) from None
+
+
+def _list_depths(kind: type) -> dict[str, int]:
+    """Return, for each parameter, how deeply its own values are nested: 0 a number or name, 1 a list, 2 a matrix."""
+    stated: Mapping[str, int] = getattr(kind, "list_depths", {})
+    depths = {}
+    for f in fields(kind):  # type: ignore[arg-type]
+        annotation = f.type if isinstance(f.type, str) else getattr(f.type, "__name__", str(f.type))
+        depth = max(annotation.count("tuple["), annotation.count("list["), annotation.count("Sequence["))
+        if any(word in annotation for word in ("Array", "ndarray")):
+            depth = max(depth, 2)
+        depths[f.name] = stated.get(f.name, depth)
+    return depths
+
+
+def _depth(value: Any) -> int:
+    depth = 0
+    while isinstance(value, (list, tuple)):
+        depth += 1
+        if not value:
+            break
+        value = value[0]
+    return depth
+
+
+def _check_plain(where: str, value: Any) -> None:
+    """Refuse what no parameter can be: NaN, infinities, dates, numbers beyond 64 bits, endless nesting."""
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, (list, tuple)):
+            stack.extend(one)
+        elif isinstance(one, Mapping):
+            stack.extend(one.values())
+        elif isinstance(one, float) and not math.isfinite(one):
+            raise InputError(f"{where} is {shown(one)}; give a finite number")
+        elif isinstance(one, int) and abs(one) >= 1 << 63:
+            raise InputError(f"{where} is {shown(one)}; give a number below 2^63")
+        elif not isinstance(one, (str, int, float, bool)):
+            raise InputError(f"{where} is {shown(one)}; give a number, a name or a list of them")
+
+
+def _check_search(landscape: Landscape, search: Mapping[str, Any]) -> None:
+    """Refuse settings that this landscape can't be searched with."""
+    _guarded("search.start_law", landscape.check_start_law, search.get("start_law"))  # type: ignore[arg-type]
+    if landscape.draws is not None and (search.get("draws") or search["max_draws"]) > landscape.draws:
+        raise InputError(
+            f"search.draws is {search.get('draws') or search['max_draws']}, but {_one_line(landscape.to_dict())} has only "
+            f"{landscape.draws} different draw(s); give draws = {landscape.draws}"
+        )
+    if search["method"] == "enumerate" and landscape.domain.compact is False and landscape.euler_characteristic is None:
+        raise InputError(
+            f"search.method is 'enumerate', but the domain of {landscape.name} is neither compact nor confined; "
+            'give method = "newton" or "ball"'
+        )
+
+
+def _one_line(entry: Mapping[str, Any]) -> str:
+    text = ", ".join(f"{key}={shown(value)}" for key, value in entry.items() if key != "name")
+    return f"{entry.get('name', '')}({text})" if "name" in entry else f"({text})"

@@ -1,0 +1,273 @@
+"""What a sweep would take: shards, rows, bytes on disk, memory, time. Nothing is computed that would be kept.
+
+Rows, bytes and memory follow from the configuration (for enumerations, from the exact law where one is known). The time
+comes from a calibration of about two seconds with draws that no sweep uses (``CALIBRATION_SEED``), combination by
+combination, costliest first; what is not reached is scaled by the cost model.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from simcore.errors import RunError, SimcoreError
+from simcore.sweep.config import Configuration
+from simcore.sweep.plan import Shard, coefficients, layout, require_shards, seconds_per_draw, shard_count
+from simcore.sweep.progress import duration
+from simcore.sweep.store import RunDirectory
+
+CALIBRATION_SECONDS = 2.0
+CALIBRATION_SEED = 0x5EED_0F_CA11B
+
+PROCESS_BYTES = 260e6  # a worker process with its libraries and kernels loaded, measured
+PARENT_BYTES = 160e6
+START_BYTES, POINT_BYTES, AUDIT_BYTES = 24.0, 30.0, 90.0  # on disk a row, compressed, measured on torus and spin runs
+FILE_BYTES = 9000.0  # a Parquet file's schema and its record
+MEMORY_PER_ROW = 450.0  # while a shard is turned into a file: columns, Arrow table, Parquet pages
+ENUMERATION_BYTES = 60e6  # starts, Hessians and tables of points while a draw is enumerated
+
+
+@dataclass
+class Estimate:
+    """What a sweep would take. ``int(estimate)`` is the exit code, 0."""
+
+    shards: int
+    held: int
+    rows: float
+    rows_kind: str
+    bytes_on_disk: float
+    bytes_per_worker: float
+    peak_bytes: float
+    wall_seconds: float
+    cpu_seconds: float
+    workers: int
+    free_disk: float
+    free_memory: float
+
+    def __int__(self) -> int:
+        return 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the estimate as a JSON-safe dictionary."""
+        return dict(self.__dict__)
+
+    def lines(self) -> list[str]:
+        """Return the estimate as text."""
+        there = f" ({self.held} are there already)" if self.held else ""
+        return [
+            f"shards       {self.shards:,}{there}",
+            f"rows         {self.rows:,.0f} {self.rows_kind}",
+            f"disk         {size(self.bytes_on_disk)} of {size(self.free_disk)} free",
+            f"peak memory  {size(self.peak_bytes)} for {self.workers} workers, of {size(self.free_memory)} free",
+            f"time         {duration(self.wall_seconds)} with {self.workers} workers, "
+            f"{duration(self.cpu_seconds)} of processor time",
+        ]
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as people say it."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:,.0f} {unit}" if unit in ("bytes", "kB") or count >= 100 else f"{count:,.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def estimate(
+    run: RunDirectory, configuration: Configuration, *, backend: str, workers: int, part: tuple[int, int] | None
+) -> Estimate:
+    """Return what the rest of a sweep would take; calibrates for about two seconds."""
+    from simcore.sweep.execute import held_shards
+
+    held = held_shards(run, configuration) if run.information.exists() else set()
+    share = 1.0 if part is None else 1.0 / part[1]
+    draws = configuration.most_draws
+    combinations = range(len(configuration.combinations))
+    shards = sum(shard_count(configuration, c, draws) for c in combinations)
+    times, counts = _calibrate(configuration, backend)
+    rows = size_on_disk = cpu = 0.0
+    longest = 0.0
+    for c in combinations:
+        mine = [shard for shard in held if shard.combination == c]
+        left = max(0.0, draws - sum(shard.draws * shard.starts for shard in mine) / configuration.starts) * share
+        row_count = left * (configuration.starts if configuration.method == "newton" else counts[c])
+        rows += row_count
+        size_on_disk += row_count * _row_bytes(configuration, c) + left * _audit_bytes(configuration)
+        size_on_disk += left / draws * shard_count(configuration, c, draws) * FILE_BYTES
+        cpu += left * times[c]
+        if left:
+            cut = layout(configuration, c)
+            longest = max(longest, times[c] * min(left, cut.draw_block) * cut.start_block / cut.starts)
+    busy = min(workers, usable(), max(1, shards - len(held)))
+    wall = max(cpu / busy, longest) + (1.5 if cpu else 0.0)  # starting the workers
+    per_worker = worker_bytes(configuration)
+    return Estimate(
+        shards=round(shards * share),
+        held=len(held),
+        rows=rows,
+        rows_kind="starts" if configuration.method == "newton" else "points",
+        bytes_on_disk=size_on_disk,
+        bytes_per_worker=per_worker,
+        peak_bytes=PARENT_BYTES + workers * per_worker,
+        wall_seconds=wall,
+        cpu_seconds=cpu,
+        workers=workers,
+        free_disk=free_disk(run.path),
+        free_memory=free_memory(),
+    )
+
+
+def refuse_what_does_not_fit(
+    run: RunDirectory, configuration: Configuration, *, workers: int, part: tuple[int, int] | None
+) -> None:
+    """Raise ``RunError`` with the numbers where the sweep would not fit the disk or the memory."""
+    combinations = range(len(configuration.combinations))
+    share = 1.0 if part is None else 1.0 / part[1]
+    if configuration.draws is not None:
+        require_shards(sum(shard_count(configuration, c, configuration.draws) for c in combinations))
+        if not run.information.exists():
+            needed = share * sum(
+                configuration.draws
+                * (_rows_by_law(configuration, c) * _row_bytes(configuration, c) + _audit_bytes(configuration))
+                for c in combinations
+            )
+            if needed > free_disk(run.path):
+                raise RunError(
+                    f"the sweep would write about {size(needed)}, {size(free_disk(run.path))} are free at {run.path}; "
+                    "give fewer draws or starts, leave out positions and spectrum, or another --out"
+                )
+    memory = PARENT_BYTES + workers * worker_bytes(configuration)
+    if memory > free_memory():
+        raise RunError(
+            f"the sweep would need about {size(memory)} of memory with {workers} workers "
+            f"({size(worker_bytes(configuration))} each), {size(free_memory())} are free; "
+            "give fewer workers, or smaller landscapes"
+        )
+
+
+def worker_bytes(configuration: Configuration) -> float:
+    """Return about how much memory a worker process needs for its largest shard."""
+    largest = 0.0
+    for c in range(len(configuration.combinations)):
+        landscape, cut = configuration.landscape(c), layout(configuration, c)
+        n = float(landscape.n)
+        held = 24.0 * coefficients(landscape)
+        if configuration.method == "newton":
+            values = 8.0 * n * (1 + 2 * configuration.positions + 3 * configuration.spectrum)
+            held += cut.draw_block * cut.start_block * (MEMORY_PER_ROW + values)
+            if cut.split:  # a merge holds the whole draw
+                held = max(held, cut.starts * (MEMORY_PER_ROW + 2 * values))
+        else:
+            points = cut.draw_block * _rows_by_law(configuration, c)
+            held += ENUMERATION_BYTES + points * (MEMORY_PER_ROW + 24.0 * n * (1 + 2 * configuration.spectrum))
+        largest = max(largest, held)
+    return PROCESS_BYTES + largest
+
+
+def free_disk(path: Path) -> float:
+    """Return the free bytes where ``path`` is or would be."""
+    where = path.resolve()
+    while not where.exists():
+        where = where.parent
+    return float(shutil.disk_usage(where).free)
+
+
+def free_memory() -> float:
+    """Return the bytes that processes may still take: what the system, the control group and the limits leave."""
+    found = [math.inf]
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append(float(line.split()[1]) * 1024)
+    except OSError:
+        pass
+    try:
+        group = Path("/sys/fs/cgroup")
+        limit = (group / "memory.max").read_text().strip()
+        if limit != "max":
+            found.append(float(limit) - float((group / "memory.current").read_text()))
+    except (OSError, ValueError):
+        pass
+    return min(found)
+
+
+def usable() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _row_bytes(configuration: Configuration, combination: int) -> float:
+    landscape = configuration.landscape(combination)
+    values = landscape.n * configuration.positions + landscape.dimension * configuration.spectrum
+    return (START_BYTES if configuration.method == "newton" else POINT_BYTES) + 8.0 * values
+
+
+def _audit_bytes(configuration: Configuration) -> float:
+    return 0.0 if configuration.method == "newton" else AUDIT_BYTES
+
+
+def _rows_by_law(configuration: Configuration, combination: int) -> float:
+    """Return the mean number of rows a draw: the starts, or the law's number of critical points (3^D where none is known)."""
+    if configuration.method == "newton":
+        return float(configuration.starts)
+    landscape = configuration.landscape(combination)
+    try:
+        return float(landscape.expected_counts()["mean_count"].sum())
+    except (SimcoreError, ImportError, ValueError, ArithmeticError):
+        return 3.0 ** min(landscape.dimension, 30)
+
+
+# ---- calibration -------------------------------------------------------------------------------------------------
+def _calibrate(configuration: Configuration, backend: str) -> tuple[dict[int, float], dict[int, float]]:
+    """Return seconds and rows a draw for each combination, measured or scaled from those measured."""
+    model = {
+        c: seconds_per_draw(configuration, configuration.landscape(c)) for c in range(len(configuration.combinations))
+    }
+    trial = replace(configuration, seed=CALIBRATION_SEED)
+    times: dict[int, float] = {}
+    counts: dict[int, float] = {}
+    began = time.monotonic()
+    order = sorted(model, key=lambda c: -model[c])
+    for c in order:
+        if times and time.monotonic() - began > CALIBRATION_SECONDS:
+            break
+        try:
+            times[c], counts[c] = _measure(trial, c, backend, CALIBRATION_SECONDS / min(len(order), 8))
+        except SimcoreError:
+            continue
+    scale = sum(times.values()) / sum(model[c] for c in times) if times else 1.0
+    for c in model:
+        times.setdefault(c, model[c] * scale)
+        counts.setdefault(c, _rows_by_law(configuration, c))
+        if configuration.method != "newton":
+            counts[c] = _rows_by_law(configuration, c) if counts[c] == 0 else counts[c]
+    return times, counts
+
+
+def _measure(trial: Configuration, combination: int, backend: str, seconds: float) -> tuple[float, float]:
+    """Return (seconds a draw, rows a draw) of one combination, warm, from as many draws as fit the time."""
+    from simcore.sweep.compute import shard_rows
+
+    landscape = trial.landscape(combination)
+    limit = 4_000_000_000 if landscape.draws is None else 0
+    newton = trial.method == "newton"
+    starts = min(trial.starts, 480) if newton else trial.starts
+    first = limit
+    shard_rows(trial, Shard(combination, first, first + 1, 0, starts), backend=backend, threads=1)  # compiles
+    draws, spent, rows, size = 0, 0.0, 0, 1
+    while spent < seconds / 2:
+        shard = Shard(combination, first, first + size, 0, starts)
+        began = time.perf_counter()
+        frames = shard_rows(trial, shard, backend=backend, threads=1)
+        spent += time.perf_counter() - began
+        draws += size
+        rows += sum(len(frame) for kind, frame in frames.items() if kind != "audits")
+        if limit:
+            first += size
+            size = max(1, min(4 * size, int(draws * (seconds / 2 - spent) / max(spent, 1e-9))))
+    return spent / draws * (trial.starts / starts if newton else 1.0), rows / draws

@@ -1,0 +1,119 @@
+"""Files that are either whole or not there: write under a temporary name, flush to the disk, rename.
+
+JSON documents carry a checksum of themselves, so that an altered byte is found when they are read.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from simcore.errors import RunError
+from simcore.sweep.config import canonical_json
+
+TEMPORARY = ".tmp"
+CHECK = "check"
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Errors that say there is no room for the file."""
+
+UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, *FULL}
+"""Errors that will strike the next shard too, so that a run stops instead of setting every shard aside."""
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, flush it to the disk and rename it into place.
+
+    After a crash at any moment ``path`` is either what it was before or complete. The temporary name carries the process
+    number, so that two processes never share one; whatever a killed process leaves is swept up by ``remove_temporaries``.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        write(temporary)
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        flush_directory(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def flush_directory(path: Path) -> None:
+    """Make renames in a directory durable; systems that can't open a directory do without."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def remove_temporaries(directory: Path) -> int:
+    """Remove what killed writers left in a directory; return how many files."""
+    found = list(directory.glob(f"*{TEMPORARY}"))
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, 64 hexadecimal digits, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_document(path: Path, document: dict[str, Any]) -> None:
+    """Write a JSON document with its own checksum, atomically."""
+    body = {key: value for key, value in document.items() if key != CHECK}
+    checked = {**body, CHECK: hashlib.sha256(canonical_json(body).encode()).hexdigest()}
+    text = json.dumps(checked, indent=1, allow_nan=False) + "\n"
+    write_atomically(path, lambda temporary: _write_text(temporary, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Return a JSON document, or raise ``RunError`` in one line where it is missing, damaged or altered."""
+    try:
+        document = json.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing; restore it from a copy, or start the run in another directory") from None
+    except OSError as error:
+        raise RunError(f"{path} can't be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError):
+        raise RunError(f"{path} is not the JSON that simcore wrote; it was truncated or altered") from None
+    if not isinstance(document, dict):
+        raise RunError(f"{path} is not the JSON that simcore wrote; it was altered")
+    body = {key: value for key, value in document.items() if key != CHECK}
+    try:
+        expected = hashlib.sha256(canonical_json(body).encode()).hexdigest()
+    except (ValueError, RecursionError):
+        expected = ""
+    if document.get(CHECK) != expected:
+        raise RunError(f"{path} does not match its own checksum; it was altered")
+    return body
+
+
+def disk_message(error: OSError, directory: Path) -> str:
+    """Return one line for an error of the file system, with the free bytes where there was no room."""
+    what = error.strerror or str(error)
+    if error.errno not in FULL:
+        return f"{directory}: {what}; make it writable, then run again to resume"
+    try:
+        free = os.statvfs(directory)
+        room = f", {free.f_bavail * free.f_frsize / 1e6:.0f} MB free"
+    except (OSError, AttributeError):
+        room = ""
+    return f"{directory}: {what}{room}; make room (or raise the file-size limit), then run again to resume"

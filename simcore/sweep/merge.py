@@ -1,0 +1,89 @@
+"""The second step of a draw whose starts lie in several shards: rows get ``point``, ``certified`` and ``eigenvalues``.
+
+Shards of such a draw first write *parts* (``RUN/parts``). Once all parts of a draw are there a merge writes the final files,
+then replaces the records, then removes the parts. In that order, so that a crash at any moment leaves either all parts or
+all final files: while one record still points to a part, every part is still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simcore.errors import RunError
+from simcore.sweep.config import Configuration
+from simcore.sweep.plan import Shard, layout, missing
+from simcore.sweep.store import RunDirectory, read_table, write_files, write_record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARTS = "parts"
+
+
+def mergeable(run: RunDirectory, configuration: Configuration, held: Iterable[Shard]) -> list[Shard]:
+    """Return the first shard of every draw that has all its parts and is not merged, and clear away parts that are."""
+    split = [shard for shard in held if layout(configuration, shard.combination).split]
+    draws: dict[tuple[int, int], list[Shard]] = {}
+    for shard in split:
+        draws.setdefault((shard.combination, shard.first_draw), []).append(shard)
+    found = []
+    for (combination, draw), shards in sorted(draws.items()):
+        if any(m.first_draw == draw for m in missing(configuration, combination, draw + 1, shards)):
+            continue
+        if any(PARTS in run.record(shard)["files"] for shard in shards):
+            found.append(min(shards))
+        else:
+            _remove_parts(run, shards)
+    return found
+
+
+def merge_draw(path: str | Path, configuration: Configuration, first: Shard, *, backend: str) -> dict[str, Any]:
+    """Finish the draw that ``first`` belongs to; return an answer like that of a computed shard."""
+    import pandas as pd
+
+    from simcore.search.split import finish_draw
+
+    run = RunDirectory(path)
+    cut = layout(configuration, first.combination)
+    shards = [
+        Shard(first.combination, first.first_draw, first.last_draw, start, min(start + cut.start_block, cut.starts))
+        for start in range(0, cut.starts, cut.start_block)
+    ]
+    records = [run.record(shard) for shard in shards]
+    if all(PARTS not in record["files"] for record in records):
+        return {"rows": {}, "bytes": 0}
+    frames = [_part_frame(run, shard) for shard in shards]
+    rows = finish_draw(
+        configuration.landscape(first.combination),
+        pd.concat(frames, ignore_index=True),
+        seed=configuration.seed,
+        solver=configuration.solver_settings(),
+        backend=backend,
+        start_law=configuration.start_law,
+        positions=configuration.positions,
+        spectrum=configuration.spectrum,
+    )
+    if len(rows) != cut.starts:
+        raise RunError(
+            f"draw {first.first_draw} of combination {first.combination} has {len(rows)} rows for {cut.starts} starts"
+        )
+    written = []
+    for shard, record in zip(shards, records, strict=True):
+        piece = rows.iloc[shard.first_start : shard.last_start].reset_index(drop=True)
+        written.append(write_files(run, configuration, shard, {"starts": piece}, record["software"]))
+    for shard, record, files in zip(shards, records, written, strict=True):
+        write_record(run, shard, {**record, "files": files})
+    _remove_parts(run, shards)
+    return {"rows": {}, "bytes": sum(files["starts"]["bytes"] for files in written)}
+
+
+def _part_frame(run: RunDirectory, shard: Shard) -> pd.DataFrame:
+    frame = read_table(run.file(PARTS, shard)).to_pandas()
+    return frame.assign(status=frame["status"].astype(str).astype("category"))
+
+
+def _remove_parts(run: RunDirectory, shards: Iterable[Shard]) -> None:
+    for shard in shards:
+        run.file(PARTS, shard).unlink(missing_ok=True)

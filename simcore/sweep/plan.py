@@ -1,0 +1,248 @@
+"""The plan: which shards a sweep consists of.
+
+A shard is (configuration hash, combination, draw range, start range). Blocks of draws are aligned: block k of a combination
+holds draws k b .. (k+1) b - 1, with b a power of two from a fixed cost model. The plan depends on the configuration alone:
+not on how fast this machine is, not on how many workers there are, not on ``draws`` except for where it ends. So raising
+``draws`` appends shards. A block that an earlier limit cut short keeps its shard, and what is missing of it becomes a
+further one: shards are whatever of a block's draws the run does not hold yet (``missing``), and rows know nothing of shards.
+
+A draw whose starts alone would take long (a landscape with one draw and many starts) is split into aligned blocks of starts;
+its rows then get their column ``point`` in a merge once all of them are there (``simcore.sweep.merge``).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from simcore.errors import RunError
+from simcore.sweep.config import Configuration
+
+if TYPE_CHECKING:
+    from simcore.landscapes.base import Landscape
+
+SHARD_SECONDS = 4.0
+"""What the cost model aims at for a shard; it may be off by several times, which only moves shard boundaries."""
+
+SPLIT_SECONDS = 30.0
+"""A draw that the model puts beyond this is split over its starts."""
+
+SHARD_ROWS = 1 << 18  # bounds the memory of a worker that holds one shard: about 25 MB without positions
+SHARD_VALUES = 1 << 24  # numbers in the columns x and eigenvalues of one shard: 128 MiB
+
+
+@dataclass(frozen=True, order=True)
+class Shard:
+    """Draws ``first_draw .. last_draw - 1`` and starts ``first_start .. last_start - 1`` of one combination."""
+
+    combination: int
+    first_draw: int
+    last_draw: int
+    first_start: int
+    last_start: int
+
+    @property
+    def name(self) -> str:
+        """File name without its ending; sorts by combination, draw and start."""
+        return (
+            f"c{self.combination:05d}-d{self.first_draw:010d}-{self.last_draw:010d}"
+            f"-s{self.first_start:010d}-{self.last_start:010d}"
+        )
+
+    @property
+    def draws(self) -> int:
+        """Number of draws."""
+        return self.last_draw - self.first_draw
+
+    @property
+    def starts(self) -> int:
+        """Number of starts of each draw."""
+        return self.last_start - self.first_start
+
+    @classmethod
+    def from_name(cls, name: str) -> Shard | None:
+        """Undo ``name``; None where the text is not one."""
+        found = re.fullmatch(r"c(\d{5})-d(\d{10})-(\d{10})-s(\d{10})-(\d{10})", name)
+        return cls(*map(int, found.groups())) if found else None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a combination is cut: ``draw_block`` draws by ``start_block`` starts; ``split`` says a draw takes several shards."""
+
+    draw_block: int
+    start_block: int
+    starts: int
+
+    @property
+    def split(self) -> bool:
+        """Whether the starts of a draw lie in several shards."""
+        return self.start_block < self.starts
+
+
+# ---- the fixed cost model ----------------------------------------------------------------------------------------
+def coefficients(landscape: Landscape) -> float:
+    """Return about how many multiplications one value of the function takes; the unit of the cost model."""
+    n = float(landscape.n)
+    waves = getattr(landscape, "features", None)
+    if landscape.name == "torus_field":
+        return n * _torus_waves(landscape.n)
+    if waves is not None:
+        return n * float(waves)
+    p = getattr(landscape, "p", None)
+    if p is not None:
+        return math.exp(min(_log_multisets(n, float(p)), 600.0))
+    return 50.0 * n  # networks: a data set of some fifty examples through each parameter
+
+
+def _torus_waves(n: int) -> float:
+    table = (1, 4, 9, 12, 60, 110, 140, 784, 1344, 1680)
+    return float(table[n - 1]) if n <= len(table) else 1680.0 * 3.0 ** min(n - 10, 500)
+
+
+def _log_multisets(n: float, p: float) -> float:
+    return math.lgamma(n + p) - math.lgamma(p + 1) - math.lgamma(n)
+
+
+def seconds_per_start(landscape: Landscape) -> float:
+    """Return the model's time of one start: 15 Newton steps of value, gradient, Hessian and factorisation at 4 Gflop/s."""
+    n = float(landscape.n)
+    step = coefficients(landscape) * (4.0 + n) + n**3 / 3 + 2 * n**2 + 200.0
+    return 15 * step / 4e9 + 1e-6
+
+
+def seconds_per_draw(configuration: Configuration, landscape: Landscape) -> float:
+    """Return the model's time of one draw, all its starts."""
+    starts = float(configuration.starts)
+    if configuration.method != "newton":
+        # Points grow about fourfold a dimension on a torus, and each is to be hit several times.
+        starts = max(starts, 4.0 * 4.0 ** min(landscape.dimension, 16))
+        starts = min(starts, float(configuration.max_starts or starts))
+    return 2e-3 + 20e-9 * coefficients(landscape) + starts * seconds_per_start(landscape)
+
+
+@lru_cache(maxsize=4096)
+def layout(configuration: Configuration, combination: int) -> Layout:
+    """Return how a combination is cut into shards."""
+    landscape = configuration.landscape(combination)
+    starts = configuration.starts
+    per_draw = seconds_per_draw(configuration, landscape)
+    rows = SHARD_ROWS
+    if configuration.method == "newton":
+        values = landscape.n * (int(configuration.positions) + int(configuration.spectrum))
+        rows = max(1, min(rows, SHARD_VALUES // values if values else rows))
+        per_start = seconds_per_start(landscape)
+        if starts > rows or per_draw > SPLIT_SECONDS:
+            block = _power_of_two(min(rows, SHARD_SECONDS / per_start), least=64)
+            if block < starts:
+                return Layout(1, block, starts)
+    most = rows / starts if configuration.method == "newton" else float(1 << 14)
+    return Layout(_power_of_two(min(SHARD_SECONDS / per_draw, most)), starts, starts)
+
+
+def _power_of_two(value: float, least: int = 1) -> int:
+    return max(least, 1 << max(0, math.floor(math.log2(max(value, 1.0)))))
+
+
+# ---- shards ------------------------------------------------------------------------------------------------------
+def shard_count(configuration: Configuration, combination: int, draws: int) -> int:
+    """Return how many shards ``planned`` would yield for the first ``draws`` draws, without listing them."""
+    cut = layout(configuration, combination)
+    return -(-draws // cut.draw_block) * -(-cut.starts // cut.start_block)
+
+
+def planned(configuration: Configuration, combination: int, draws: int) -> Iterator[Shard]:
+    """Yield the shards of an undisturbed run of a combination's first ``draws`` draws."""
+    return missing(configuration, combination, draws, ())
+
+
+def missing(configuration: Configuration, combination: int, draws: int, held: Iterable[Shard]) -> Iterator[Shard]:
+    """Yield shards that cover what ``held`` lacks of a combination's first ``draws`` draws, in order.
+
+    Shards never cross a block boundary, so however often a run was extended, each block is one shard or a few.
+    """
+    cut = layout(configuration, combination)
+    have: dict[int, list[tuple[int, int]]] = {}  # by block of starts: ranges of draws
+    for shard in held:
+        have.setdefault(shard.first_start, []).append((shard.first_draw, shard.last_draw))
+    ranges = {first: _merged(have.get(first, [])) for first in range(0, cut.starts, cut.start_block)}
+    places = dict.fromkeys(ranges, 0)
+    for first in range(0, draws, cut.draw_block):
+        last = min(first + cut.draw_block, draws)
+        for start, done in ranges.items():
+            while places[start] < len(done) and done[places[start]][1] <= first:
+                places[start] += 1
+            for low, high in _gaps(first, last, done[places[start] :]):
+                yield Shard(combination, low, high, start, min(start + cut.start_block, cut.starts))
+
+
+def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    result: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if result and low <= result[-1][1]:
+            result[-1] = (result[-1][0], max(high, result[-1][1]))
+        else:
+            result.append((low, high))
+    return result
+
+
+def _gaps(first: int, last: int, done: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    at = first
+    for low, high in done:
+        if low >= last:
+            break
+        if low > at:
+            yield at, low
+        at = max(at, high)
+    if at < last:
+        yield at, last
+
+
+def overlapping(shards: Iterable[Shard]) -> list[tuple[Shard, Shard]]:
+    """Return pairs of shards that hold the same rows."""
+    pairs = []
+    ordered = sorted(shards, key=lambda s: (s.combination, s.first_start, s.first_draw, s.last_draw))
+    for one, two in zip(ordered, ordered[1:], strict=False):
+        if (one.combination, one.first_start) == (two.combination, two.first_start) and two.first_draw < one.last_draw:
+            pairs.append((one, two))
+    return pairs
+
+
+def part_of(shard: Shard, configuration: Configuration, part: tuple[int, int] | None) -> bool:
+    """Whether job i of k (``part``) computes this shard: blocks are dealt in turn, whatever of them is missing."""
+    if part is None:
+        return True
+    cut = layout(configuration, shard.combination)
+    start_blocks = -(-cut.starts // cut.start_block)
+    number = (
+        shard.first_draw // cut.draw_block * start_blocks + shard.first_start // cut.start_block + shard.combination
+    )
+    return number % part[1] == part[0] - 1
+
+
+def check_part(part: tuple[int, int] | str | None) -> tuple[int, int] | None:
+    """Return (i, k) of ``--shard i/k``; raise ``InputError`` unless 1 <= i <= k."""
+    from simcore.errors import InputError
+
+    if part is None:
+        return None
+    text = part if isinstance(part, str) else "/".join(map(str, part))
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise InputError(f"shard is {text[:40]!r}; give i/k with 1 <= i <= k, such as 2/8")
+    return int(found[1]), int(found[2])
+
+
+def require_shards(count: int) -> None:
+    """Raise ``RunError`` for more shards than a directory should hold."""
+    if count > MOST_SHARDS:
+        raise RunError(
+            f"the sweep has {count} shards, more than the {MOST_SHARDS} that one run directory holds; divide it"
+        )
+
+
+MOST_SHARDS = 1_000_000

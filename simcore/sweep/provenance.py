@@ -1,0 +1,226 @@
+"""Where the numbers come from: ``run.json`` and the facts that every shard's record carries.
+
+``run.json`` holds the schema version, the full configuration with its seed and hash, the backend, the versions of simcore
+that were allowed to write, and one entry a *session* (one call of ``simcore run``): when, where, versions, processor,
+threads, GPU, git commit, engine, and what it did. Wall and CPU time per shard stand in the shard's record and, gathered,
+under ``shards`` once a session ends. Times are for people: nothing is ever decided by a wall clock.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import simcore
+from simcore.errors import InputError, RunError
+from simcore.sweep.config import Configuration
+from simcore.sweep.files import read_document, write_document
+from simcore.sweep.store import SCHEMA_VERSION, RunDirectory, check_schema
+
+LIBRARIES = ("numba", "llvmlite", "numpy", "scipy", "pandas", "pyarrow")
+
+
+@cache
+def software() -> dict[str, str]:
+    """Return versions of simcore, Python and the libraries that make the numbers, and the git commit if there is one."""
+    from importlib import metadata
+
+    found = {"simcore": simcore.__version__, "python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    commit = git_commit()
+    return found | ({"commit": commit} if commit else {})
+
+
+@cache
+def git_commit() -> str | None:
+    """Return the commit of the checkout that simcore is imported from, with "+changes" where files differ; None outside one."""
+    root = Path(simcore.__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        options: dict[str, Any] = {"cwd": root, "capture_output": True, "text": True, "timeout": 10, "check": True}
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], **options).stdout.strip()
+        changed = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], **options).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{commit}+changes" if changed else commit
+
+
+@cache
+def machine() -> dict[str, Any]:
+    """Return the processor, its vector features, its threads and the GPU: what rows may depend on, and what a report needs."""
+    from simcore import info
+
+    try:
+        processor: dict[str, Any] = {k: v for k, v in info.processor().items() if k != "tile"}
+    except Exception as error:  # provenance must never stop a sweep
+        processor = {"error": f"{type(error).__name__}: {error}"}
+    try:
+        devices = info.gpu()["devices"]
+    except Exception as error:
+        devices = [f"{type(error).__name__}: {error}"]
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "host": platform.node(),
+        "processor": processor,
+        "processors": os.cpu_count(),
+        "usable": usable,
+        "gpu": devices,
+    }
+
+
+def instruction_set() -> str:
+    """Return the vector features that rows may depend on, as one word."""
+    import llvmlite.binding as llvm
+
+    name = os.environ.get("NUMBA_CPU_NAME")
+    if name:
+        return f"{platform.machine()}:{name}:{os.environ.get('NUMBA_CPU_FEATURES', '')}"
+    features = llvm.get_host_cpu_features()
+    return "+".join([platform.machine(), *(f for f in ("fma", "avx2", "avx512f", "neon", "sve") if features.get(f))])
+
+
+def now() -> str:
+    """Return the time of day in UTC, for people."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+# ---- run.json ----------------------------------------------------------------------------------------------------
+def read_run(run: RunDirectory) -> tuple[dict[str, Any], Configuration]:
+    """Return run.json and its configuration; raise ``InputError`` where the directory holds no run, ``RunError`` if damaged."""
+    if not run.path.is_dir():
+        raise InputError(f"{run.path} is not a directory; give the directory of a run, the --out of simcore run")
+    if not run.information.exists():
+        raise InputError(f"{run.path} holds no run.json; give the directory of a run, the --out of simcore run")
+    document = read_document(run.information)
+    check_schema(document, run.information)
+    try:
+        configuration = Configuration.from_dict(document["configuration"])
+        document["sessions"], document["versions"], document["backend"]
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{run.information} does not hold a run that this simcore can read: {error}") from None
+    if document.get("configuration_hash") != configuration.hash:
+        raise RunError(
+            f"{run.information}: the configuration does not match its hash; another version wrote it or it was altered"
+        )
+    return document, configuration
+
+
+def open_run(
+    run: RunDirectory, configuration: Configuration, *, backend: str, allow_version: bool, source: str | None
+) -> dict[str, Any]:
+    """Create a run directory, or check that this configuration may continue the one that is there; return run.json.
+
+    ``source`` is the text of the configuration file, kept beside. Raises ``InputError`` when the directory belongs to
+    another configuration, backend or version, before anything in it is touched.
+    """
+    version = simcore.__version__
+    if not run.information.exists():
+        others = [entry.name for entry in run.path.iterdir() if entry.name != "locks"] if run.path.is_dir() else []
+        others = [name for name in others if name not in ("starts", "points", "audits", "manifest", "failed")]
+        if any(not name.endswith(".tmp") and name != "config.toml" for name in others) or (others and run.shards()):
+            raise InputError(
+                f"{run.path} holds other files ({others[0]}) and no run.json; give --out a new or empty directory"
+            )
+        document: dict[str, Any] = {
+            "schema": SCHEMA_VERSION,
+            "configuration_hash": configuration.hash,
+            "configuration": configuration.to_dict(),
+            "seed": str(configuration.seed),
+            "backend": backend,
+            "versions": [version],
+            "sessions": [],
+        }
+        run.create(configuration.method)
+        _keep_source(run, configuration, source)
+        write_document(run.information, document)
+        return document
+    document, before = read_run(run)
+    _check_continues(run, configuration, before, document, backend, allow_version)
+    run.create(configuration.method)
+    if version not in document["versions"]:
+        document["versions"].append(version)
+    if configuration.to_dict() != before.to_dict():
+        document["configuration"] = configuration.to_dict()
+        _keep_source(run, configuration, source)
+    write_document(run.information, document)
+    return document
+
+
+def check_run(run: RunDirectory, configuration: Configuration, *, backend: str, allow_version: bool) -> None:
+    """Raise as ``open_run`` would, and touch nothing."""
+    if run.information.exists():
+        document, before = read_run(run)
+        _check_continues(run, configuration, before, document, backend, allow_version)
+
+
+def _check_continues(
+    run: RunDirectory,
+    now: Configuration,
+    before: Configuration,
+    document: dict[str, Any],
+    backend: str,
+    allow_version: bool,
+) -> None:
+    objection = now.extends(before)
+    if objection:
+        raise InputError(
+            f"{run.path} belongs to another configuration: {objection}; give another --out, or the old settings"
+        )
+    if document["backend"] != backend:
+        raise InputError(
+            f"{run.path} was begun with backend {document['backend']}, not {backend}; give --backend {document['backend']}"
+        )
+    if simcore.__version__ not in document["versions"] and not allow_version:
+        raise InputError(
+            f"{run.path} was written by simcore {', '.join(document['versions'])}, this is {simcore.__version__}; "
+            "use that version, or give --allow-version (simcore verify will list both)"
+        )
+
+
+def _keep_source(run: RunDirectory, configuration: Configuration, source: str | None) -> None:
+    from simcore.sweep.files import write_atomically
+
+    if source is not None:
+        write_atomically(run.path / "config.toml", lambda path: path.write_bytes(source.encode()) and None)
+
+
+def session(engine: str, workers: int, threads: int, part: tuple[int, int] | None) -> dict[str, Any]:
+    """Return the entry of a session that begins now."""
+    return {
+        "began": now(),
+        "engine": engine,
+        "workers": workers,
+        "threads": threads,
+        "shard": f"{part[0]}/{part[1]}" if part else None,
+        "software": software(),
+        "machine": machine(),
+    }
+
+
+def end_session(run: RunDirectory, entry: dict[str, Any], outcome: str, began: float, computed: int) -> None:
+    """Add a finished session to run.json, with the wall and CPU seconds of every shard. ``began`` is monotonic."""
+    document, _ = read_run(run)
+    entry = {
+        **entry,
+        "ended": now(),
+        "outcome": outcome,
+        "shards": computed,
+        "wall_seconds": round(time.monotonic() - began, 3),
+    }
+    document["sessions"].append(entry)
+    document["shards"] = {
+        shard.name: {"wall_seconds": record.get("wall_seconds"), "cpu_seconds": record.get("cpu_seconds")}
+        for shard, record in run.records()
+    }
+    write_document(run.information, document)

@@ -1,0 +1,132 @@
+"""What the files of a run hold: columns, types and units, and how rows from a search become an Arrow table.
+
+Kinds of rows: "starts" (newton runs, a row a start), "points" (enumerate and ball runs, a row a distinct point), "audits"
+(the same runs, a row a draw).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simcore.errors import RunError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+SCHEMA_VERSION = 1
+"""Raised whenever a file written now could not be read by an older version of simcore."""
+
+KINDS = {"newton": ("starts",), "enumerate": ("points", "audits"), "ball": ("points", "audits")}
+"""Kinds of rows that a method yields; the first is what ``load`` returns unless asked for another."""
+
+FOLDERS = {"newton": ("starts", "parts"), "enumerate": ("points", "audits"), "ball": ("points", "audits")}
+"""Folders of files that a method writes; parts are halfway to starts (``simcore.sweep.merge``)."""
+
+UNITS = {
+    "draw": "number of the function within its combination, from 0",
+    "start": "number of the start within its draw, from 0",
+    "status": "how the start ended",
+    "iterations": "Newton steps",
+    "cost": "f, in the landscape's normalisation",
+    "grad_norm": "norm of the (Riemannian) gradient of f",
+    "index": "negative eigenvalues of the Hessian; -1 undefined",
+    "nullity": "eigenvalues within the zero tolerance; -1 undefined",
+    "point": "number of the distinct point within its draw, by first arrival; -1 not critical",
+    "certified": "a Newton-Kantorovich test proved the point and its index",
+    "source": "start law",
+    "hits": "ordinary starts that ended at the point",
+    "decrement": "Newton decrement, a length in x",
+    "x": "coordinates",
+    "eigenvalues": "Hessian eigenvalues, ascending",
+    "distinct": "distinct critical points found",
+    "starts": "ordinary starts searched",
+    "singletons": "points hit once",
+    "coverage": "Good-Turing estimate of the mass of basins seen",
+    "euler_sum": "sum of (-1)^index over the points found",
+    "euler_expected": "Euler characteristic of the domain",
+    "complete": "every rule of completeness held",
+    "certified_fraction": "share of points with a certificate",
+}
+
+_WHOLE = ("draw", "start", "point", "hits")
+_SMALL = ("iterations", "index", "nullity")
+_WORDS = ("status", "source")
+_LISTS = ("x", "eigenvalues")
+
+
+def check_kind(method: str, kind: str | None) -> str:
+    """Return the kind of rows wanted, the method's main one for None; ``InputError`` names the choices."""
+    from simcore.errors import unknown_name
+
+    if kind is None:
+        return KINDS[method][0]
+    if kind not in KINDS[method]:
+        raise unknown_name(f"kind of rows of a {method} run", kind, KINDS[method])
+    return kind
+
+
+def to_arrow(frame: pd.DataFrame, metadata: dict[str, str]) -> pa.Table:
+    """Return the rows as an Arrow table of fixed column types, units in each field's metadata."""
+    import pyarrow as pa
+
+    arrays, types = [], []
+    for name in frame.columns:
+        array = _array(name, frame[name])
+        arrays.append(array)
+        types.append(pa.field(name, array.type, metadata={"unit": UNITS.get(name, "")}))
+    return pa.Table.from_arrays(arrays, schema=pa.schema(types, metadata=metadata))
+
+
+def _array(name: str, column: pd.Series) -> pa.Array:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+    if name in _LISTS:
+        rows = [np.asarray(row, dtype=np.float64) for row in column]
+        ends = np.cumsum([0, *(len(row) for row in rows)])
+        if ends[-1] > np.iinfo(np.int32).max:
+            raise RunError(f"the column {name} of one shard holds {ends[-1]} numbers, more than a file takes")
+        values = np.concatenate(rows) if rows else np.empty(0)
+        return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(values, pa.float64()))
+    if name in _WORDS:
+        words = column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")
+        codes = pa.array(words.cat.codes.to_numpy(), pa.int8())
+        return pa.DictionaryArray.from_arrays(codes, pa.array(list(map(str, words.cat.categories)), pa.string()))
+    if name in _WHOLE:
+        return pa.array(column.to_numpy(), pa.int64())
+    if name in _SMALL:
+        return pa.array(column.to_numpy(), pa.int32())
+    values = column.to_numpy()
+    if values.dtype == object or pd.api.types.is_extension_array_dtype(column.dtype):
+        return _guessed(column.tolist())
+    if values.dtype.kind in "iu":
+        return pa.array(values, pa.int64())
+    return pa.array(values, pa.bool_() if values.dtype.kind == "b" else pa.float64())
+
+
+def _guessed(values: list[Any]) -> pa.Array:
+    """Return an array of the narrowest of bool, int64, float64, string that holds all values; None is null."""
+    import pandas as pd
+    import pyarrow as pa
+
+    plain = [None if value is None or value is pd.NA else value for value in values]
+    kinds = {type(value) for value in plain if value is not None}
+    if all(issubclass(kind, str) for kind in kinds):
+        return pa.array(plain, pa.string())
+    if kinds <= {bool}:
+        return pa.array(plain, pa.bool_())
+    try:
+        if not any(issubclass(kind, float) for kind in kinds):
+            return pa.array(plain, pa.int64())
+        return pa.array([None if value is None else float(value) for value in plain], pa.float64())
+    except (TypeError, ValueError, pa.ArrowInvalid):
+        return pa.array([None if value is None else str(value) for value in plain], pa.string())
+
+
+def unified(schemas: list[pa.Schema]) -> pa.Schema:
+    """Return a schema that every file's rows fit: an audit that is undefined in one shard may be a number in another."""
+    import pyarrow as pa
+
+    return pa.unify_schemas(schemas, promote_options="permissive")

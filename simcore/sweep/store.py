@@ -1,0 +1,214 @@
+"""A run directory: where its files lie, and how one shard becomes files that are whole or not there.
+
+    RUN/run.json              configuration, seed, versions, machine, sessions (simcore.sweep.provenance)
+    RUN/config.toml           the configuration file as it was given
+    RUN/starts/NAME.parquet   rows of a newton run; RUN/points and RUN/audits for the other methods
+    RUN/manifest/NAME.json    the record of a shard: its ranges, and each file's bytes, rows and checksums
+    RUN/failed/NAME.json      a shard that failed repeatedly, with its traceback
+    RUN/locks                 who writes
+
+A shard exists when its record does: files first, record last, each written under a temporary name, flushed and renamed. A
+crash leaves no record and at most files that the next attempt overwrites. Files without a record are never read as data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simcore.errors import RunError
+from simcore.sweep import checksum
+from simcore.sweep.config import Configuration, canonical_json
+from simcore.sweep.files import read_document, remove_temporaries, sha256_of, write_atomically, write_document
+from simcore.sweep.plan import Shard
+from simcore.sweep.schema import FOLDERS, SCHEMA_VERSION, to_arrow
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+ENDING = ".parquet"
+METADATA_KEY = b"simcore"
+ROW_GROUP = 1 << 17
+
+
+class RunDirectory:
+    """Paths and records of one run."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def information(self) -> Path:
+        """run.json."""
+        return self.path / "run.json"
+
+    @property
+    def manifest(self) -> Path:
+        """The folder of the shards' records."""
+        return self.path / "manifest"
+
+    @property
+    def failed(self) -> Path:
+        """The folder of the shards that were set aside."""
+        return self.path / "failed"
+
+    def folder(self, kind: str) -> Path:
+        """The folder of one kind of rows."""
+        return self.path / kind
+
+    def file(self, kind: str, shard: Shard) -> Path:
+        """The file of one kind of a shard's rows."""
+        return self.folder(kind) / f"{shard.name}{ENDING}"
+
+    def record_path(self, shard: Shard) -> Path:
+        """A shard's record."""
+        return self.manifest / f"{shard.name}.json"
+
+    def create(self, method: str) -> None:
+        """Make the folders that are missing."""
+        for name in (*FOLDERS[method], "manifest", "failed"):
+            (self.path / name).mkdir(parents=True, exist_ok=True)
+
+    def sweep_up(self, method: str) -> int:
+        """Remove temporary files of killed writers; return how many."""
+        folders = [self.path, *(self.path / name for name in (*FOLDERS[method], "manifest", "failed"))]
+        return sum(remove_temporaries(folder) for folder in folders)
+
+    def shards(self) -> list[Shard]:
+        """Return the shards that have a record, in the order of combination, draw and start."""
+        if not self.manifest.is_dir():
+            return []
+        found = (Shard.from_name(path.stem) for path in self.manifest.glob("*.json"))
+        return sorted(shard for shard in found if shard is not None)
+
+    def records(self) -> Iterator[tuple[Shard, dict[str, Any]]]:
+        """Yield every shard with its record, in order; raise ``RunError`` for a damaged record."""
+        for shard in self.shards():
+            yield shard, self.record(shard)
+
+    def record(self, shard: Shard) -> dict[str, Any]:
+        """Return a shard's record; raise ``RunError`` where it is damaged or of a newer schema."""
+        document = read_document(self.record_path(shard))
+        check_schema(document, self.record_path(shard))
+        if document.get("shard") != shard.name:
+            raise RunError(
+                f"{self.record_path(shard)} is the record of {document.get('shard')}; it was copied or renamed"
+            )
+        return document
+
+
+def check_schema(document: dict[str, Any], path: Path) -> None:
+    """Raise ``RunError`` for a document of another schema version than this simcore reads."""
+    version = document.get("schema")
+    if version != SCHEMA_VERSION:
+        raise RunError(
+            f"{path} has schema version {version!r}; this simcore reads version {SCHEMA_VERSION}, use the one that wrote it"
+        )
+
+
+# ---- writing -----------------------------------------------------------------------------------------------------
+def write_shard(
+    run: RunDirectory,
+    configuration: Configuration,
+    shard: Shard,
+    frames: dict[str, pd.DataFrame],
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """Write a shard's rows, then its record; return the record.
+
+    ``frames`` maps each kind of rows to a DataFrame; ``facts`` (versions, machine, times) go into the record, and
+    ``facts["software"]`` into each file's metadata too.
+    """
+    files = write_files(run, configuration, shard, frames, facts["software"])
+    return write_record(run, shard, {**_identity(configuration, shard), "files": files, **facts})
+
+
+def write_files(
+    run: RunDirectory,
+    configuration: Configuration,
+    shard: Shard,
+    frames: dict[str, pd.DataFrame],
+    software: dict[str, str],
+) -> dict[str, Any]:
+    """Write a shard's Parquet files; return, for each kind, its bytes, rows and checksums."""
+    import pyarrow.parquet as parquet
+
+    files: dict[str, Any] = {}
+    for kind, frame in frames.items():
+        described = {
+            **_identity(configuration, shard),
+            "kind": kind,
+            "configuration": configuration.to_dict(),
+            "software": software,
+        }
+        table = to_arrow(frame, {METADATA_KEY.decode(): canonical_json(described)})
+        words = [f.name for f in table.schema if str(f.type).startswith("dictionary")]
+        path = run.file(kind, shard)
+
+        def write(temporary: Path, table: pa.Table = table, words: list[str] = words) -> None:
+            options: Any = {"compression": "zstd", "compression_level": 3, "row_group_size": ROW_GROUP}
+            parquet.write_table(table, temporary, use_dictionary=words, **options)
+
+        write_atomically(path, write)
+        key = checksum.row_key(configuration.combinations[shard.combination], kind)
+        files[kind] = {
+            "bytes": path.stat().st_size,
+            "sha256": sha256_of(path),
+            "rows": len(table),
+            "row_sum": checksum.row_sum(table, key),
+        }
+    return files
+
+
+def write_record(run: RunDirectory, shard: Shard, record: dict[str, Any]) -> dict[str, Any]:
+    """Write a shard's record, the last step: from here on the shard exists."""
+    write_document(run.record_path(shard), record)
+    return record
+
+
+def _identity(configuration: Configuration, shard: Shard) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA_VERSION,
+        "configuration_hash": configuration.hash,
+        "shard": shard.name,
+        "seed": str(configuration.seed),  # beyond 2^53 some JSON readers lose digits
+        "combination": configuration.combinations[shard.combination],
+    }
+
+
+# ---- reading one file --------------------------------------------------------------------------------------------
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Return a shard file's rows, or raise ``RunError`` in one line where it is missing, truncated or altered."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    try:
+        with path.open("rb") as stream:
+            return parquet.ParquetFile(stream).read(columns=columns, use_threads=False)
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing; run the sweep again, it recomputes what simcore verify names") from None
+    except (OSError, pa.ArrowException, ValueError, KeyError) as error:
+        raise RunError(
+            f"{path} can't be read: {_first_line(error)}; run simcore verify to see what is damaged"
+        ) from None
+
+
+def file_identity(path: Path) -> dict[str, Any] | None:
+    """Return what a Parquet file says it is, None where simcore did not write it or it can't be read."""
+    import json
+
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    try:
+        text = (parquet.read_schema(path).metadata or {}).get(METADATA_KEY)
+        found = json.loads(text) if text else None
+    except (OSError, pa.ArrowException, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
