@@ -256,7 +256,8 @@ class GaussianField(_WaveLandscape):
         return Scales(1.0, math.sqrt(self.n), wave_step_cap(self.n), 1e4)
 
     def expected_counts(self, *, finite_features: bool = False) -> pd.DataFrame:
-        from simcore.theory.gaussian import finite_features_law, gaussian_field_law
+        from simcore.theory.finite_features import finite_features_law
+        from simcore.theory.gaussian import gaussian_field_law
 
         if self.frequencies == "isotropic":
             return _with_no_error(

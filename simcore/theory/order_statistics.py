@@ -142,7 +142,9 @@ def fill(
         if log_g is not None:
             below = np.minimum(k[None, :] - lowest[:, None], 0) * down[:, :1]
             above = np.maximum(k[None, :] - highest[:, None], 0) * up[:, :1]
-            edge = np.where(k[None, :] < lowest[:, None], log_weight[rows, lowest][:, None], log_weight[rows, highest][:, None])
+            edge = np.where(
+                k[None, :] < lowest[:, None], log_weight[rows, lowest][:, None], log_weight[rows, highest][:, None]
+            )
             bound = edge + below + above + log_g[:, None]
             sums = np.where(known, log_weight + log_g[:, None], -np.inf).max(axis=0)
             if mirrored:

@@ -51,7 +51,9 @@ def half_time(s: float, u0: float, *, tau: float = 1.0) -> float:
     """
     _check(s=s, u0=u0, tau=tau)
     if u0 >= s:
-        raise InputError(f"u0 is {u0!r} and s is {s!r}; a mode that starts at or above its target never crosses s/2 upwards")
+        raise InputError(
+            f"u0 is {u0!r} and s is {s!r}; a mode that starts at or above its target never crosses s/2 upwards"
+        )
     return float(tau / (2 * s) * np.log((s - u0) / u0))
 
 
