@@ -139,9 +139,10 @@ def _llvm_name(operation: str, wide: bool) -> str:
 
 def _call(builder: Any, operation: str, wide: bool, args: Any) -> Any:
     kind = VECTOR if wide else DOUBLE
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(kind, [kind] * len(args)), _llvm_name(operation, wide)
-    )
+    name = _llvm_name(operation, wide)
+    if operation in ("rint", "fabs") and builder.module.triple.startswith("nvptx"):
+        name = f"__nv_{operation}"  # NVVM refuses these two intrinsics; its library has the functions
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * len(args)), name)
     return builder.call(function, args)
 
 
