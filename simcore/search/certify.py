@@ -117,7 +117,7 @@ def certify(target: Target, x: Array, index: NDArray) -> Certificate:
     problem = target.problem
     period = target.settings.landscape.domain.period
     if not isinstance(problem, (Waves, Spin)) or len(x) == 0:
-        return Certificate(x, period, np.zeros(len(x), np.bool_), np.full(len(x), np.inf), np.zeros(len(x)))
+        return _nothing(x, period)
     parts = []
     for begin in range(0, len(x), CHUNK):
         here = slice(begin, begin + CHUNK)
@@ -138,6 +138,8 @@ def prove(
 ) -> Certificate:
     """As ``certify``, of derivatives known already: value (K,), gradient (K, n), tangent eigenvalues (K, D)."""
     landscape = target.settings.landscape
+    if not isinstance(target.problem, (Waves, Spin)):
+        return _nothing(x, landscape.domain.period)
     bounds = _spin_terms if isinstance(target.problem, Spin) else _wave_terms
     terms = bounds(target.problem, x, value, gradient, eigenvalues)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -156,6 +158,10 @@ def prove(
         )
     existence = np.where(certified, existence, np.inf)
     return Certificate(x, landscape.domain.period, certified, existence, np.where(certified, uniqueness, 0.0))
+
+
+def _nothing(x: Array, period: float) -> Certificate:
+    return Certificate(x, period, np.zeros(len(x), np.bool_), np.full(len(x), np.inf), np.zeros(len(x)))
 
 
 def _wave_terms(problem: Waves, x: Array, value: Array, gradient: Array, eigenvalues: NDArray[Any]) -> _Terms:

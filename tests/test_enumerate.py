@@ -1,0 +1,259 @@
+"""Complete enumeration: cases where every point is known, audits that must say no, and the exact law."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import simcore
+from simcore.backends.problems import Waves
+from simcore.errors import InputError
+from simcore.landscapes.base import Box, Space, Symmetry
+from simcore.landscapes.waves import ConfinedField, GaussianField, TorusField, WaveDraw
+from simcore.search.audit import chao1, coverage
+from simcore.search.enumerate import enumerate_critical_points
+from simcore.search.find import find_critical_points
+from simcore.search.shards import enumerate_rows
+
+
+class FixedWaves(WaveDraw):
+    """A torus draw with frequencies of the test's own."""
+
+    def __init__(self, frequencies, cosine, sine, symmetries=()):
+        frequencies = np.asarray(frequencies, float)
+        super().__init__(TorusField(frequencies.shape[1]), 5, 0)
+        self._problem = Waves(frequencies, np.asarray(cosine, float), np.asarray(sine, float), 0.0, 2 * np.pi)
+        self._own = tuple(symmetries)
+
+    @property
+    def problem(self):
+        return self._problem
+
+    @property
+    def symmetries(self):
+        return self._own
+
+
+def counts(points, dimension):
+    return np.bincount(points["index"], minlength=dimension + 1)
+
+
+@pytest.mark.parametrize("m", [(1,), (3,), (2, 3), (1, 2, 3), (1, 1, 1, 2)])
+def test_a_separable_function_has_all_its_points(m):
+    n = len(m)
+    phase, amplitude = np.linspace(0.3, 1.9, n), np.linspace(0.7, 1.4, n)
+    draw = FixedWaves(np.diag(m), amplitude * np.cos(phase), amplitude * np.sin(phase))
+    found = enumerate_critical_points(draw, threads=1)
+    assert counts(found.points, n).tolist() == [math.comb(n, k) * math.prod(m) for k in range(n + 1)]
+    assert found.audit["complete"]
+    assert found.points["certified"].all()
+    x = np.stack(found.points["x"].to_list())
+    roots = (np.array(m) * x - phase) / np.pi
+    np.testing.assert_allclose(roots, np.round(roots), atol=1e-12)
+    assert ((x >= 0) & (x < 2 * np.pi)).all()
+
+
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_the_quadratic_form_has_its_eigenvectors(n):
+    matrix = np.random.default_rng(n).normal(size=(n, n))
+    found = enumerate_critical_points(simcore.SphericalSpin.from_couplings(matrix), threads=1)
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    points = found.points.sort_values(["index", "point"])
+    assert found.audit["complete"]
+    assert found.audit["orbits"] == n
+    np.testing.assert_allclose(points["cost"], np.repeat(values, 2) / math.sqrt(n), atol=1e-13)
+    overlap = np.abs(np.einsum("ij,ij->i", np.stack(points["x"].to_list()), np.repeat(vectors.T, 2, axis=0)))
+    np.testing.assert_allclose(overlap, math.sqrt(n), atol=1e-12)
+    assert points["certified"].all()
+
+
+@pytest.mark.parametrize("p", [3, 4, 5])
+def test_the_circle_has_the_roots_of_its_polynomial(p):
+    rng = np.random.default_rng(p)
+    seen = set()
+    for _ in range(6):
+        draw = simcore.SphericalSpin.from_couplings(rng.normal(size=(2,) * p))
+        found = enumerate_critical_points(draw, threads=1)
+        c = draw.problem.coefficients  # of x^p, x^{p-1} y, ..., y^p; zeros of x df/dy - y df/dx in t = y/x
+        slope = np.zeros(p + 1)
+        for k in range(p + 1):
+            if k > 0:
+                slope[k - 1] += k * c[k]
+            if k < p:
+                slope[k + 1] -= (p - k) * c[k]
+        roots = np.roots(slope[::-1])
+        real = np.sort(roots[np.abs(roots.imag) < 1e-9].real)
+        x = np.stack(found.points["x"].to_list())
+        np.testing.assert_allclose(np.sort(x[:, 1] / x[:, 0]), np.repeat(real, 2), rtol=1e-9)
+        assert found.audit["complete"]
+        seen.add(len(real))
+    assert len(seen) > 1, "the cases should differ in their number of points"
+
+
+def test_hits_and_numbers_are_those_of_the_ordinary_starts():
+    landscape = simcore.SphericalSpin(6)
+    found = enumerate_critical_points(landscape, draw=2, seed=3, threads=1)
+    rows = find_critical_points(landscape, first_draw=2, seed=3, starts=found.audit["starts"], positions=True)
+    critical = rows[rows["status"] == "critical"]
+    reached = found.points[found.points["hits"] > 0]
+    assert (reached["hits"].to_numpy() == np.bincount(critical["point"])).all()
+    assert (reached["index"].to_numpy() == critical.drop_duplicates("point")["index"].to_numpy()).all()
+    ends = np.stack(critical.drop_duplicates("point")["x"].to_list())
+    np.testing.assert_allclose(np.stack(reached["x"].to_list()), ends, atol=1e-7)
+    assert found.points["point"].tolist() == list(range(len(found.points)))
+    assert found.audit["critical"] == found.points["hits"].sum() == len(critical)
+    outcomes = ("critical", "degenerate", "gradient_flat", "max_iterations", "left_domain", "not_finite")
+    assert sum(found.audit[name] for name in outcomes) == found.audit["starts"]
+
+
+@pytest.mark.parametrize(
+    "landscape", [simcore.SphericalSpin(7), TorusField(4), ConfinedField(2, 0.5)], ids=lambda x: x.name
+)
+def test_threads_change_nothing(landscape):
+    one = enumerate_critical_points(landscape, draw=1, seed=6, threads=1, spectrum=True)
+    four = enumerate_critical_points(landscape, draw=1, seed=6, threads=4, spectrum=True)
+    pd.testing.assert_frame_equal(one.points, four.points, check_exact=True)
+    assert one.audit == four.audit
+    points, audits = enumerate_rows(landscape, first_draw=0, draws=3, seed=6, threads=2, positions=True, spectrum=True)
+    mine = points[points["draw"] == 1].drop(columns="draw").reset_index(drop=True)
+    pd.testing.assert_frame_equal(mine, one.points, check_exact=True)
+    assert audits["draw"].tolist() == [0, 1, 2]
+    assert audits.loc[1, "distinct"] == one.audit["distinct"]
+
+
+def test_the_sphere_is_searched_by_orbits():
+    found = enumerate_critical_points(simcore.SphericalSpin(6), seed=8, threads=1)
+    assert found.audit["distinct"] == 2 * found.audit["orbits"]
+    x, index = np.stack(found.points["x"].to_list()), found.points["index"].to_numpy()
+    for i in range(len(x)):
+        partner = np.abs(x + x[i]).max(axis=1).argmin()
+        assert np.abs(x[partner] + x[i]).max() < 1e-12
+        assert index[partner] == 5 - index[i], "an odd function turns index k into D - k"
+
+
+def test_points_agree_with_a_much_larger_search():
+    for landscape, draw in ((simcore.SphericalSpin(7), 4), (TorusField(4), 5)):
+        usual = enumerate_critical_points(landscape, draw=draw, seed=1, threads=1)
+        larger = enumerate_critical_points(landscape, draw=draw, seed=1, starts=20_000, threads=1)
+        costs = [np.sort(e.points["cost"].to_numpy()) for e in (usual, larger)]
+        assert usual.audit["complete"]
+        np.testing.assert_allclose(*costs, atol=1e-12)
+
+
+# ---- audits that must say no ------------------------------------------------------------------------------------
+def test_a_budget_that_is_too_small_is_reported():
+    found = enumerate_critical_points(simcore.SphericalSpin(9), seed=1, starts=48, max_starts=48, threads=1)
+    assert not found.audit["complete"]
+    assert found.audit["starts"] == 48
+    assert found.audit["least_hits"] < 4
+    assert 0 < found.audit["coverage"] < 1
+    assert found.audit["chao1"] > (found.points["hits"] > 0).sum() / 2
+
+
+def test_a_symmetry_that_does_not_hold_is_noticed():
+    def shift(x):
+        return np.mod(x + np.array([1.0, 0.0]), 2 * np.pi)
+
+    frequencies = [[1, 0], [0, 1], [1, 1]]
+    draw = FixedWaves(frequencies, [1.0, 0.5, 0.7], [0.2, 0.4, -0.8], [Symmetry("wrong", shift, 1)])
+    found = enumerate_critical_points(draw, threads=1)
+    assert found.audit["broken_images"] > 0
+    assert not found.audit["complete"]
+
+
+def test_degenerate_points_are_never_complete():
+    draw = FixedWaves([[1, 0], [2, 0]], [1.0, 0.4], [0.3, 0.2])
+    found = enumerate_critical_points(draw, starts=24, backend="reference", threads=1)
+    assert found.audit["degenerate"] > 0
+    assert not found.audit["complete"]
+    assert len(found.points) == 0
+
+
+def test_a_box_is_counted_but_not_called_complete():
+    box = simcore.CustomLandscape(
+        lambda x: float(np.cos(x).sum()),
+        lambda x: -np.sin(x),
+        lambda x: -np.diag(np.cos(x)),
+        Box((-4.0, -4.0), (4.0, 4.0)),
+        2,
+    )
+    found = enumerate_critical_points(box, starts=96, max_starts=96, threads=1)
+    assert counts(found.points, 2).tolist() == [4, 4, 1]
+    assert found.audit["euler_expected"] is None
+    assert not found.audit["complete"]
+    assert not found.points["certified"].any(), "nothing is known about its third derivatives"
+
+
+def test_what_cannot_be_enumerated_is_refused():
+    plain = simcore.CustomLandscape(lambda x: x @ x, lambda x: 2 * x, lambda x: 2 * np.eye(2), Space(2), 2)
+    for landscape in (GaussianField(2), plain):
+        with pytest.raises(InputError, match="no compact domain"):
+            enumerate_critical_points(landscape)
+    with pytest.raises(InputError, match="max_starts is 10"):
+        enumerate_critical_points(TorusField(2), starts=100, max_starts=10)
+    with pytest.raises(InputError, match="together with one draw"):
+        enumerate_critical_points(TorusField(2).draw(seed=1), draw=0)
+
+
+def test_estimates_of_what_is_unseen():
+    assert coverage(np.array([5, 3, 1, 1])) == pytest.approx(0.8)
+    assert coverage(np.array([2, 2])) == 1.0
+    assert math.isnan(coverage(np.array([], dtype=int)))
+    assert chao1(np.array([5, 2, 1, 1, 1])) == pytest.approx(5 + 3 * 2 / (2 * 2))
+    assert chao1(np.array([3, 0])) == 1.0
+
+
+# ---- the exact law ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "landscape",
+    [
+        TorusField(2),
+        TorusField(3),
+        TorusField(4),
+        simcore.SphericalSpin(4),
+        simcore.SphericalSpin(4, p=4),
+        ConfinedField(2, 0.5),
+    ],
+    ids=lambda x: f"{x.name}{x.n}",
+)
+def test_mean_counts_are_the_exact_ones(landscape):
+    """120 draws; |z| < 5 for every index, total: false alarm below 1e-4 for all cases together (seed fixed)."""
+    draws = 120
+    points, audits = enumerate_rows(landscape, first_draw=0, draws=draws, seed=2024, threads=1)
+    assert audits["complete"].all()
+    assert (audits["euler_sum"] == landscape.euler_characteristic).all()
+    assert audits["certified_fraction"].mean() > 0.999
+    table = pd.crosstab(points["draw"], points["index"]).reindex(range(draws), fill_value=0)
+    exact = landscape.expected_counts().set_index("index")["mean_count"]
+    for index, mean in [*exact.items(), ("total", exact.sum())]:
+        sample = table.sum(axis=1) if index == "total" else table[index]
+        error = sample.std() / math.sqrt(draws)
+        assert abs(sample.mean() - mean) < 5 * error + 1e-9, (index, sample.mean(), mean, error)
+
+
+def test_confined_points_lie_where_the_bound_says():
+    landscape = ConfinedField(2, 0.5)
+    points, audits = enumerate_rows(landscape, first_draw=0, draws=20, seed=1, positions=True)
+    assert (audits["euler_sum"] == 1).all()
+    radius = np.linalg.norm(np.stack(points["x"].to_list()), axis=1)
+    assert radius.max() < landscape.critical_radius()
+    for draw, part in points.groupby("draw"):
+        inside = (
+            np.linalg.norm(np.stack(part["x"].to_list()), axis=1) <= landscape.draw(seed=1, draw=draw).critical_radius
+        )
+        assert inside.all()
+
+
+def test_rounds_grow_within_their_limits():
+    found = enumerate_critical_points(simcore.SphericalSpin(8), draw=3, seed=1, starts=100, threads=1)
+    totals = [starts for starts, _ in found.audit["saturation"]]
+    seen = [orbits for _, orbits in found.audit["saturation"]]
+    assert totals[0] == 100
+    assert totals[-1] == found.audit["starts"]
+    assert all(1.29 * a <= b <= 4.3 * a for a, b in pairwise(totals))
+    assert seen == sorted(seen)
+    assert found.audit["rounds"] == len(totals)
