@@ -10,7 +10,7 @@ sample, everything later being a function of z_l; J_ml = dz_m/dz_l. From H_L, th
 
 and with e_l = (a_{l-1}, 1), the input of layer l and its bias, the block of f's Hessian for l <= m is
 
-    d^2 f / d(W_m)_ij d(W_l)_kq = sum over samples of (H_m J_ml)_ik e_mj e_lq + d_mi phi'(z_{m-1,j}) (J_{m-1,l})_jk e_lq,
+    d^2 f / d(W_m)_ij d(W_l)_kq = sum over samples of (H_m J_ml)_ik e_mj e_lq + d_mi phi'(z_m-1,j) (J_m-1,l)_jk e_lq,
 
 the second term for l < m and for a true input j only: differentiate df/d(W_m)_ij = sum d_mi e_mj once more.
 """
@@ -18,6 +18,7 @@ the second term for l < m and for a true input j only: differentiate df/d(W_m)_i
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def activate(name: str, z: Array, derivatives: bool = True) -> tuple[Array, Arra
 def layout(widths: tuple[int, ...]) -> tuple[tuple[slice, slice], ...]:
     """Return where W_l and b_l of each layer lie in x."""
     places, at = [], 0
-    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+    for inputs, outputs in pairwise(widths):
         places.append((slice(at, at + outputs * inputs), slice(at + outputs * inputs, at + outputs * (inputs + 1))))
         at += outputs * (inputs + 1)
     return tuple(places)
@@ -108,6 +109,16 @@ def _loss(problem: Mlp, o: Array) -> tuple[Array, Array, Array | None]:
 def outputs(problem: Mlp, x: Array) -> Array:
     """Return the network's outputs o on its data, shape (S, N, C)."""
     return _forward(problem, np.atleast_2d(x))[3]
+
+
+def largest_inputs(problem: Mlp, x: Array) -> Array:
+    """Return max over samples of |z| of every hidden unit, shape (S, hidden units)."""
+    weights, inputs, _, _ = _forward(problem, x)
+    found = [
+        np.abs(a @ w.swapaxes(1, 2) + b[:, None, :]).max(axis=1)
+        for a, (w, b) in zip(inputs[:-1], weights[:-1], strict=True)
+    ]
+    return np.concatenate([*found, np.zeros((len(x), 1))], axis=1)
 
 
 # ---- multilayer perceptron ---------------------------------------------------------------------------------------
@@ -192,7 +203,10 @@ def _curvatures(problem: Mlp, weights: list, slopes: list, deltas: list, p: Arra
 
 
 def _contract(b: Array, left: Array, right: Array) -> Array:
-    """Return sum over samples of b_ik left_j right_q, shape (S, i, j, k, q); b (S, N, i, k), left, right (S or 1, N, .)."""
+    """Return sum over samples of b_ik left_j right_q, shape (S, i, j, k, q).
+
+    ``b`` has shape (S, N, i, k), ``left`` and ``right`` (S or 1, N, .).
+    """
     starts, samples, i, k = b.shape
     j, q = left.shape[2], right.shape[2]
     scaled = (b[..., None] * left[:, :, None, None, :]).reshape(starts, samples, i * k * j)
@@ -202,7 +216,7 @@ def _contract(b: Array, left: Array, right: Array) -> Array:
 
 def _contract_same(b: Array, e: Array) -> Array:
     """Return ``_contract(b, e, e)`` for symmetric b, by its independent entries alone."""
-    starts, samples, i, _ = b.shape
+    starts, _, i, _ = b.shape
     q = e.shape[2]
     bi, bk = np.tril_indices(i)
     ej, eq = np.tril_indices(q)
@@ -282,7 +296,7 @@ def _place(widths: tuple[int, ...], hessian: Array, m: int, source: int, block: 
 def linear_layers(widths: tuple[int, ...], x: Array) -> list[Array]:
     """Return W_1 .. W_L, shapes (S, outputs, inputs), for x of shape (S, n)."""
     found, at = [], 0
-    for inputs, outputs_ in zip(widths[:-1], widths[1:], strict=True):
+    for inputs, outputs_ in pairwise(widths):
         found.append(x[:, at : at + outputs_ * inputs].reshape(len(x), outputs_, inputs))
         at += outputs_ * inputs
     return found
@@ -291,8 +305,8 @@ def linear_layers(widths: tuple[int, ...], x: Array) -> list[Array]:
 def evaluate_linear(problem: Linear, x: Array) -> Result:
     """Return value, gradient and Hessian: with A_k = W_L .. W_{k+1}, B_k = W_{k-1} .. W_1 and G = (W - T) S,
 
-    df/dW_k = A_k^T G B_k^T, and for k > l the block [ij, ab] is (A_k^T A_l)_ia (B_k S B_l^T)_jb + (A_k^T G B_l^T)_ib M_ja,
-    M = W_{k-1} .. W_{l+1}; the diagonal blocks have the first term alone.
+    df/dW_k = A_k^T G B_k^T, and for k > l the block [ij, ab] is (A_k^T A_l)_ia (B_k S B_l^T)_jb
+    + (A_k^T G B_l^T)_ib M_ja, M = W_{k-1} .. W_{l+1}; the diagonal blocks have the first term alone.
     """
     w = linear_layers(problem.widths, x)
     starts, depth = len(x), len(w)

@@ -72,7 +72,7 @@ class Newton(Solver):
 
 @dataclass(frozen=True, kw_only=True)
 class Auto(Solver):
-    """The landscape's own choice, stated in its docstring: Newton for random functions. ``resolve`` makes it that solver."""
+    """The landscape's own choice, stated in its docstring: Newton for random functions. ``resolve`` finds it."""
 
     method: ClassVar[str] = "auto"
 

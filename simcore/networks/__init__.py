@@ -1,0 +1,1 @@
+"""Small networks as landscapes: multilayer perceptrons, deep linear networks, a single sigmoid unit."""

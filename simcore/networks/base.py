@@ -1,0 +1,109 @@
+"""What the networks share: draws that know their symmetry, matrices as parameters, normal starts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.errors import InputError
+from simcore.landscapes import validate
+from simcore.landscapes.base import Array, Draw, Landscape, Space
+
+
+class NetworkDraw(Draw):
+    """One network's cost as a function of its parameters."""
+
+    def __init__(self, landscape: Network, seed: int, number: int) -> None:
+        self.landscape: Any = landscape
+        self.seed, self.number = seed, number
+
+    def symmetry_dimension(self, x: Array) -> NDArray[np.int64]:
+        """Return the dimension of the symmetry orbit through each point, shape (S,), for x of shape (S, n)."""
+        return np.zeros(len(x), np.int64)
+
+    def saturated(self, x: Array) -> NDArray[np.bool_]:
+        """Return whether some unit is saturated at each point, shape (S,): null modes there are no degeneracy."""
+        return np.zeros(len(x), bool)
+
+    def canonical(self, x: Array) -> Array:
+        """Return one representative of each point's symmetry orbit, shape as x, (S, n): equal for symmetric copies."""
+        return x
+
+
+class Network(Landscape):
+    """A landscape whose points are the parameters of a network; they live in R^n, unbounded."""
+
+    solver: ClassVar[str] = "levenberg_marquardt"
+
+    @property
+    def domain(self) -> Space:
+        return Space(self.n)
+
+    @property
+    def draws(self) -> int | None:
+        return 1
+
+    @abstractmethod
+    def draw(self, *, seed: int, draw: int = 0) -> NetworkDraw: ...
+
+    def _address(self, seed: int, draw: int) -> tuple[int, int]:
+        seed, draw = validate.address(seed, draw)
+        if self.draws is not None and draw >= self.draws:
+            raise InputError(f"draw is {draw}; {self.name} with fixed data has draw 0 alone")
+        return seed, draw
+
+    def sources(self, law: str, first: int, count: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+        """Return the law behind each of the starts first .. first + count - 1: codes (count,) into the names returned.
+
+        A law that mixes several (its docstring says which) names the one that each start came from.
+        """
+        return np.zeros(count, np.int64), (law,)
+
+
+def layer_widths(value: Any, least: int = 2) -> tuple[int, ...]:
+    """Return layer widths as a tuple; ``InputError`` unless at least two whole numbers above 0."""
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        raise InputError(f"widths is {value!r}; give a list of at least {least} layer widths, inputs first")
+    found = tuple(validate.whole("each of widths", w, 1) for w in value)
+    if len(found) < least:
+        raise InputError(f"widths is {found}; give at least {least} layer widths, inputs first")
+    return found
+
+
+def matrix(name: str, value: Any, *, diagonal: bool = False) -> tuple[tuple[float, ...], ...]:
+    """Return a matrix as a tuple of rows; with ``diagonal`` a vector stands for a diagonal matrix."""
+    advice = f"give a matrix of finite numbers{' or the list of its diagonal' if diagonal else ''}"
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is {value!r}; {advice}") from None
+    if diagonal and array.ndim == 1 and array.size:
+        array = np.diag(array)
+    if array.ndim != 2 or not array.size or not np.isfinite(array).all():
+        raise InputError(f"{name} has shape {array.shape}; {advice}")
+    return tuple(tuple(float(v) for v in row) for row in array)
+
+
+def vector(name: str, value: Any, length: int) -> tuple[float, ...]:
+    """Return ``length`` finite numbers as a tuple."""
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is {value!r}; give a list of {length} numbers") from None
+    if array.shape != (length,) or not np.isfinite(array).all():
+        raise InputError(f"{name} has shape {array.shape}; give a list of {length} finite numbers")
+    return tuple(float(v) for v in array)
+
+
+def normal_starts(
+    landscape: Landscape, purpose: str, seed: int, draw: int, first: int, count: int, scale: Any
+) -> Array:
+    """Return normal starts, shape (count, n), with one standard deviation or one per start."""
+    from simcore.formulas.random import start_normals
+
+    first, count = validate.start_range(first, count)
+    z = start_normals(seed, landscape.stream(f"starts:{purpose}"), draw, first, count, landscape.n)
+    return z * np.reshape(np.broadcast_to(scale, (count,)), (count, 1))

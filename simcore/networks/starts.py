@@ -1,0 +1,207 @@
+"""Where searches of a multilayer perceptron start: at random, along trajectories, below saddles built by symmetry.
+
+- "gaussian": entries N(0, s^2), s = 0.1, 0.3, 0.6, 1 in turn; "gaussian_0.1", ... with one s.
+- "gradient_descent", "sgd", "adam", "saddle_free_newton": a point of such a trajectory from a Gaussian start (s in
+  turn), after T^u steps, u uniform, plus uniform noise on [-r, r] with log10 r uniform on [-4, -1]. This is the
+  protocol of Dauphin et al. (2014), who don't print what we chose: T = 3000 steps of size 0.1 for gradient descent;
+  1500 of size 0.1 on batches of at most 50 samples (the same for every start) for sgd; 1500 of size 0.02 for adam; 80
+  steps of length at most 0.5 with |eigenvalues| raised to 1e-3 of the largest for saddle-free Newton.
+- "descents": hidden units of each layer are tied at random (equal weights; for tanh also some dead, all zero), the
+  saddle-free Newton iteration, kept in the tied subspace, finds its minimum, a saddle of the whole network; from there
+  j of its k descending modes are followed by 0.1 to 2 times a normal, then 40 steps of eigenvector following at
+  index k - j lead close to a saddle without the ties. Costs as much as a search; it reaches what nothing else does.
+- "mixed": gaussian_0.3, adam, descents, gaussian_0.6, saddle_free_newton, gradient_descent in turn.
+
+Every start is a function of (seed, draw, its own number, law) alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.backends import eigensteps
+from simcore.backends.network_problems import Mlp
+from simcore.backends.problems import Array
+from simcore.backends.reference_network import evaluate_mlp, layers, mlp_gradient
+from simcore.networks.base import normal_starts
+
+if TYPE_CHECKING:
+    from simcore.networks.mlp import MLP
+
+SCALES = (0.1, 0.3, 0.6, 1.0)
+GAUSSIAN = tuple(f"gaussian_{s:g}" for s in SCALES)
+TRAJECTORIES = ("gradient_descent", "sgd", "adam", "saddle_free_newton")
+MIXTURE = ("gaussian_0.3", "adam", "descents", "gaussian_0.6", "saddle_free_newton", "gradient_descent")
+LAWS = ("gaussian", *GAUSSIAN, *TRAJECTORIES, "descents", "mixed")
+_MIXED = {"gaussian": GAUSSIAN, "mixed": MIXTURE}
+
+STEPS = {"gradient_descent": 3000, "sgd": 1500, "adam": 1500, "saddle_free_newton": 80}
+STEP_SIZE = {"gradient_descent": 0.1, "sgd": 0.1, "adam": 0.02}
+BATCH = 50
+RUNAWAY = 50.0  # a trajectory or descent that has gone further starts at its beginning instead
+
+
+def sources(law: str, first: int, count: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return codes (count,) and names: the law that each start of a mixture came from."""
+    names = _MIXED.get(law, (law,))
+    return np.arange(first, first + count) % len(names), names
+
+
+def starts(network: MLP, law: str, seed: int, draw: int, first: int, count: int) -> Array:
+    """Return starts first .. first + count - 1 of one draw, shape (count, n)."""
+    codes, names = sources(law, first, count)
+    result = np.empty((count, network.n))
+    for code, name in enumerate(names):
+        rows = np.flatnonzero(codes == code)
+        for low, high in _runs(rows):
+            result[rows[low:high]] = _one_law(network, name, seed, draw, first + rows[low:high])
+    return result
+
+
+def _runs(rows: NDArray) -> list[tuple[int, int]]:
+    return [(low, min(low + 64, len(rows))) for low in range(0, len(rows), 64)]
+
+
+def _one_law(network: MLP, name: str, seed: int, draw: int, numbers: NDArray) -> Array:
+    if name in GAUSSIAN:
+        scale = SCALES[GAUSSIAN.index(name)]
+        return _gaussian(network, name, seed, draw, numbers, np.full(len(numbers), scale))
+    problem = network.draw(seed=seed, draw=draw).problem
+    begin = _gaussian(network, name, seed, draw, numbers, np.array(SCALES)[numbers // len(MIXTURE) % 4])
+    if name == "descents":
+        return _descents(network, problem, seed, draw, numbers)
+    u = _uniforms(network, name, seed, draw, numbers, network.n + 2)
+    steps = np.floor(STEPS[name] ** u[:, 0]).astype(int)
+    end = _trajectory(network, problem, name, seed, draw, begin, steps)
+    amplitude = 10.0 ** (-4.0 + 3.0 * u[:, 1:2])
+    return end + amplitude * (2.0 * u[:, 2:] - 1.0)
+
+
+def _rows_of(numbers: NDArray, block: Callable[[int, int], Array]) -> Array:
+    """Gather one row a start number from a function of (first, count), without making those between."""
+    return np.concatenate([block(int(number), 1) for number in numbers])
+
+
+def _gaussian(network: MLP, name: str, seed: int, draw: int, numbers: NDArray, scale: Array) -> Array:
+    return _rows_of(numbers, lambda i, c: normal_starts(network, name, seed, draw, i, c, 1.0)) * scale[:, None]
+
+
+def _uniforms(network: MLP, name: str, seed: int, draw: int, numbers: NDArray, count: int) -> Array:
+    from simcore.formulas.random import start_uniforms
+
+    stream = network.stream(f"starts:{name}:choices")
+    return _rows_of(numbers, lambda i, c: start_uniforms(seed, stream, draw, i, c, count))
+
+
+# ---- trajectories ------------------------------------------------------------------------------------------------
+def _trajectory(network: MLP, problem: Mlp, name: str, seed: int, draw: int, begin: Array, steps: NDArray) -> Array:
+    """Return each start's point after its own number of steps; back at its beginning where it ran away."""
+    x = begin.copy()
+    first, second = np.zeros_like(x), np.zeros_like(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for step in range(int(steps.max(initial=0))):
+            rows = np.flatnonzero((steps > step) & (np.abs(x) < RUNAWAY).all(axis=1))
+            if not len(rows):
+                break
+            if name == "saddle_free_newton":
+                x[rows] = _saddle_free(problem, x[rows], 0, 1e-3)
+                continue
+            used = _batch(network, problem, seed, draw, step) if name == "sgd" else problem
+            gradient = mlp_gradient(used, x[rows])[1]
+            if name == "adam":
+                first[rows] = 0.9 * first[rows] + 0.1 * gradient
+                second[rows] = 0.999 * second[rows] + 0.001 * gradient**2
+                mean = first[rows] / (1 - 0.9 ** (step + 1))
+                gradient = mean / (np.sqrt(second[rows] / (1 - 0.999 ** (step + 1))) + 1e-8)
+            x[rows] -= STEP_SIZE[name] * gradient
+    lost = ~(np.abs(x) < RUNAWAY).all(axis=1)
+    x[lost] = begin[lost]
+    return x
+
+
+def _batch(network: MLP, problem: Mlp, seed: int, draw: int, step: int) -> Mlp:
+    from simcore.formulas.random import uniforms
+
+    samples = len(problem.inputs)
+    size = min(BATCH, samples)
+    order = np.argsort(uniforms(seed, network.stream("batches"), draw, step, samples), kind="stable")[:size]
+    return problem._replace(inputs=problem.inputs[order], targets=problem.targets[order])
+
+
+def _saddle_free(problem: Mlp, x: Array, index: int, floor: float) -> Array:
+    _, gradient, hessian = evaluate_mlp(problem, x)
+    finite = np.isfinite(hessian).all(axis=(1, 2)) & np.isfinite(gradient).all(axis=1)
+    hessian[~finite] = 0.0
+    w, q = np.linalg.eigh(hessian)
+    c = eigensteps.saddle_free(w, eigensteps.project(q, gradient), index, floor)
+    return x + eigensteps.rotated(q, eigensteps.capped(c, 0.5))
+
+
+# ---- descents from tied saddles ----------------------------------------------------------------------------------
+def _descents(network: MLP, problem: Mlp, seed: int, draw: int, numbers: NDArray) -> Array:
+    hidden = sum(network.widths[1:-1])
+    u = _uniforms(network, "descents", seed, draw, numbers, hidden + 3 + 2 * network.n)
+    z = _gaussian(network, "descents", seed, draw, numbers, np.ones(len(numbers)))
+    ties = [_ties(network, row[:hidden]) for row in u]
+    x = np.array([_tied(network.widths, t, row) for t, row in zip(ties, 0.5 * z, strict=True)])
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(60):
+            x = _saddle_free(problem, x, 0, 1e-4)
+            x = np.array([_tied(network.widths, t, row) for t, row in zip(ties, x, strict=True)])
+        x = np.where(np.isfinite(x), x, 0.0)
+        _, _, hessian = evaluate_mlp(problem, x)
+        w, q = np.linalg.eigh(hessian)
+        down = (w < -1e-9).sum(axis=1)
+        followed = np.ceil(u[:, hidden] * down).astype(int)
+        length = 10.0 ** (-1.0 + 1.3 * u[:, hidden + 1])
+        order = np.argsort(
+            np.where(np.arange(network.n) < down[:, None], u[:, hidden + 3 : hidden + 3 + network.n], 2.0), axis=1
+        )
+        chosen = np.argsort(order, axis=1) < followed[:, None]
+        push = eigensteps.rotated(q, np.where(chosen, z[:, ::-1], 0.0)) * length[:, None]
+        below = x + push
+        for keep in np.unique(down - followed):
+            rows = np.flatnonzero((down - followed == keep) & (followed > 0))
+            if len(rows):
+                below[rows] = _followed(problem, below[rows], int(keep))
+    return below
+
+
+def _followed(problem: Mlp, x: Array, index: int) -> Array:
+    """Return x after 40 steps of eigenvector following at a fixed index, or x itself where that ran away."""
+    y = x.copy()
+    for _ in range(40):
+        y = _saddle_free(problem, np.where(np.abs(y) < RUNAWAY, y, 0.0), index, 1e-4)
+    lost = ~(np.abs(y) < RUNAWAY).all(axis=1)
+    y[lost] = x[lost]
+    return y
+
+
+def _ties(network: MLP, u: Array) -> list[NDArray[np.int64]]:
+    """Return a group number for each unit of each hidden layer, -1 for dead; one tie at least where possible."""
+    groups, at = [], 0
+    for h in network.widths[1:-1]:
+        lowest = -1 if network.activation == "tanh" else 0
+        label = np.floor(u[at : at + h] * (h - lowest)).astype(np.int64) + lowest
+        if len(np.unique(label)) == h and (label >= 0).all() and h > 1:
+            label[0] = label[1]
+        groups.append(label)
+        at += h
+    return groups
+
+
+def _tied(widths: tuple[int, ...], groups: list[NDArray[np.int64]], x: Array) -> Array:
+    """Return x, shape (n,), projected on the subspace where the units of a group are equal and dead ones zero."""
+    pairs = layers(widths, x[None])
+    weights, biases = [w[0].copy() for w, _ in pairs], [b[0].copy() for _, b in pairs]
+    for k, label in enumerate(groups):
+        mean = np.where(label[:, None] == label[None, :], 1.0, 0.0)
+        mean /= mean.sum(axis=1, keepdims=True)
+        mean[label < 0] = 0.0
+        weights[k], biases[k], weights[k + 1] = mean @ weights[k], mean @ biases[k], weights[k + 1] @ mean.T
+    parts: list[Any] = [part.ravel() for pair in zip(weights, biases, strict=True) for part in pair]
+    return np.concatenate(parts)
