@@ -4,8 +4,8 @@
 sums keep their order), NumPy's error model (no exception on division by zero inside a kernel), the GIL released.
 
 Numba's own cache looks at the decorated function's file alone, so a kernel would go on using a formula that has
-changed in another file. Here the stamp of every cached function covers all formula and kernel sources, Numba's version is
-part of the path, and the path does not depend on where the package is installed: a reinstall of the same version
+changed in another file. Here the stamp of every cached function covers all formula and kernel sources, Numba's version
+is part of the path, and the path does not depend on where the package is installed: a reinstall of the same version
 finds its code again, and an edit anywhere in the kernels recompiles them.
 """
 

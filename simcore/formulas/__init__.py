@@ -1,1 +1,3 @@
-"""Scalar formulas, written once and compiled for every target: random numbers, elementary functions, step and outcome rules."""
+"""Scalar formulas, written once and compiled for every target: random numbers, elementary functions, step and
+outcome rules.
+"""

@@ -13,9 +13,9 @@ SETTLED = 8  # evaluations with a small gradient but a long Newton step: a null 
 def verdict(finite, outside, small, short, settled, last):
     """Return a status code, or GO_ON.
 
-    ``small``: gradient below tolerance; ``short``: Newton decrement below its limit; ``settled``: evaluations so far that
-    were small but not short, this one included; ``last``: no iteration is left. CRITICAL is provisional: the spectrum
-    decides (``confirmed``). MAX_ITERATIONS too: a small gradient with null directions is degenerate.
+    ``small``: gradient below tolerance; ``short``: Newton decrement below its limit; ``settled``: evaluations so far
+    that were small but not short, this one included; ``last``: no iteration is left. CRITICAL is provisional: the
+    spectrum decides (``confirmed``). MAX_ITERATIONS too: a small gradient with null directions is degenerate.
     """
     if not finite:
         return NOT_FINITE
@@ -40,7 +40,9 @@ def confirmed(status, small, nullity, expected_nullity):
 
 @jit
 def flat(small, hg_square, h_square, g_square, tolerance):
-    """Whether a start that ran out of iterations is gradient-flat: |Hg| < tolerance |H| |g| with |g| above its limit."""
+    """Whether a start that ran out of iterations is gradient-flat: |Hg| < tolerance |H| |g| with |g| above its
+    limit.
+    """
     return not small and hg_square < tolerance * tolerance * h_square * g_square
 
 

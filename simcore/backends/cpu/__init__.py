@@ -1,4 +1,6 @@
-"""The CPU backend: compiled tiles of 24 starts. One thread a call; callers run calls side by side (the GIL is released)."""
+"""The CPU backend: compiled tiles of 24 starts. One thread a call; callers run calls side by side (the GIL is
+released).
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
 
 
 def _plain(problem: Any) -> Any:
-    """Return the problem with writable, contiguous float64 arrays and plain numbers: one compiled signature a family."""
+    """Return the problem with writable, contiguous float64 arrays and plain numbers: one compiled signature a
+    family.
+    """
     values = []
     for value in problem:
         if isinstance(value, np.ndarray):

@@ -20,8 +20,8 @@ def register(problem: type, *, prepare: Any, evaluate: Any, system: Any, advance
 
     prepare(problem) -> work: tables and scratch, once a call.
     evaluate(problem, work, X): value, gradient and packed Hessian of the tile's 24 starts, X of n rows of 24.
-    system(problem, work, X, s, A, g) -> value: for lanes s .. s + 7 the packed tangent Hessian A and gradient g, D rows each.
-    advance(problem, work, X, s, d, t): replace x by the point reached by the tangent step -t d.
+    system(problem, work, X, s, A, g) -> value: for lanes s .. s + 7 the packed tangent Hessian A and gradient g, D
+    rows each. advance(problem, work, X, s, d, t): replace x by the point reached by the tangent step -t d.
     """
     _FAMILIES[problem] = {"prepare": prepare, "evaluate": evaluate, "system": system, "advance": advance}
 

@@ -199,8 +199,8 @@ def count_below(diagonal, off_diagonal, n, shift):
 def solve_pivoted(matrix, n, x):
     """Overwrite x (n,) with the solution of one general system, by Gaussian elimination with row exchanges.
 
-    ``matrix`` (n, n) is overwritten. A pivot that vanishes is replaced by rounding's size, which turns the solution towards the
-    null direction: the step cap then bounds it. The slow path of a lane whose ``factor`` has grown.
+    ``matrix`` (n, n) is overwritten. A pivot that vanishes is replaced by rounding's size, which turns the solution
+    towards the null direction: the step cap then bounds it. The slow path of a lane whose ``factor`` has grown.
     """
     largest = 0.0
     for i in range(n):

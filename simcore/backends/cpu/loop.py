@@ -1,12 +1,14 @@
 """The search loop of the CPU backend: a tile of 24 starts, refilled as starts end.
 
-Each pass evaluates the tile, then handles its three groups of eight lanes: tangent Hessian and gradient, LDL' factors, Newton
-step, verdict, move. A lane whose start has ended takes the next one at once. What a start goes through depends on
-that start alone: its lane's arithmetic never mixes with another's, so tiles, refills, blocks and threads change no row.
+Each pass evaluates the tile, then handles its three groups of eight lanes: tangent Hessian and gradient, LDL' factors,
+Newton step, verdict, move. A lane whose start has ended takes the next one at once. What a start goes through depends
+on that start alone: its lane's arithmetic never mixes with another's, so tiles, refills, blocks and threads change no
+row.
 
-A start that may be critical leaves its Hessian in a queue; eight at a time are tridiagonalised, and Sturm counts at -t and t,
-t = zero_tolerance |H|_F, give index and nullity. So the index never rests on unpivoted factors, at one factorisation a start.
-A lane whose factors have grown by 1e6 has its step made again by elimination with row exchanges.
+A start that may be critical leaves its Hessian in a queue; eight at a time are tridiagonalised, and Sturm counts at -t
+and t, t = zero_tolerance |H|_F, give index and nullity. So the index never rests on unpivoted factors, at one
+factorisation a start. A lane whose factors have grown by 1e6, or whose step is not finite, has its step made again by
+elimination with row exchanges.
 """
 
 from __future__ import annotations
@@ -37,6 +39,16 @@ def _lane_matrix(A, size, lane, full):
             full[i, j] = A[k]
             full[j, i] = A[k]
             k += 8
+
+
+@jit
+def _square(d, size):
+    """Return |d|^2 of eight lanes."""
+    total = zeros()
+    for i in range(size):
+        di = load(d, i * 8)
+        total = fma(di, di, total)
+    return total
 
 
 @jit
@@ -193,12 +205,14 @@ def search(
 
             growth = factor(A, size, pivots, row_0, row_1)
             substitute(A, size, pivots, d, scratch)
-            grown = invert(growth < trace * _GROWTH)
-            if any_lane(grown):
+            dd = _square(d, size)
+            doubtful = invert(growth < trace * _GROWTH) | invert(dd < _HUGE)
+            if any_lane(doubtful):
                 store(fraction, 0, growth / trace)
+                store(d_square, 0, dd)
                 system(problem, work, X, s, A, g)
                 for lane in range(8):
-                    if owner[s + lane] >= 0 and not fraction[lane] < _GROWTH:
+                    if owner[s + lane] >= 0 and not (fraction[lane] < _GROWTH and d_square[lane] < _HUGE):
                         _lane_matrix(A, size, lane, full)
                         for i in range(size):
                             rhs[i] = g[i * 8 + lane]
@@ -206,10 +220,7 @@ def search(
                         for i in range(size):
                             d[i * 8 + lane] = rhs[i]
                         counters[2] += 1
-            dd = zeros()
-            for i in range(size):
-                di = load(d, i * 8)
-                dd = fma(di, di, dd)
+                dd = _square(d, size)
             t = capped_fraction(dd, cap)
             if not candidates and not any_lane(invert(dd < _HUGE)):
                 store(steps, s, load(steps, s) + 1.0)
@@ -250,7 +261,7 @@ def search(
                     x_out[o, i] = X[i * T + s + lane]
                 for i in range(size):
                     d[i * 8 + lane] = 0.0
-                if is_small and (code == CRITICAL or code == MAX_ITERATIONS):
+                if is_small and (code == CRITICAL or code == MAX_ITERATIONS):  # noqa: SIM109 (compiled code)
                     owners[slot_of[lane]] = o
                 owner[s + lane] = -2  # ended: to be refilled after the others have moved
             advance(problem, work, X, s, d, t)

@@ -25,7 +25,7 @@ def solve_array(matrices, n, count, right, work, pivots, row_0, row_1):
     """Solve count groups of eight symmetric systems of n unknowns; return how many pivots were negative in all.
 
     ``matrices`` holds count groups of n(n+1)/2 rows of 8 lanes, packed as ``ldlt`` says; ``right`` (count n 8) holds
-    the right-hand sides and receives the solutions. ``work`` (n(n+1)/2 8), ``pivots``, ``row_0`` and ``row_1`` (n 8) are
+    the right-hand sides and receives the solutions. ``work`` (n(n+1)/2 8), ``pivots``, ``row_0``, ``row_1`` (n 8) are
     scratch.
     """
     size = n * (n + 1) // 2 * WIDTH

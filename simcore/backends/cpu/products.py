@@ -1,7 +1,8 @@
 """The matrix product inside every kernel: a block of rows times a tile of 24 starts, kept in registers.
 
-C[r, 0:24] (+)= sum_k A[k, r] B[k, 0:24] for 8 or 4 rows r. One start is one column, and every entry is summed over k in order by
-fused multiply-adds, so a start's result depends neither on the other starts of its tile nor on the tile's shape.
+C[r, 0:24] (+)= sum_k A[k, r] B[k, 0:24] for 8 or 4 rows r. One start is one column, and every entry is summed over k
+in order by fused multiply-adds, so a start's result depends neither on the other starts of its tile nor on the tile's
+shape.
 """
 
 from __future__ import annotations

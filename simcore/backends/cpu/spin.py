@@ -1,12 +1,13 @@
 """Homogeneous polynomials on the sphere |x|^2 = n, on a tile of 24 starts, any degree p >= 2.
 
 The Hessian of f = sum c_a x^a is linear in the monomials of degree p - 2: one register product of a constant matrix
-(rows: pairs i >= j; columns: monomials) with the tile of monomials gives it. Then H x = (p-1) grad f and x.grad f = p f.
+(rows: pairs i >= j; columns: monomials) with the tile of monomials gives it. Then H x = (p-1) grad f and x.grad f = p
+f.
 
 Tangent coordinates: the Householder reflection Q = I - b u u', u = x/sqrt(n) + s e_n, s = sign(x_n), b = 2/(u'u), takes
-x to a multiple of e_n. With A = H - mu I, mu = x.grad f / n, the first n - 1 rows and columns of QAQ are the Riemannian Hessian
-in an orthonormal basis, whatever p and mu (the bordered or unprojected A is singular for p = 2 or mu = 0). Since A x is known and
-A e_n is a column, QAQ = A - u q' - q u' costs one update of rank two:
+x to a multiple of e_n. With A = H - mu I, mu = x.grad f / n, the first n - 1 rows and columns of QAQ are the
+Riemannian Hessian in an orthonormal basis, whatever p and mu (the bordered or unprojected A is singular for p = 2 or
+mu = 0). Since A x is known and A e_n is a column, QAQ = A - u q' - q u' costs one update of rank two:
 q = b A u - (b^2/2) (u'Au) u,  A u = A x/sqrt(n) + s A e_n.
 """
 
@@ -259,7 +260,7 @@ def system(problem, work, X, s, A, g):
 def advance(problem, work, X, s, d, t):
     """x <- sqrt(n) (x - t Qd) / |x - t Qd|."""
     n, u = work.n, work.u
-    sign, b = _reflection(work, X, s, u)
+    _, b = _reflection(work, X, s, u)
     overlap = zeros()
     for i in range(n - 1):
         overlap = fma(load(u, i * 8), load(d, i * 8), overlap)

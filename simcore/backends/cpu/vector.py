@@ -1,6 +1,7 @@
 """Eight lanes in memory: loads, stores and reductions for flat float64 arrays.
 
-Arithmetic on lanes is in ``simcore.formulas.intrinsics``, which knows no arrays (CUDA shares it). Offsets count doubles.
+Arithmetic on lanes is in ``simcore.formulas.intrinsics``, which knows no arrays (CUDA shares it). Offsets count
+doubles.
 """
 
 from __future__ import annotations

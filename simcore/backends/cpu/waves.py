@@ -23,7 +23,7 @@ from simcore.backends.cpu.vector import broadcast, load, store, zeros
 from simcore.backends.problems import Waves
 from simcore.compilation import jit
 from simcore.formulas.elementary import sincos
-from simcore.formulas.intrinsics import fma, floor
+from simcore.formulas.intrinsics import floor, fma
 
 T = LANES
 _CHUNK = 128  # waves at a time: the tile's c and d then fill half of the first-level cache
