@@ -167,6 +167,20 @@ def test_couplings_of_the_user_give_the_energy_per_spin():
         assert len(draw.to_dict()["couplings_sha256"]) == 64
 
 
+@pytest.mark.parametrize(("n", "p"), [(2, 2), (5, 3), (3, 4), (3, 6)])
+def test_packed_coefficients_and_the_full_tensor_agree(n, p, monkeypatch):
+    landscape = simcore.SphericalSpin(n=n, p=p)
+    x = landscape.starts(seed=2, draw=0, first=0, count=3)
+    full, packed = landscape.draw(seed=1), landscape.draw(seed=1)
+    expected = full.value(x), full.gradient(x), full.hessian(x)
+    monkeypatch.setattr("simcore.landscapes.spin._DENSE_ENTRIES", 0)
+    assert "_tensor" in vars(full)
+    np.testing.assert_allclose(packed.value(x), expected[0], atol=1e-13)
+    np.testing.assert_allclose(packed.gradient(x), expected[1], atol=1e-13)
+    np.testing.assert_allclose(packed.hessian(x), expected[2], atol=1e-13)
+    assert "_tensor" not in vars(packed)
+
+
 def test_large_tensors_are_summed_in_pieces():
     couplings = np.random.default_rng(0).standard_normal((110, 110, 110))  # more than one piece
     total = sum_over_orderings(couplings)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LARGEST_DEGREE = 512  # beyond it n^(p-1) leaves the range of a double for every n >= 4
 MOST_COUPLINGS = 2**31  # 16 GiB of coefficients
-_DENSE_ENTRIES = 2**24  # a full tensor up to this size is kept for f.value and its siblings
+_DENSE_ENTRIES = 2**20  # a full tensor up to this size is kept for f.value and its siblings
 _CHUNK = 2**20
 
 
@@ -203,21 +203,21 @@ class SpinDraw(Draw):
 
     def _all_orders(self, points: Array) -> tuple[Array, Array, Array]:
         n, p = self.landscape.n, self.landscape.p
-        if n**p > _DENSE_ENTRIES:
-            from simcore.backends import get
-
-            return get("cpu").evaluate(self.problem, points)
         from simcore.backends.geometry import to_sphere
 
-        euclidean = np.empty((len(points), n, n))
+        value, gradient = np.empty(len(points)), np.empty((len(points), n))
+        hessian = np.empty((len(points), n, n))
         for i, x in enumerate(points):
+            if n**p > _DENSE_ENTRIES:
+                value[i], gradient[i], hessian[i] = packed_derivatives(self.problem.coefficients, n, p, x)
+                continue
             contracted = self._tensor
             for _ in range(p - 2):
                 contracted = contracted @ x
-            euclidean[i] = p * (p - 1) * contracted
-        gradient = np.einsum("sij,sj->si", euclidean, points) / (p - 1)
-        value = np.einsum("si,si->s", gradient, points) / p
-        return value, *to_sphere(points, gradient, euclidean)
+            hessian[i] = p * (p - 1) * contracted
+            gradient[i] = hessian[i] @ x / (p - 1)
+            value[i] = gradient[i] @ x / p
+        return value, *to_sphere(points, gradient, hessian)
 
 
 def multiplicities(n: int, p: int) -> Array:
@@ -239,6 +239,33 @@ def multiplicities(n: int, p: int) -> Array:
             repeats = occurs
         orderings = grown
     return orderings
+
+
+def packed_derivatives(coefficients: Array, n: int, p: int, x: Array) -> tuple[float, Array, Array]:
+    """Return value, Euclidean gradient and Hessian at x from the coefficients as they stand, without n^p numbers.
+
+    Multisets that begin with i stand together and make a polynomial q_i of degree p - 1 in x_i, ..., x_{n-1}, so
+    f = sum_i x_i q_i: its Hessian gathers x_i Hess q_i + e_i (grad q_i)' + (grad q_i) e_i'. Degree 2 is a triangle.
+    """
+    if p == 2:
+        triangle = np.zeros((n, n))
+        triangle[np.triu_indices(n)] = coefficients
+        hessian = triangle + triangle.T
+        gradient = hessian @ x
+        return 0.5 * float(gradient @ x), gradient, hessian
+    value, gradient, hessian = 0.0, np.zeros(n), np.zeros((n, n))
+    done = 0
+    for i in range(n):
+        size = math.comb(n - i + p - 2, p - 1)
+        q, slope, curvature = packed_derivatives(coefficients[done : done + size], n - i, p - 1, x[i:])
+        done += size
+        value += x[i] * q
+        gradient[i] += q
+        gradient[i:] += x[i] * slope
+        hessian[i:, i:] += x[i] * curvature
+        hessian[i, i:] += slope
+        hessian[i:, i] += slope
+    return value, gradient, hessian
 
 
 def _root_multiplicities(n: int, p: int) -> Array:
