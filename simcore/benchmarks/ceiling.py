@@ -98,7 +98,7 @@ class Ceiling:
         package = str(Path(simcore.__file__).parents[1])
         environment["PYTHONPATH"] = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
         return subprocess.Popen(
-            [sys.executable, "-m", "simcore.benchmarks.dgemm"],
+            [sys.executable, "-m", "simcore.benchmarks.dgemm", str(self._threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

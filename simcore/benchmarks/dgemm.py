@@ -1,13 +1,12 @@
 """One child of the ceiling: multiplies matrices when told to, in a process whose OpenBLAS core type was chosen before.
 
-Run as ``python -m simcore.benchmarks.dgemm``: answers the first line with the name of the core type in use, and each
-line "go" that follows with a rate in Gflop/s.
+Run as ``python -m simcore.benchmarks.dgemm THREADS``: prints the name of the core type in use, then, for each line "go"
+that it reads, a rate in Gflop/s.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 
 SIZES = (1024, 2048)
 SLICE = 0.1  # seconds a size
@@ -22,9 +21,13 @@ def core_type() -> str:
     return ",".join(sorted({str(pool.get("architecture", "")) for pool in threadpool_info()}))
 
 
-def main() -> None:
+def main(threads: int) -> None:
     """Answer on standard output until standard input ends."""
     import numpy as np
+
+    from simcore.benchmarks.timing import clock_of
+
+    clock = clock_of(threads)
 
     generator = np.random.default_rng(0)
     matrices = [tuple(generator.standard_normal((size, size)) for _ in range(3)) for size in SIZES]
@@ -36,8 +39,8 @@ def main() -> None:
             return
         rates = []
         for a, b, c in matrices:
-            products, begin = 0, time.perf_counter()
-            while (elapsed := time.perf_counter() - begin) < SLICE:
+            products, begin = 0, clock()
+            while (elapsed := clock() - begin) < SLICE:
                 np.matmul(a, b, out=c)
                 products += 1
             rates.append(2.0 * len(a) ** 3 * products / elapsed / 1e9)
@@ -45,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -20,8 +20,8 @@ import numpy as np
 
 from simcore.backends.problems import Spin
 from simcore.benchmarks.first_call import compile_seconds
-from simcore.benchmarks.measure import confined_to, seconds
 from simcore.benchmarks.settings import Settings
+from simcore.benchmarks.timing import clock_of, confined_to, seconds
 
 SEED = 1
 DRAWS_A_REPEAT = 4
@@ -46,7 +46,7 @@ def measure(settings: Settings) -> dict[str, Any]:
                 )
                 audit.update(result.audit)
 
-            elapsed = seconds(enumerate_one)
+            elapsed = seconds(enumerate_one, clock_of(settings.threads))
             if draw >= 0:  # the first call compiles, or loads what is compiled
                 times.append(elapsed)
                 found.append(int(audit["distinct"]))

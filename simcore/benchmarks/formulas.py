@@ -12,8 +12,8 @@ import numpy as np
 
 from simcore.benchmarks import flops
 from simcore.benchmarks.ceiling import Ceiling
-from simcore.benchmarks.measure import Timing, alternate, confined_to
 from simcore.benchmarks.settings import Settings
+from simcore.benchmarks.timing import Timing, alternate, clock_of, confined_to
 
 COUNT = 1 << 15  # numbers: in the second-level cache
 LOOPS = 200
@@ -78,7 +78,7 @@ def ldlt(settings: Settings) -> dict[str, Any]:
     with confined_to(1), Ceiling(1) as ceiling:
         for call in calls.values():
             call()
-        times = alternate(calls, settings.repeats, ceiling.measure)
+        times = alternate(calls, settings.repeats, ceiling.measure, clock_of(1))
         best = ceiling.best
     solves = groups * 8 * loops
     useful = flops.ldlt(n) + 2.0 * n * n
@@ -104,7 +104,7 @@ def _each(
     with confined_to(1):
         for call in calls.values():
             call()
-        times = alternate(calls, settings.repeats)
+        times = alternate(calls, settings.repeats, clock=clock_of(1))
     ours, theirs = times["simcore"].median / count, times["numpy"].median / (counts or {}).get("numpy", count)
     return {
         "case": case,

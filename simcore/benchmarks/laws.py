@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from simcore.benchmarks.measure import alternate, confined_to
 from simcore.benchmarks.settings import Settings
+from simcore.benchmarks.timing import alternate, confined_to
 
 SWEEP = """
 seed = 1

@@ -18,8 +18,8 @@ from simcore import backends
 from simcore.benchmarks import flops, peers
 from simcore.benchmarks.ceiling import Ceiling
 from simcore.benchmarks.first_call import compile_seconds
-from simcore.benchmarks.measure import Timing, alternate, amount_for, confined_to, seconds
 from simcore.benchmarks.settings import Settings
+from simcore.benchmarks.timing import Timing, alternate, amount_for, clock_of, confined_to, seconds
 from simcore.search.solvers import Newton
 
 TILE = 24  # starts that the cpu kernel advances together
@@ -74,7 +74,7 @@ def measure(settings: Settings) -> dict[str, Any]:
             contest.prepare(1e-8 * options.gradient_tolerance / Newton().tolerance)
             calls.update(contest.calls)
         with Ceiling(threads) as ceiling:
-            times = alternate(calls, settings.repeats, ceiling.measure)
+            times = alternate(calls, settings.repeats, ceiling.measure, clock_of(threads))
             rates, best = ceiling.rates, ceiling.best
 
     critical = int((found[-1]["status"] == "critical").sum())
