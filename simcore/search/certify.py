@@ -138,10 +138,12 @@ def prove(
 ) -> Certificate:
     """As ``certify``, of derivatives known already: value (K,), gradient (K, n), tangent eigenvalues (K, D)."""
     landscape = target.settings.landscape
-    if not isinstance(target.problem, (Waves, Spin)):
+    if isinstance(target.problem, Spin):
+        terms = _spin_terms(target.problem, x, value, gradient, eigenvalues)
+    elif isinstance(target.problem, Waves):
+        terms = _wave_terms(target.problem, x, value, gradient, eigenvalues)
+    else:
         return _nothing(x, landscape.domain.period)
-    bounds = _spin_terms if isinstance(target.problem, Spin) else _wave_terms
-    terms = bounds(target.problem, x, value, gradient, eigenvalues)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         eta = terms.residual / terms.sigma
         h = terms.lipschitz * eta / terms.sigma

@@ -16,9 +16,19 @@ from simcore.landscapes.base import Draw, Landscape
 from simcore.landscapes.validate import start_range
 from simcore.search.certify import certify
 from simcore.search.distinct import PointTable
-from simcore.search.solvers import Solver
+from simcore.search.solvers import Newton, Solver
 from simcore.search.spectrum import spectra
-from simcore.search.target import Settings, Target, Workers, blocks, check_draws, settings, split_target, thread_count
+from simcore.search.target import (
+    TILE,
+    Settings,
+    Target,
+    Workers,
+    blocks,
+    check_draws,
+    settings,
+    split_target,
+    thread_count,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,8 +101,16 @@ def find_critical_points(
         _DrawJob(chosen, only, first_draw + i, first_start, rows, slice(i * starts, (i + 1) * starts))
         for i in range(draws)
     ]
-    _work_through(jobs, starts, thread_count(threads))
-    return rows.frame(first_draw, first_start, chosen.law)
+    # Starts of the dense search are dear, and nothing is gained by many at once.
+    least = BLOCK if isinstance(chosen.solver, Newton) else TILE
+    _work_through(jobs, starts, thread_count(threads), least)
+    return rows.frame(first_draw, first_start, *_sources(landscape, chosen.law, first_start, starts))
+
+
+def _sources(landscape: Landscape, law: str, first: int, count: int) -> tuple[NDArray, tuple[str, ...]]:
+    """Return codes (count,) and names: the start law behind each start, which a law that mixes several knows."""
+    mixed = getattr(landscape, "sources", None)
+    return (np.zeros(count, np.int64), (law,)) if mixed is None else mixed(law, first, count)
 
 
 class _Rows:
@@ -120,7 +138,7 @@ class _Rows:
         if self.x is not None:
             self.x[place] = outcome.x
 
-    def frame(self, first_draw: int, first_start: int, law: str) -> pd.DataFrame:
+    def frame(self, first_draw: int, first_start: int, sources: NDArray, laws: tuple[str, ...]) -> pd.DataFrame:
         import pandas as pd
 
         draw = np.repeat(np.arange(first_draw, first_draw + self.draws), self.starts)
@@ -136,7 +154,7 @@ class _Rows:
             "nullity": self.nullity,
             "point": self.point,
             "certified": self.certified,
-            "source": pd.Categorical.from_codes(np.zeros(len(draw), np.int8), categories=pd.Index([law])),
+            "source": pd.Categorical.from_codes(np.tile(sources, self.draws), categories=pd.Index(list(laws))),
         }
         if self.x is not None:
             columns["x"] = list(self.x)
@@ -184,7 +202,7 @@ class _DrawJob:
         rows, place = self._rows, self._place
         critical = rows.status[place] == CRITICAL
         index, cost = rows.index[place][critical], rows.cost[place][critical]
-        x, decrement = self._x[critical], self._decrement[critical]
+        x, decrement = target.canonical(self._x[critical]), self._decrement[critical]
         table = PointTable(self._settings.landscape, self._settings.options.decrement_tolerance)
         labels = table.absorb(x, index, cost, decrement)
         rows.point[place] = -1
@@ -207,11 +225,11 @@ class _DrawJob:
             eigenvalues[begin + row] = values
 
 
-def _work_through(jobs: list[_DrawJob], starts: int, threads: int) -> None:
+def _work_through(jobs: list[_DrawJob], starts: int, threads: int, least: int) -> None:
     """Let threads take (draw, block of starts) items in order until none is left."""
     # Several draws are in flight at once, so a draw is cut only when there are fewer draws than would keep all busy.
     pieces = 1 if len(jobs) >= 4 * threads or threads == 1 else 4 * threads
-    items = iter([(job, block) for job in jobs for block in blocks(starts, pieces, BLOCK)])
+    items = iter([(job, block) for job in jobs for block in blocks(starts, pieces, least)])
     lock = threading.Lock()
 
     def take_all(_: int) -> None:

@@ -104,9 +104,3 @@ class Points:
         near = np.linalg.norm(gap, axis=1) <= reach
         level = np.abs(outcome.cost - cost) <= 1e-8 * (np.abs(cost) + scales.gradient * scales.length)
         return (outcome.status == CRITICAL) & near & level & (outcome.index == index)
-
-    def orbit_hits(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the orbits' lowest members and their ordinary hits, summed over the orbit."""
-        lowest = np.flatnonzero(self.orbit == np.arange(len(self)))
-        total = np.bincount(self.orbit, weights=self.hits, minlength=len(self)).astype(np.int64)
-        return lowest, total[lowest]

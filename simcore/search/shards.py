@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simcore.search.enumerate import (
-    FIRST_ROUND,
-    MAX_STARTS,
-    Enumeration,
-    check_enumerable,
-    check_limits,
-    enumerate_draw,
-)
+from simcore.search.enumerate import MAX_STARTS, Enumeration, check_enumerable, enumerate_draw
 from simcore.search.find import find_critical_points
+from simcore.search.rounds import FIRST_ROUND, check_limits
 from simcore.search.solvers import Solver
 from simcore.search.target import Target, Workers, check_draws, settings, thread_count
 
@@ -35,7 +29,7 @@ def newton_rows(
     start_law: str | None = None,
     positions: bool = False,
     spectrum: bool = False,
-    threads: int = 1,
+    threads: int | None = 1,
 ) -> pd.DataFrame:
     """Return the rows of draws first_draw .. first_draw + draws - 1: ``find_critical_points`` by its columns."""
     return find_critical_points(
@@ -67,7 +61,7 @@ def enumerate_rows(
     start_law: str | None = None,
     positions: bool = False,
     spectrum: bool = False,
-    threads: int = 1,
+    threads: int | None = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return (points, audits) of several enumerated draws; the first column of both is ``draw`` (int64).
 

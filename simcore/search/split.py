@@ -1,7 +1,7 @@
 """A draw whose starts are searched in several work units: the units first, then what needs all of them together.
 
-``point``, ``certified`` and ``eigenvalues`` of a row refer to the first start that reached its point, so they can be given
-only once all starts of the draw are there. The result is ``find_critical_points`` of all starts, bit for bit.
+``point``, ``certified`` and ``eigenvalues`` of a row refer to the first start that reached its point, so they can be
+given only once all starts of the draw are there. The result is ``find_critical_points`` of all starts, bit for bit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simcore.formulas.outcome import STATUSES
-from simcore.search.find import _DrawJob, _Rows
+from simcore.search.find import _DrawJob, _Rows, _sources
 from simcore.search.solvers import Solver
 from simcore.search.target import Target, Workers, settings, thread_count
 
@@ -45,7 +45,7 @@ def part_rows(
         outcome = workers.outcomes(lambda b: target.search(first_start + b.start, b.stop - b.start), starts)
     rows.store(slice(0, starts), outcome)
     rows.point[:] = -1
-    frame = rows.frame(draw, first_start, chosen.law)
+    frame = rows.frame(draw, first_start, *_sources(landscape, chosen.law, first_start, starts))
     frame["decrement"] = outcome.decrement
     return frame
 
@@ -77,4 +77,4 @@ def finish_draw(
         rows.x[:] = x
     job._x[:], job._decrement[:] = x, parts["decrement"].to_numpy()
     job._finish(Target.of(chosen, landscape.draw(seed=chosen.seed, draw=number)))
-    return rows.frame(number, 0, chosen.law)
+    return rows.frame(number, 0, *_sources(landscape, chosen.law, 0, starts))

@@ -17,7 +17,7 @@ from simcore.backends.problems import NewtonOptions, Outcome
 from simcore.errors import InputError
 from simcore.landscapes.base import Draw, Landscape, Sphere
 from simcore.landscapes.validate import COUNTERS, SEEDS, whole
-from simcore.search.solvers import Newton, Solver
+from simcore.search.solvers import Newton, Solver, resolve
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")
@@ -32,6 +32,7 @@ class Settings:
 
     landscape: Landscape
     seed: int
+    solver: Solver
     options: NewtonOptions
     backend: ModuleType
     law: str
@@ -50,12 +51,25 @@ class Target:
         return cls(chosen, draw, draw.problem)
 
     def newton(self, x: Array) -> Outcome:
-        """Search from points x of shape (S, n)."""
-        return self.settings.backend.newton(self.problem, np.ascontiguousarray(x), self.settings.options)
+        """Search from points x of shape (S, n), by the backend's Newton loop or, with other solvers, the dense one.
+
+        The dense search also serves functions with continuous symmetries, where nullity is judged by the orbit.
+        """
+        x, chosen = np.ascontiguousarray(x), self.settings
+        if isinstance(chosen.solver, Newton) and not hasattr(self.draw, "symmetry_dimension"):
+            return chosen.backend.newton(self.problem, x, chosen.options)
+        from simcore.search import dense
+
+        return dense.search(self.draw, x, chosen.solver, self.evaluate)
 
     def evaluate(self, x: Array) -> tuple[Array, Array, Array]:
         """Return value, gradient and Hessian at x of shape (S, n)."""
         return self.settings.backend.evaluate(self.problem, np.ascontiguousarray(x))
+
+    def canonical(self, x: Array) -> Array:
+        """Return one representative of each point's symmetry orbit, (S, n), where the draw merges symmetric copies."""
+        representative = getattr(self.draw, "canonical", None)
+        return x if representative is None or not len(x) else representative(x)
 
     def on_domain(self, x: Array) -> Array:
         """Return points (S, n) back on the domain: scaled to the sphere, wrapped on a torus."""
@@ -79,14 +93,14 @@ def settings(
     landscape: Landscape, *, seed: int | None, solver: Solver | None, backend: str, start_law: str | None
 ) -> Settings:
     """Check the arguments that all searches share; ``InputError`` names what is wrong with the first bad one."""
-    if solver is None:
-        solver = Newton()
-    if not isinstance(solver, Solver):
+    if solver is not None and not isinstance(solver, Solver):
         raise InputError(f"solver is {solver!r}; give a solver such as simcore.Newton(tolerance=1e-10)")
+    chosen = resolve(solver, landscape)
     return Settings(
         landscape,
         whole("seed", 0 if seed is None else seed, 0, SEEDS - 1),
-        solver.options(landscape),
+        chosen,
+        chosen.options(landscape),
         backends.get(backend),
         landscape.check_start_law(start_law),
     )

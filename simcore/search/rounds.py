@@ -1,0 +1,142 @@
+"""Rounds of ordinary starts, each followed by searches from the points found: what enumerations and balls share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.backends.problems import Outcome
+from simcore.errors import InputError
+from simcore.formulas.outcome import DEGENERATE, STATUSES
+from simcore.landscapes.validate import COUNTERS, whole
+from simcore.search.audit import ENOUGH_HITS, chao1, coverage
+from simcore.search.points import Points
+from simcore.search.target import TILE, Target, Workers
+from simcore.search.targeted import starts_from
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+FIRST_ROUND = 512
+GROWTH = (1.3, 4.0)
+"""Smallest and largest factor by which a round may raise the number of starts."""
+
+
+def check_limits(starts: int, max_starts: int) -> tuple[int, int]:
+    """Return (starts, max_starts) after checking them."""
+    starts = whole("starts", starts, 1, COUNTERS)
+    max_starts = whole("max_starts", max_starts, 1, COUNTERS)
+    if max_starts < starts:
+        raise InputError(f"max_starts is {max_starts} and starts is {starts}; give max_starts of at least starts")
+    return starts, max_starts
+
+
+@dataclass
+class Rounds:
+    """The search of one draw in rounds.
+
+    ordinary : (first, count) -> Outcome, the ordinary starts ``first`` .. ``first + count - 1``.
+    counted : () -> mask of the points found so far that are asked for.
+    explored : () -> mask of the points to search from.
+    right : () -> bool, a check on the counted points that must hold besides their hits.
+    """
+
+    target: Target
+    points: Points
+    workers: Workers
+    ordinary: Callable[[int, int], Outcome]
+    counted: Callable[[], Mask]
+    explored: Callable[[], Mask]
+    right: Callable[[], bool]
+    starts: int = 0
+    rounds: int = 0
+    targeted_starts: int = 0
+    targeted_points: int = 0
+    complete: bool = False
+    saturation: list[tuple[int, int]] = field(default_factory=list)
+    _searched: Mask = field(default_factory=lambda: np.zeros(0, np.bool_))
+
+    def run(self, first_round: int, max_starts: int) -> None:
+        """Search until the rule of ``simcore.search.enumerate`` is met or ``max_starts`` is reached."""
+        wanted = min(first_round, max_starts)
+        while True:
+            self._round(wanted)
+            self._search_from_points()
+            least, right = self.least_hits(), self.right()
+            sound = self.points.broken == 0 and self.points.statuses[DEGENERATE] == 0
+            self.complete = right and least >= ENOUGH_HITS and sound
+            if self.complete or not sound or self.starts >= max_starts:
+                return
+            wanted = min(_next_total(self.starts, least, right), max_starts)
+
+    def _round(self, wanted: int) -> None:
+        begin = self.starts
+        outcome = self.workers.outcomes(partial(self._block, begin), wanted - begin)
+        self.points.add_ordinary(outcome, begin)
+        self.starts, self.rounds = wanted, self.rounds + 1
+        self.saturation.append((wanted, int((self.hits() > 0).sum())))
+
+    def _block(self, begin: int, rows: slice) -> Outcome:
+        return self.ordinary(begin + rows.start, rows.stop - rows.start)
+
+    def _search_from_points(self) -> None:
+        """Search from every orbit not searched from yet, until that gives nothing new."""
+        points = self.points
+        while True:
+            searched = np.zeros(len(points), np.bool_)
+            searched[: len(self._searched)] = self._searched
+            leaders = points.orbit == np.arange(len(points))
+            new = np.flatnonzero(leaders & self.explored() & ~searched)
+            searched[new] = True
+            self._searched = searched
+            if len(new) == 0:
+                return
+            before = len(points)
+            begin = starts_from(self.target, points.table.x[new])
+            points.add_targeted(self.workers.outcomes(lambda rows, x=begin: self.target.newton(x[rows]), len(begin)))  # type: ignore[misc]
+            self.targeted_starts += len(begin)
+            self.targeted_points += len(points) - before
+
+    def hits(self) -> NDArray[np.int64]:
+        """Return the ordinary hits of every counted orbit."""
+        points = self.points
+        total = np.bincount(points.orbit, weights=points.hits, minlength=len(points)).astype(np.int64)
+        return total[(points.orbit == np.arange(len(points))) & self.counted()]
+
+    def least_hits(self) -> int:
+        """Return the ordinary hits of the rarest counted orbit, 0 where there is none."""
+        hits = self.hits()
+        return int(hits.min()) if len(hits) else 0
+
+    def audit(self, certified: Mask) -> dict[str, Any]:
+        """Return what every audit says (``Enumeration``), but for the Euler sum."""
+        hits = self.hits()
+        return {
+            "distinct": int(self.counted().sum()),
+            "orbits": len(hits),
+            "starts": self.starts,
+            "singletons": int((hits == 1).sum()),
+            "least_hits": self.least_hits(),
+            "coverage": coverage(hits),
+            "chao1": chao1(hits),
+            "complete": self.complete,
+            "certified_fraction": float(certified.mean()) if len(certified) else float("nan"),
+            "targeted_starts": self.targeted_starts,
+            "targeted_points": self.targeted_points,
+            "rounds": self.rounds,
+            "broken_images": self.points.broken,
+            **{name: int(count) for name, count in zip(STATUSES, self.points.statuses, strict=True)},
+            "saturation": self.saturation,
+        }
+
+
+def _next_total(done: int, least: int, right: bool) -> int:
+    """Return how many starts to have made after the next round: what the rarest orbit seems to need, within limits."""
+    factor = 2.0 if least >= ENOUGH_HITS else 1.15 * ENOUGH_HITS / max(least, 0.5 if right else 1.0)
+    factor = min(max(factor, GROWTH[0]), GROWTH[1])
+    return -(-int(done * factor) // TILE) * TILE
