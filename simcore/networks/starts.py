@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends import eigensteps
+from simcore.backends.blas import single_threaded_blas
 from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Array
 from simcore.backends.reference_network import evaluate_mlp, layers, mlp_gradient
@@ -42,6 +43,7 @@ _MIXED = {"gaussian": GAUSSIAN, "mixed": MIXTURE}
 STEPS = {"gradient_descent": 3000, "sgd": 1500, "adam": 1500, "saddle_free_newton": 80}
 STEP_SIZE = {"gradient_descent": 0.1, "sgd": 0.1, "adam": 0.02}
 BATCH = 50
+TOGETHER = 64  # starts advanced at a time
 RUNAWAY = 50.0  # a trajectory or descent that has gone further starts at its beginning instead
 
 
@@ -55,15 +57,13 @@ def starts(network: MLP, law: str, seed: int, draw: int, first: int, count: int)
     """Return starts first .. first + count - 1 of one draw, shape (count, n)."""
     codes, names = sources(law, first, count)
     result = np.empty((count, network.n))
-    for code, name in enumerate(names):
-        rows = np.flatnonzero(codes == code)
-        for low, high in _runs(rows):
-            result[rows[low:high]] = _one_law(network, name, seed, draw, first + rows[low:high])
+    with single_threaded_blas():
+        for code, name in enumerate(names):
+            rows = np.flatnonzero(codes == code)
+            for low in range(0, len(rows), TOGETHER):
+                part = rows[low : low + TOGETHER]
+                result[part] = _one_law(network, name, seed, draw, first + part)
     return result
-
-
-def _runs(rows: NDArray) -> list[tuple[int, int]]:
-    return [(low, min(low + 64, len(rows))) for low in range(0, len(rows), 64)]
 
 
 def _one_law(network: MLP, name: str, seed: int, draw: int, numbers: NDArray) -> Array:

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends import eigensteps, geometry, reference
+from simcore.backends.blas import single_threaded_blas
 from simcore.backends.problems import NewtonOptions, Outcome
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, GRADIENT_FLAT, LEFT_DOMAIN, MAX_ITERATIONS, NOT_FINITE
 from simcore.landscapes.base import Array, Draw
@@ -55,10 +56,11 @@ def search(draw: Draw, starts: Array, solver: Solver | None = None, evaluate: Ev
     n = starts.shape[1]
     size = max(1, WORK // (8 * 4 * n * n))
     outcome = Outcome.empty(len(starts), n)
-    for low in range(0, len(starts), size):
-        part = _Batch(draw, starts[low : low + size], solver, evaluate).run()
-        for whole, piece in zip(outcome, part, strict=True):
-            whole[low : low + size] = piece
+    with single_threaded_blas():
+        for low in range(0, len(starts), size):
+            part = _Batch(draw, starts[low : low + size], solver, evaluate).run()
+            for whole, piece in zip(outcome, part, strict=True):
+                whole[low : low + size] = piece
     return outcome
 
 
