@@ -1,0 +1,40 @@
+"""The CUDA backend: a pool of starts on the device, refilled there. Nothing of CUDA is imported before it is used.
+
+With NUMBA_ENABLE_CUDASIM=1 set before Numba is imported the same kernels run in Numba's simulator, for tests.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.backends import reference
+from simcore.backends.problems import NewtonOptions, Outcome
+
+if TYPE_CHECKING:
+    from simcore.backends.cuda.shape import Shape
+
+Array = NDArray[np.float64]
+
+evaluate = reference.evaluate
+
+
+def newton(problem: Any, starts: Array, options: NewtonOptions, shape: Shape | None = None) -> Outcome:
+    """Run capped Newton from each start, shape (S, n); starts go to the device in batches that its memory holds.
+
+    ``shape`` (threads of a block) is chosen for the device where it is not given; it changes no result. Raises
+    ``InputError`` where CUDA is not installed or the problem has no kernel, ``RunError`` where the device fails or its
+    memory is too small.
+    """
+    from simcore.backends.cuda.search import newton as run
+
+    return run(problem, starts, options, shape)
+
+
+def status() -> dict[str, Any]:
+    """Return whether kernels can run here, and on what; see ``simcore.backends.cuda.device.status``."""
+    from simcore.backends.cuda import device
+
+    return device.status()

@@ -1,0 +1,180 @@
+"""The only file that imports ``numba.cuda``: decorators, memory, launches, and what the device is.
+
+The rest of this folder is written against the names below. With NUMBA_ENABLE_CUDASIM=1 a kernel runs as Python threads
+in Numba's simulator; then ``body`` stands for ``numba.cuda`` inside device functions (the simulator swaps the module in
+the kernel's own file alone, and not safely when several threads call device functions), and device memory is a
+``memoryview``, whose items are plain Python numbers: faster than the simulator's arrays, and quiet about infinities.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numba import cuda
+from numba.core import config
+
+from simcore.errors import InputError, RunError
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+"""Whether kernels run in Numba's simulator."""
+
+EXTRA = "pip install 'simcore[cuda13]' (or cuda12 for drivers of CUDA 12)"
+_LAUNCHES = threading.Lock()  # the simulator runs one kernel at a time
+
+
+def _simulated_barrier() -> None:
+    thread: Any = threading.current_thread()
+    if thread._manager._block_dim != (1, 1, 1):
+        thread.syncthreads()
+
+
+def _simulated_local(count: int, kind: Any) -> list[float]:
+    return [0.0] * count
+
+
+body: Any = cuda
+"""``numba.cuda`` as device functions see it: ``body.syncthreads()``, ``body.local.array(...)``."""
+if SIMULATED:
+    body = SimpleNamespace(syncthreads=_simulated_barrier, local=SimpleNamespace(array=_simulated_local))
+
+
+def kernel(function: Callable[..., None]) -> Any:
+    """Decorate a kernel."""
+    return cuda.jit(function)
+
+
+def function(python: Callable[..., Any]) -> Any:
+    """Decorate a function that kernels call; the simulator calls it as it is."""
+    return python if SIMULATED else cuda.jit(device=True)(python)
+
+
+# ---- memory and launches --------------------------------------------------------------------------------------------
+def to_device(array: Any, stream: Any = 0) -> Any:
+    """Copy a contiguous array to the device."""
+    array = np.ascontiguousarray(array)
+    return memoryview(array) if SIMULATED else cuda.to_device(array, stream=stream)
+
+
+def empty(shape: int | tuple[int, ...], dtype: Any, stream: Any = 0) -> Any:
+    """Allocate a device array."""
+    if SIMULATED:
+        return memoryview(np.zeros(shape, dtype))
+    try:
+        return cuda.device_array(shape, dtype, stream=stream)
+    except Exception as error:  # CudaAPIError of the driver binding in use; its type is not stable
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        raise RunError(
+            f"the device refused {size / 2**20:.0f} MiB: {_first_line(error)}; search fewer starts a call, or free it"
+        ) from error
+
+
+def to_host(array: Any, stream: Any = 0) -> Any:
+    """Return a device array's contents."""
+    if SIMULATED:
+        return np.asarray(array)
+    result = array.copy_to_host(stream=stream)
+    if stream:
+        stream.synchronize()
+    return result
+
+
+def new_stream() -> Any:
+    """Return a stream of its own, so that calls from several host threads overlap."""
+    return 0 if SIMULATED else cuda.stream()
+
+
+@contextlib.contextmanager
+def _quick_switching() -> Iterator[None]:
+    """Let Python threads hand over at once: the simulator's barriers poll, and 5 ms a hand-over is a long time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def launch(compiled: Any, blocks: int, threads: tuple[int, int], arguments: tuple[Any, ...], stream: Any = 0) -> None:
+    """Start a kernel on a grid of blocks; ``RunError`` when the device reports a failure at the launch."""
+    if SIMULATED:
+        with _LAUNCHES, _quick_switching():
+            compiled[blocks, threads](*arguments)
+        return
+    try:
+        compiled[blocks, threads, stream](*arguments)
+    except Exception as error:  # see ``empty``
+        raise RunError(f"the CUDA kernel did not start: {type(error).__name__}: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+# ---- the device -----------------------------------------------------------------------------------------------------
+def require() -> None:
+    """Raise a one-line error unless kernels can run here."""
+    if SIMULATED or cuda.is_available():
+        return
+    report = status()
+    if report["driver_error"] is not None and report["numba_cuda"] is not None:
+        raise RunError(f"backend 'cuda' can't run: {report['driver_error']}; use backend='cpu', or see simcore info")
+    raise InputError(
+        f"backend 'cuda' can't run here: {report['driver_error'] or 'CUDA support is not installed'}; {EXTRA}, use "
+        "backend='cpu', or set NUMBA_ENABLE_CUDASIM=1 for the simulator"
+    )
+
+
+def status() -> dict[str, Any]:
+    """Return what ``simcore info`` shows.
+
+    ``available``, ``simulator`` (bool); ``numba_cuda`` (version or None); ``driver_cuda`` (version or None);
+    ``driver_error`` (one line or None); ``devices``: a mapping a device with name, compute_capability, multiprocessors
+    and memory_bytes.
+    """
+    report: dict[str, Any] = {
+        "available": SIMULATED,
+        "simulator": SIMULATED,
+        "numba_cuda": getattr(cuda, "__version__", None) if "numba_cuda" in (cuda.__file__ or "") else None,
+        "driver_cuda": None,
+        "devices": [],
+        "driver_error": None,
+    }
+    if SIMULATED:
+        return report
+    try:
+        from numba.cuda.cudadrv.driver import driver
+
+        report["driver_cuda"] = ".".join(str(part) for part in driver.get_version())
+        report["devices"] = [_describe(device) for device in cuda.gpus]
+        report["available"] = bool(report["devices"])
+    except Exception as error:  # a missing or broken driver raises many types; the report says which
+        report["driver_error"] = _first_line(error).strip() or type(error).__name__
+    return report
+
+
+def _describe(device: Any) -> dict[str, Any]:
+    name = device.name.decode() if isinstance(device.name, bytes) else str(device.name)
+    with device:
+        total = cuda.current_context().get_memory_info().total
+    return {
+        "name": name,
+        "compute_capability": ".".join(str(part) for part in device.compute_capability),
+        "multiprocessors": int(device.MULTIPROCESSOR_COUNT),
+        "memory_bytes": int(total),
+    }
+
+
+def multiprocessors() -> int:
+    """Return how many multiprocessors the current device has; 2 in the simulator."""
+    return 2 if SIMULATED else int(cuda.get_current_device().MULTIPROCESSOR_COUNT)
+
+
+def free_memory() -> int:
+    """Return the free bytes of the current device; 1 GiB in the simulator."""
+    return 2**30 if SIMULATED else int(cuda.current_context().get_memory_info().free)

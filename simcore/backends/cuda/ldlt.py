@@ -1,0 +1,226 @@
+"""Factorisations of one small symmetric system a lane, shared by the warps of a block.
+
+A matrix of a block is packed by rows of its lower triangle: entry (i, j), j <= i, of lane l stands at
+(i(i+1)/2 + j) lanes + l, so that the threads of a warp read neighbouring doubles. Row ``size`` of the augmented system
+is the right-hand side: factorising it along with the matrix is the forward substitution.
+
+Every function is called by all threads of a block and ends with a barrier, unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+from simcore.backends.cuda.arithmetic import divide, fma, multiply, sqrt
+from simcore.backends.cuda.device import body as cuda
+from simcore.backends.cuda.device import function
+
+_TINY = 1e-300
+
+
+class Routines(NamedTuple):
+    """Device functions for blocks of one shape."""
+
+    factor: Any
+    back_substitute: Any
+    eliminate: Any
+    tridiagonalise: Any
+    count_below: Any
+
+
+@functools.cache
+def routines(lanes: int, warps: int) -> Routines:
+    """Return the device functions for blocks of ``lanes`` x ``warps`` threads."""
+    L, W = lanes, warps
+    threads = lanes * warps
+
+    @function
+    def factor(A, size, pivots, row, lane, warp):
+        """Overwrite the augmented system with U (L D) and y (the right-hand side through L), without pivoting.
+
+        ``pivots`` receives 1/d_j, ``row`` (size) is scratch; d_j stay on the diagonal. Left-looking: column j of all
+        rows below at once, each entry a sum over k in order.
+        """
+        for j in range(size):
+            top = (j * (j + 1)) >> 1
+            k = warp
+            while k < j:
+                row[k * L + lane] = multiply(A[(top + k) * L + lane], pivots[k * L + lane])
+                k += W
+            cuda.syncthreads()
+            i = j + warp
+            while i <= size:
+                begin = (i * (i + 1)) >> 1
+                total = A[(begin + j) * L + lane]
+                for k in range(j):
+                    total = fma(-row[k * L + lane], A[(begin + k) * L + lane], total)
+                A[(begin + j) * L + lane] = total
+                if i == j:
+                    pivots[j * L + lane] = divide(1.0, total)
+                i += W
+            cuda.syncthreads()
+
+    @function
+    def back_substitute(A, size, pivots, d, lane, warp):
+        """Set d to the solution, from the factors; the right-hand side's row is overwritten."""
+        right = (size * (size + 1)) >> 1
+        for step in range(size):
+            i = size - 1 - step
+            begin = (i * (i + 1)) >> 1
+            x = multiply(A[(right + i) * L + lane], pivots[i * L + lane])
+            if warp == 0:
+                d[i * L + lane] = x
+            k = warp
+            while k < i:
+                A[(right + k) * L + lane] = fma(-A[(begin + k) * L + lane], x, A[(right + k) * L + lane])
+                k += W
+            cuda.syncthreads()
+
+    @function
+    def eliminate(full, A, size, chosen, d, lane, warp):
+        """Solve the system of lane ``chosen`` with row exchanges: the slow path of a lane whose factors have grown.
+
+        ``full`` (size, size + 1) is scratch. A pivot that vanishes is replaced by rounding's size, which turns the
+        solution towards the null direction: the step cap then bounds it.
+        """
+        thread = warp * L + lane
+        width = size + 1
+        right = (size * (size + 1)) >> 1
+        i = thread
+        while i < size:
+            for j in range(size):
+                high, low = (i, j) if i >= j else (j, i)
+                full[i * width + j] = A[(((high * (high + 1)) >> 1) + low) * L + chosen]
+            full[i * width + size] = A[(right + i) * L + chosen]
+            i += threads
+        cuda.syncthreads()
+        largest = 0.0
+        for i in range(size):
+            for j in range(i + 1):
+                largest = max(largest, abs(full[i * width + j]))
+        smallest = fma(2.2e-16, largest, _TINY)
+        for j in range(size):
+            best = j
+            for i in range(j + 1, size):
+                if abs(full[i * width + j]) > abs(full[best * width + j]):
+                    best = i
+            cuda.syncthreads()
+            if best != j:
+                k = j + thread
+                while k < width:
+                    kept = full[j * width + k]
+                    full[j * width + k] = full[best * width + k]
+                    full[best * width + k] = kept
+                    k += threads
+                cuda.syncthreads()
+            pivot = full[j * width + j]
+            if abs(pivot) < smallest:
+                pivot = smallest
+            i = j + 1 + thread
+            while i < size:
+                multiplier = -divide(full[i * width + j], pivot)
+                for k in range(j + 1, width):
+                    full[i * width + k] = fma(multiplier, full[j * width + k], full[i * width + k])
+                i += threads
+            cuda.syncthreads()
+        for step in range(size):
+            i = size - 1 - step
+            pivot = full[i * width + i]
+            if abs(pivot) < smallest:
+                pivot = smallest
+            x = divide(full[i * width + size], pivot)
+            if thread == 0:
+                d[i * L + chosen] = x
+            k = thread
+            while k < i:
+                full[k * width + size] = fma(-full[k * width + i], x, full[k * width + size])
+                k += threads
+            cuda.syncthreads()
+
+    @function
+    def tridiagonalise(A, size, diagonal, off_diagonal, u, p, lane, warp):
+        """Reduce the matrices to tridiagonal form by Householder reflections; A is overwritten.
+
+        ``diagonal[i]`` and ``off_diagonal[i]`` = T_ii and T_i,i-1; ``u`` and ``p`` are scratch. Backward stable
+        whatever the pivots, unlike ``factor``.
+
+        Source: Golub and Van Loan, Matrix Computations, 4th ed., algorithm 8.3.1, last row first.
+        """
+        for step in range(size - 1):
+            i = size - 1 - step
+            begin = (i * (i + 1)) >> 1
+            k = warp
+            while k < i:
+                u[k * L + lane] = A[(begin + k) * L + lane]
+                k += W
+            cuda.syncthreads()
+            # every warp takes the same sum: cheaper than handing it over
+            square = 0.0
+            for k in range(i):
+                square = fma(u[k * L + lane], u[k * L + lane], square)
+            pivot = A[(begin + i - 1) * L + lane]
+            beta = sqrt(square) if pivot < 0.0 else -sqrt(square)
+            half = fma(-pivot, beta, square)  # |u|^2 / 2
+            scale = 0.0 if half < _TINY else divide(1.0, half)
+            cuda.syncthreads()
+            if warp == 0:
+                diagonal[i * L + lane] = A[(begin + i) * L + lane]
+                off_diagonal[i * L + lane] = beta
+                u[(i - 1) * L + lane] = pivot - beta
+            cuda.syncthreads()
+            r = warp
+            while r < i:
+                total = 0.0
+                at = (r * (r + 1)) >> 1
+                for k in range(r + 1):
+                    total = fma(A[(at + k) * L + lane], u[k * L + lane], total)
+                for k in range(r + 1, i):
+                    total = fma(A[(((k * (k + 1)) >> 1) + r) * L + lane], u[k * L + lane], total)
+                p[r * L + lane] = multiply(total, scale)
+                r += W
+            cuda.syncthreads()
+            overlap = 0.0
+            for k in range(i):
+                overlap = fma(p[k * L + lane], u[k * L + lane], overlap)
+            overlap = multiply(multiply(overlap, scale), 0.5)
+            cuda.syncthreads()
+            k = warp
+            while k < i:
+                p[k * L + lane] = fma(-overlap, u[k * L + lane], p[k * L + lane])
+                k += W
+            cuda.syncthreads()
+            r = warp
+            while r < i:
+                at = (r * (r + 1)) >> 1
+                ur, pr = -u[r * L + lane], -p[r * L + lane]
+                for k in range(r + 1):
+                    entry = fma(ur, p[k * L + lane], A[(at + k) * L + lane])
+                    A[(at + k) * L + lane] = fma(pr, u[k * L + lane], entry)
+                r += W
+            cuda.syncthreads()
+        if warp == 0:
+            diagonal[lane] = A[lane]
+        cuda.syncthreads()
+
+    @function
+    def count_below(diagonal, off_diagonal, size, shift, lane):
+        """Return how many eigenvalues of a lane's tridiagonal matrix lie below a shift, by Sturm's sequence.
+
+        q_0 = d_0 - s, q_i = d_i - s - e_i^2/q_(i-1); the number of negative q_i is the count. No barrier.
+        """
+        count = 0
+        q = 1.0
+        for i in range(size):
+            t = diagonal[i * L + lane] - shift
+            if i > 0:
+                e = off_diagonal[i * L + lane]
+                t = fma(-e, divide(e, q), t)
+            if abs(t) < _TINY:
+                t = -_TINY
+            if t < 0.0:
+                count += 1
+            q = t
+        return count
+
+    return Routines(factor, back_substitute, eliminate, tridiagonalise, count_below)

@@ -1,0 +1,249 @@
+"""The search on the device: two kernels, each written once for every family of functions.
+
+``search`` runs capped Newton. Each block holds ``lanes`` starts and takes the next one from a counter in device memory
+as one ends, so that no iteration waits for the host. ``classify`` then evaluates the end points again (the same bits,
+since the arithmetic is the same) and settles index and nullity by tridiagonalisation and Sturm counts at -t and t,
+t = zero_tolerance |H|_F, and gradient-flatness where the iterations ran out.
+
+What a start goes through depends on that start alone: no sum crosses lanes, and no sum depends on how work is split over
+warps, so pools, refills, blocks, batches and devices with the same instructions change no row.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from numba import float64, int32, int64
+
+from simcore.backends.cuda import ldlt
+from simcore.backends.cuda.arithmetic import capped_fraction, fma, sqrt
+from simcore.backends.cuda.device import body, cuda, kernel
+from simcore.backends.cuda.shape import CHUNK, Shape
+from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
+from simcore.formulas.verdict import GO_ON, confirmed, exhausted, flat, verdict
+
+_GROWTH = 1e6
+_HUGE = 1e300
+_ENDED = -2  # owner of a lane whose start has ended and that waits for the next one
+
+
+@functools.cache
+def search_kernel(family: Any, shape: Shape) -> Any:
+    """Return the kernel ``search`` of one family (a module with ``routines``) for blocks of one shape."""
+    L, W, _ = shape
+    evaluate, system, advance = family.routines(shape)
+    factor, back_substitute, eliminate, _, _ = ldlt.routines(L, W)
+
+    @kernel
+    def search(
+        problem, n, size, starts, count, limits, counter, scratch, stride, hessian, special, status, iterations,
+        cost, grad_norm, decrement, x_out,
+    ):  # fmt: skip
+        """Run every start, x = starts[s n : (s+1) n], and write its provisional outcome.
+
+        ``limits`` = (step cap, gradient tolerance, decrement tolerance, region, iterations); ``counter`` holds 0;
+        ``hessian`` and ``special`` are the family's doubles per start, ``stride`` a block's doubles in ``scratch``.
+        """
+        lane, warp = cuda.threadIdx.x, cuda.threadIdx.y
+        c = cuda.shared.array(CHUNK * L, float64)
+        d = cuda.shared.array(CHUNK * L, float64)
+        value = cuda.shared.array(L, float64)
+        gradient_square = cuda.shared.array(L, float64)
+        trace = cuda.shared.array(L, float64)
+        fraction = cuda.shared.array(L, float64)
+        owner = cuda.shared.array(L, int64)
+        steps = cuda.shared.array(L, int32)
+        settled = cuda.shared.array(L, int32)
+        doubtful = cuda.shared.array(L, int32)
+
+        at = cuda.blockIdx.x * stride
+        X = scratch[at : at + n * L]
+        at += n * L
+        augmented = ((size + 1) * (size + 2)) >> 1
+        A = scratch[at : at + augmented * L]
+        at += augmented * L
+        pivots = scratch[at : at + size * L]
+        row = scratch[at + size * L : at + 2 * size * L]
+        step = scratch[at + 2 * size * L : at + 3 * size * L]
+        at += 4 * size * L
+        H = scratch[at : at + hessian * L]
+        at += hessian * L
+        extra = scratch[at : at + special * L]
+        at += special * L
+        full = scratch[at : at + size * (size + 1)]
+
+        cap, gradient_tolerance, decrement_tolerance, region, max_iterations = limits
+        right = (size * (size + 1)) >> 1
+        if warp == 0:
+            owner[lane] = _ENDED
+            for i in range(n):
+                X[i * L + lane] = starts[i]
+        body.syncthreads()
+
+        while True:
+            if warp == 0 and owner[lane] == _ENDED:
+                following = cuda.atomic.add(counter, 0, 1)
+                owner[lane] = -1
+                steps[lane] = 0
+                settled[lane] = 0
+                if following < count:
+                    owner[lane] = following
+                    for i in range(n):
+                        X[i * L + lane] = starts[following * n + i]
+            body.syncthreads()
+            running = 0
+            for k in range(L):
+                if owner[k] >= 0:
+                    running += 1
+            if running == 0:
+                break
+
+            evaluate(problem, X, H, extra, value, c, d, lane, warp)
+            f = system(problem, X, H, extra, value, A, lane, warp)
+            if warp == 0:
+                square = 0.0
+                total = 0.0
+                for i in range(size):
+                    g = A[(right + i) * L + lane]
+                    square = fma(g, g, square)
+                    total += abs(A[((i * (i + 3)) >> 1) * L + lane])
+                gradient_square[lane] = square
+                trace[lane] = total
+            body.syncthreads()
+            factor(A, size, pivots, row, lane, warp)
+            back_substitute(A, size, pivots, step, lane, warp)
+            step_square = 0.0
+            if warp == 0:
+                growth = 0.0
+                for i in range(size):
+                    growth = max(growth, abs(A[((i * (i + 3)) >> 1) * L + lane]))
+                    step_square = fma(step[i * L + lane], step[i * L + lane], step_square)
+                sound = growth < fma(trace[lane], _GROWTH, 0.0) and step_square < _HUGE
+                doubtful[lane] = 0 if sound or owner[lane] < 0 else 1
+            body.syncthreads()
+            flagged = 0
+            for k in range(L):
+                flagged += doubtful[k]
+            if flagged > 0:
+                system(problem, X, H, extra, value, A, lane, warp)
+                for k in range(L):
+                    if doubtful[k] != 0:
+                        eliminate(full, A, size, k, step, lane, warp)
+                if warp == 0:
+                    step_square = 0.0
+                    for i in range(size):
+                        step_square = fma(step[i * L + lane], step[i * L + lane], step_square)
+
+            if warp == 0:
+                o = owner[lane]
+                fraction[lane] = 0.0
+                if o >= 0:
+                    square = gradient_square[lane]
+                    small = square < fma(gradient_tolerance, gradient_tolerance, 0.0)
+                    length = sqrt(step_square)
+                    short = length < decrement_tolerance
+                    if small and not short:
+                        settled[lane] += 1
+                    furthest = 0.0
+                    if region < _HUGE:
+                        for i in range(n):
+                            furthest = max(furthest, abs(X[i * L + lane]))
+                    finite = square < _HUGE and abs(f) < _HUGE and (small or step_square < _HUGE)
+                    last = steps[lane] >= max_iterations
+                    code = verdict(finite, furthest > region, small, short, settled[lane], last)
+                    if code == GO_ON:
+                        steps[lane] += 1
+                        fraction[lane] = capped_fraction(step_square, cap)
+                    else:
+                        status[o] = code
+                        iterations[o] = steps[lane]
+                        cost[o] = f
+                        grad_norm[o] = sqrt(square)
+                        decrement[o] = length
+                        for i in range(n):
+                            x_out[o * n + i] = X[i * L + lane]
+                        owner[lane] = _ENDED
+            body.syncthreads()
+            advance(problem, X, extra, step, fraction[lane], lane, warp)
+            body.syncthreads()
+
+    return search
+
+
+@functools.cache
+def classify_kernel(family: Any, shape: Shape) -> Any:
+    """Return the kernel ``classify`` of one family for blocks of one shape."""
+    L, W, _ = shape
+    evaluate, system, _ = family.routines(shape)
+    *_, tridiagonalise, count_below = ldlt.routines(L, W)
+
+    @kernel
+    def classify(problem, n, size, rows, count, x, limits, scratch, stride, hessian, special, status, index, nullity):
+        """Settle the outcome of the starts listed in ``rows``; ``limits`` = (gradient, zero, flat) tolerances."""
+        lane, warp = cuda.threadIdx.x, cuda.threadIdx.y
+        c = cuda.shared.array(CHUNK * L, float64)
+        d = cuda.shared.array(CHUNK * L, float64)
+        value = cuda.shared.array(L, float64)
+
+        at = cuda.blockIdx.x * stride
+        X = scratch[at : at + n * L]
+        at += n * L
+        augmented = ((size + 1) * (size + 2)) >> 1
+        A = scratch[at : at + augmented * L]
+        at += augmented * L
+        diagonal = scratch[at : at + size * L]
+        off_diagonal = scratch[at + size * L : at + 2 * size * L]
+        u = scratch[at + 2 * size * L : at + 3 * size * L]
+        p = scratch[at + 3 * size * L : at + 4 * size * L]
+        at += 4 * size * L
+        H = scratch[at : at + hessian * L]
+        at += hessian * L
+        extra = scratch[at : at + special * L]
+
+        gradient_tolerance, zero_tolerance, flat_tolerance = limits
+        right = (size * (size + 1)) >> 1
+        first = cuda.blockIdx.x * L
+        while first < count:
+            slot = min(first + lane, count - 1)
+            o = rows[slot]
+            i = warp
+            while i < n:
+                X[i * L + lane] = x[o * n + i]
+                i += W
+            body.syncthreads()
+            evaluate(problem, X, H, extra, value, c, d, lane, warp)
+            system(problem, X, H, extra, value, A, lane, warp)
+            # sums of a start, the same in every warp: cheaper to repeat than to hand over
+            g_square = 0.0
+            h_square = 0.0
+            hg_square = 0.0
+            for i in range(size):
+                g = A[(right + i) * L + lane]
+                g_square = fma(g, g, g_square)
+                total = 0.0
+                for j in range(size):
+                    high, low = (i, j) if i >= j else (j, i)
+                    entry = A[(((high * (high + 1)) >> 1) + low) * L + lane]
+                    h_square = fma(entry, entry, h_square)
+                    total = fma(entry, A[(right + j) * L + lane], total)
+                hg_square = fma(total, total, hg_square)
+            body.syncthreads()
+            tridiagonalise(A, size, diagonal, off_diagonal, u, p, lane, warp)
+            if warp == 0 and first + lane < count:
+                small = g_square < fma(gradient_tolerance, gradient_tolerance, 0.0)
+                threshold = fma(sqrt(h_square), zero_tolerance, 0.0)
+                below = count_below(diagonal, off_diagonal, size, -threshold, lane)
+                null = count_below(diagonal, off_diagonal, size, threshold, lane) - below
+                code = status[o]
+                if code == MAX_ITERATIONS:
+                    code = exhausted(flat(small, hg_square, h_square, g_square, flat_tolerance))
+                code = confirmed(code, small, null, 0)
+                status[o] = code
+                if code == CRITICAL or code == DEGENERATE:  # noqa: SIM109 (compiled code)
+                    index[o] = below
+                    nullity[o] = null
+            body.syncthreads()
+            first += cuda.gridDim.x * L
+
+    return classify

@@ -1,0 +1,215 @@
+"""Sums of waves for a block of starts: phases, sines, gradient and packed Hessian.
+
+Symbols: w_m frequency, p_m = w_m . x; c_m = a_m cos p_m + b_m sin p_m; d_m = b_m cos p_m - a_m sin p_m.
+f = sum c_m, grad f = sum d_m w_m, Hess f = -sum c_m w_m w_m'; a confinement mu adds mu |x|^2/2, mu x, mu I.
+
+The warps of a block first compute c and d of a chunk of waves for all its starts (shared memory), then each takes
+squares of ``edge`` x ``edge`` Hessian entries: edge products c w_i and edge^2 multiply-adds a wave, with the
+frequencies read by all threads at one address. Squares on the diagonal add the gradient of their rows, and the first adds the value.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import float64
+
+from simcore.backends.cuda import device
+from simcore.backends.cuda.arithmetic import divide, floor, fma, multiply, sincos
+from simcore.backends.cuda.device import body as cuda
+from simcore.backends.cuda.device import function
+from simcore.backends.cuda.shape import CHUNK, Shape, Space
+from simcore.backends.problems import Waves
+
+_GROUP = 4  # waves whose phases a thread sums at a time, so that each x is loaded once for four
+
+
+class WavesOnDevice(NamedTuple):
+    """One function on the device; waves of zero amplitude and coordinates of zero frequency pad the arrays."""
+
+    n: int
+    waves: int
+    row: int  # doubles a wave, a multiple of the edge
+    frequencies: Any  # [waves][row]
+    cosine: Any
+    sine: Any
+    confinement: float
+    period: float
+
+
+def upload(problem: Waves, shape: Shape, stream: Any) -> WavesOnDevice:
+    """Copy the coefficients to the device."""
+    count, n = problem.frequencies.shape
+    waves = max(_GROUP, -(-count // _GROUP) * _GROUP)
+    row = -(-n // shape.edge) * shape.edge
+    frequencies = np.zeros((waves, row))
+    frequencies[:count, :n] = problem.frequencies
+    amplitudes = np.zeros((2, waves))
+    amplitudes[:, :count] = problem.cosine, problem.sine
+    arrays = [device.to_device(array, stream) for array in (frequencies.ravel(), amplitudes[0], amplitudes[1])]
+    return WavesOnDevice(n, waves, row, *arrays, float(problem.confinement), float(problem.period))
+
+
+def space(problem: Waves) -> Space:
+    """Return the scratch per start: the packed Hessian, and gradient and value."""
+    n = problem.frequencies.shape[1]
+    return Space(n * (n + 1) // 2, n)
+
+
+def best_edge(n: int) -> int:
+    """Return the edge whose squares cost least at dimension n, in double-precision issues a wave.
+
+    A square costs edge^2 multiply-adds and edge products, and at least two issues for each pair of loads; edges above 8
+    do not fit the registers.
+    """
+
+    def cost(edge: int) -> float:
+        blocks = -(-n // edge)
+        return blocks * (blocks + 1) / 2 * max(edge * edge + edge, 2 * (2 * edge + 2))
+
+    return min((2, 3, 4, 5, 6, 8), key=lambda edge: (cost(edge), edge))
+
+
+@functools.cache
+def routines(shape: Shape) -> tuple[Any, Any, Any]:
+    """Return the device functions ``evaluate``, ``system`` and ``advance`` for blocks of one shape."""
+    L, W, E = shape
+
+    @function
+    def sines(problem, X, c, d, first, size, lane, warp):
+        """Fill c and d of waves first .. first + size - 1."""
+        n, row, w = problem.n, problem.row, problem.frequencies
+        m = _GROUP * warp
+        while m < size:
+            at = (first + m) * row
+            p0, p1, p2, p3 = 0.0, 0.0, 0.0, 0.0
+            for i in range(n):
+                x = X[i * L + lane]
+                p0 = fma(w[at + i], x, p0)
+                p1 = fma(w[at + row + i], x, p1)
+                p2 = fma(w[at + 2 * row + i], x, p2)
+                p3 = fma(w[at + 3 * row + i], x, p3)
+            for k in range(_GROUP):
+                p = p0
+                if k == 1:
+                    p = p1
+                elif k == 2:
+                    p = p2
+                elif k == 3:
+                    p = p3
+                sine, cosine = sincos(p)
+                a, b = problem.cosine[first + m + k], problem.sine[first + m + k]
+                c[(m + k) * L + lane] = fma(a, cosine, multiply(b, sine))
+                d[(m + k) * L + lane] = fma(b, cosine, -multiply(a, sine))
+            m += W * _GROUP
+
+    @function
+    def square(problem, H, extra, c, d, first, size, top, left, lane):
+        """Add a chunk's waves to Hessian entries (top + a, left + b); on the diagonal to the gradient, and to f."""
+        n, row, w = problem.n, problem.row, problem.frequencies
+        entries = cuda.local.array(E * E, float64)
+        scaled = cuda.local.array(E, float64)
+        slope = cuda.local.array(E, float64)
+        diagonal = top == left
+        value = 0.0
+        for a in range(E):
+            slope[a] = 0.0
+            for b in range(E):
+                entries[a * E + b] = 0.0
+        if first > 0:
+            for a in range(E):
+                i = top + a
+                begin = (i * (i + 1)) >> 1
+                for b in range(E):
+                    j = left + b
+                    if i < n and j <= i:
+                        entries[a * E + b] = H[(begin + j) * L + lane]
+                if diagonal and i < n:
+                    slope[a] = extra[i * L + lane]
+        for m in range(size):
+            at = (first + m) * row
+            wave = c[m * L + lane]
+            for a in range(E):
+                scaled[a] = -multiply(w[at + top + a], wave)
+            for b in range(E):
+                factor = w[at + left + b]
+                for a in range(E):
+                    entries[a * E + b] = fma(scaled[a], factor, entries[a * E + b])
+            if diagonal:
+                rise = d[m * L + lane]
+                for a in range(E):
+                    slope[a] = fma(w[at + top + a], rise, slope[a])
+                value += wave
+        for a in range(E):
+            i = top + a
+            begin = (i * (i + 1)) >> 1
+            for b in range(E):
+                j = left + b
+                if i < n and j <= i:
+                    H[(begin + j) * L + lane] = entries[a * E + b]
+            if diagonal and i < n:
+                extra[i * L + lane] = slope[a]
+        return value
+
+    @function
+    def evaluate(problem, X, H, extra, value, c, d, lane, warp):
+        """Fill value, gradient (extra) and packed Hessian of the block's starts, confinement left out."""
+        if warp == 0:
+            value[lane] = 0.0
+        first = 0
+        while first < problem.waves:
+            size = min(CHUNK, problem.waves - first)
+            sines(problem, X, c, d, first, size, lane, warp)
+            cuda.syncthreads()
+            task = 0
+            top = 0
+            while top < problem.row:
+                left = 0
+                while left <= top:
+                    if task == warp:
+                        part = square(problem, H, extra, c, d, first, size, top, left, lane)
+                        if top == 0:
+                            value[lane] = value[lane] + part
+                    task = task + 1 if task + 1 < W else 0
+                    left += E
+                top += E
+            cuda.syncthreads()
+            first += CHUNK
+
+    @function
+    def system(problem, X, H, extra, value, A, lane, warp):
+        """Copy Hessian and gradient into the augmented system and add the confinement; the value too."""
+        n, mu = problem.n, problem.confinement
+        right = (n * (n + 1)) >> 1
+        i = warp
+        while i < n:
+            begin = (i * (i + 1)) >> 1
+            for j in range(i):
+                A[(begin + j) * L + lane] = H[(begin + j) * L + lane]
+            A[(begin + i) * L + lane] = H[(begin + i) * L + lane] + mu
+            A[(right + i) * L + lane] = fma(X[i * L + lane], mu, extra[i * L + lane])
+            i += W
+        total = value[lane]
+        if mu != 0.0:
+            distance = 0.0
+            for i in range(n):
+                distance = fma(X[i * L + lane], X[i * L + lane], distance)
+            total = fma(distance, 0.5 * mu, total)
+        cuda.syncthreads()
+        return total
+
+    @function
+    def advance(problem, X, extra, d, t, lane, warp):
+        """x <- x - t d, wrapped into [0, period) on a torus; t = 0 for lanes that stay. No barrier."""
+        n, period = problem.n, problem.period
+        i = warp if t > 0.0 else n
+        while i < n:
+            x = fma(-t, d[i * L + lane], X[i * L + lane])
+            if period > 0.0:
+                x = fma(-floor(divide(x, period)), period, x)
+            X[i * L + lane] = x
+            i += W
+
+    return evaluate, system, advance
