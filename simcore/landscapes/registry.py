@@ -112,7 +112,8 @@ def example_configuration(name: str) -> str:
     )
     lines = ["seed = 1", "[[landscape]]", f"name = {json.dumps(name)}"]
     lines += [f"{key} = {_toml(value)}" for key, value in parameters.items()]
-    lines += ["[search]", f"method = {json.dumps(method)}", "draws = 100", "starts = 512"]
+    draws = getattr(kind, "example_draws", 100)
+    lines += ["[search]", f"method = {json.dumps(method)}", f"draws = {draws}", "starts = 512"]
     return "\n".join(lines) + "\n"
 
 

@@ -37,6 +37,7 @@ class Network(Landscape):
     """A landscape whose points are the parameters of a network; they live in R^n, unbounded."""
 
     solver: ClassVar[str] = "levenberg_marquardt"
+    example_draws: ClassVar[int] = 1
 
     @property
     def domain(self) -> Space:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,11 @@ class LinearNetwork(Network):
     start_laws: ClassVar[tuple[str, ...]] = ("normal", "small", "wide")
     parameters: ClassVar[tuple[str, ...]] = ("widths", "covariance", "cross_covariance")
     solver: ClassVar[str] = "pseudo_inverse_newton"
+    example: ClassVar[dict[str, Any]] = {"widths": [4, 2, 4], "covariance": [4.0, 3.0, 2.0, 1.0]}
+    conformance: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"widths": [4, 2, 4], "covariance": [4.0, 3.0, 2.0, 1.0]},
+        {"widths": [2, 3, 2, 1], "covariance": [[2.0, 0.5], [0.5, 1.0]], "cross_covariance": [[1.0, -0.5]]},
+    )
 
     widths: tuple[int, ...]
     covariance: tuple[tuple[float, ...], ...]

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from simcore.backends.network_problems import Mlp
-from simcore.backends.reference_network import largest_inputs
+from simcore.backends.reference_network import largest_inputs, mlp_gradient
 from simcore.errors import InputError
 from simcore.landscapes import validate
 from simcore.landscapes.base import Array, Scales
@@ -21,6 +21,8 @@ from simcore.networks.starts import LAWS, sources, starts
 
 ACTIVATIONS = ("tanh", "sigmoid", "softplus", "relu", "linear")
 LOSSES = ("mse", "cross_entropy")
+_SMALL = {"kind": "teacher", "widths": [2, 2, 1], "samples": 7, "noise": 0.1}
+_CLASSES = {"kind": "gaussian", "spectrum": [1.0, 2.0], "samples": 6, "targets": "classes", "outputs": 3}
 
 
 class MlpDraw(NetworkDraw):
@@ -45,6 +47,12 @@ class MlpDraw(NetworkDraw):
 
     def canonical(self, x: Array) -> Array:
         return np.array([symmetry.canonical_mlp(self.problem, row) for row in x]).reshape(x.shape)
+
+    def _evaluate(self, x: ArrayLike, order: int) -> Any:
+        points = np.asarray(x, dtype=np.float64)
+        if order == 2 or points.ndim != 2 or points.shape[1] != self.landscape.n:
+            return super()._evaluate(x, order)
+        return mlp_gradient(self.problem, points)[order]  # a descent needs no Hessian
 
     def outputs(self, x: Array) -> Array:
         """Return the network's outputs on its data, shape (S, N, outputs), for x of shape (S, n) or (n,)."""
@@ -108,6 +116,20 @@ class MLP(Network):
     start_laws: ClassVar[tuple[str, ...]] = LAWS
     parameters: ClassVar[tuple[str, ...]] = ("widths", "activation", "loss", "data", "l2")
     solver: ClassVar[str] = "levenberg_marquardt"
+    example: ClassVar[dict[str, Any]] = {
+        "widths": [10, 5, 10],
+        "activation": "softplus",
+        "loss": "mse",
+        "data": {"kind": "digits", "pca": 10, "samples": 500},
+        "l2": 0.01,
+    }
+    conformance: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"widths": [2, 3, 1], "activation": "tanh", "loss": "mse", "data": _SMALL, "l2": 0.01},
+        {"widths": [2, 3, 2, 1], "activation": "softplus", "loss": "mse", "data": _SMALL, "l2": 0.0},
+        {"widths": [2, 2, 3], "activation": "sigmoid", "loss": "cross_entropy", "data": _CLASSES, "l2": 0.1},
+        {"widths": [2, 2, 3], "activation": "relu", "loss": "cross_entropy", "data": _CLASSES, "l2": 0.0},
+        {"widths": [2, 2, 1], "activation": "linear", "loss": "mse", "data": _SMALL, "l2": 0.0},
+    )
     list_depths: ClassVar[dict[str, int]] = {"widths": 1, "data": 0}
 
     widths: tuple[int, ...]

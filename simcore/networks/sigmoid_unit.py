@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,14 @@ class SigmoidUnit(Network):
     start_laws: ClassVar[tuple[str, ...]] = ("normal", "narrow", "unit", "wide")
     parameters: ClassVar[tuple[str, ...]] = ("inputs", "targets", "multiplicity")
     solver: ClassVar[str] = "saddle_free_newton"
+    example: ClassVar[dict[str, Any]] = {
+        "inputs": [[2.0, 2.0, 1.0], [3.0, -1.0, 1.0], [0.0, 2.0, 1.0], [4.0, 4.0, 1.0]],
+        "targets": [0.1, 0.9, 0.9, 0.1],
+    }
+    conformance: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"inputs": [[1.0], [3.0]], "targets": [0.9, 0.1], "multiplicity": [1.0, 2.0]},
+        example,
+    )
 
     inputs: tuple[tuple[float, ...], ...]
     targets: tuple[float, ...]
