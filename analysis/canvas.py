@@ -111,7 +111,8 @@ def common_legend(figure: Figure, axes: np.ndarray, columns: int | None = None) 
             entries.setdefault(label, handle)
     if entries:
         width = columns or max(1, int(figure.get_figwidth() / 1.75))
-        figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=min(width, len(entries)))
+        rows = -(-len(entries) // width)
+        figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=-(-len(entries) // rows))
 
 
 def whole_ticks(axis: Axes, values: Any) -> None:

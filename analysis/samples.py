@@ -284,7 +284,7 @@ def combination(names: list[str], key: tuple) -> dict[str, Any]:
 
 
 def _missing(value: Any) -> bool:
-    return value is None or (np.isscalar(value) and bool(pd.isna(value)))
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
 
 def _plain(value: Any) -> Any:
