@@ -1,8 +1,8 @@
 """What is left to do of a run, stage by stage.
 
-With ``draws`` a combination has one stage. With ``target_error`` it has a stage up to 64 draws, one up to 128, ...: after
-each the relative standard error of the ratio is looked at, from exactly that many draws, and nowhere in between, so that
-the answer does not depend on when shards happened to finish.
+With ``draws`` a combination has one stage. With ``target_error`` it has a stage up to 64 draws, one up to 128, ...:
+after each the relative standard error of the ratio is looked at, from exactly that many draws, and nowhere in between,
+so that the answer does not depend on when shards happened to finish.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Agenda:
 
 
 def expected_draws(run: RunDirectory, configuration: Configuration, combination: int, held: list[Shard]) -> int:
-    """Return how many draws a finished run holds of a combination; where a look lacks shards, the draws of that look."""
+    """Return how many draws a finished run holds of a combination; where a look lacks shards, that look's."""
     for look in configuration.looks():
         if configuration.target_error is None or look >= configuration.most_draws:
             return look

@@ -1,9 +1,9 @@
 """A checksum of rows that knows nothing of files, shards or their order.
 
-Each row gets a 64-bit hash of what it says (its combination and every column, bit by bit); a table's checksum is the sum
-of its rows' hashes modulo 2^64, and a second sum of hashes mixed once more, so 128 bits in all. Sums commute: any cut of a
-sweep into shards, any number of workers and any history of crashes gives the same total, exactly when the rows are the
-same. A repeated row counts twice, unlike under exclusive or.
+Each row gets a 64-bit hash of what it says (its combination and every column, bit by bit); a table's checksum is the
+sum of its rows' hashes modulo 2^64, and a second sum of hashes mixed once more, so 128 bits in all. Sums commute: any
+cut of a sweep into shards, any number of workers and any history of crashes gives the same total, exactly when the rows
+are the same. A repeated row counts twice, unlike under exclusive or.
 
 The mixer is the finaliser of SplitMix64 (Steele, Lea & Flood 2014). It guards against accidents, not against forgers.
 """

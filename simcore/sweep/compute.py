@@ -22,8 +22,8 @@ def compute_shard(
 ) -> dict[str, Any]:
     """Compute a shard, check its rows, write its files and its record; return the record.
 
-    Raises ``RunError`` when the search breaks its own contract (rows missing, a critical point that is not a number), so
-    that such rows never reach a file.
+    Raises ``RunError`` when the search breaks its own contract (rows missing, a critical point that is not a number),
+    so that such rows never reach a file.
     """
     wall, cpu = time.monotonic(), _cpu_seconds()
     frames = shard_rows(configuration, shard, backend=backend, threads=threads)

@@ -121,8 +121,8 @@ class Configuration:
     method : "newton", "enumerate" or "ball".
     draws : functions per combination; None where ``target_error`` (relative standard error of the ratio of saddles to
         minima, annealed) with ``max_draws`` decides.
-    starts, max_starts, start_law, positions, spectrum : see ``[search]``; ``start_law`` None is each landscape's default.
-    solver : the ``[solver]`` table, normalised.
+    starts, max_starts, start_law, positions, spectrum : see ``[search]``; ``start_law`` None is each landscape's
+    default. solver : the ``[solver]`` table, normalised.
     """
 
     seed: int
@@ -205,7 +205,7 @@ class Configuration:
         return self.draws if self.draws is not None else self.max_draws or 0
 
     def looks(self) -> Iterator[int]:
-        """Yield the numbers of draws after which ``target_error`` is looked at, ``most_draws`` last; ``draws`` alone without it."""
+        """Yield the numbers of draws after which ``target_error`` is looked at, ``most_draws`` last or alone."""
         look = FIRST_LOOK
         while self.target_error is not None and look < self.most_draws:
             yield look
@@ -227,7 +227,7 @@ class Configuration:
         return hash(self.hash)
 
     def extends(self, other: Configuration) -> str | None:
-        """Return None where a run of ``other`` may be continued with this configuration, else what stands against it."""
+        """Return None where a run of ``other`` may be continued with this one, else what stands against it."""
         if self.hash != other.hash:
             mine, theirs = self.to_dict(), other.to_dict()
             for key in mine:
@@ -252,7 +252,8 @@ class Configuration:
 def read_configuration(path: str | Path) -> Configuration:
     """Read and validate a configuration file.
 
-    Raises ``InputError`` (one line: key, value, choices) for a file that is missing, unreadable, not TOML or not a sweep.
+    Raises ``InputError`` (one line: key, value, choices) for a file that is missing, unreadable, not TOML or not a
+    sweep.
     """
     return Configuration.from_mapping(_tables(Path(path)))
 
@@ -433,8 +434,8 @@ def _check_search(landscape: Landscape, search: Mapping[str, Any]) -> None:
     _guarded("search.start_law", landscape.check_start_law, search.get("start_law"))  # type: ignore[arg-type]
     if landscape.draws is not None and (search.get("draws") or search["max_draws"]) > landscape.draws:
         raise InputError(
-            f"search.draws is {search.get('draws') or search['max_draws']}, but {_one_line(landscape.to_dict())} has only "
-            f"{landscape.draws} different draw(s); give draws = {landscape.draws}"
+            f"search.draws is {search.get('draws') or search['max_draws']}, but {_one_line(landscape.to_dict())} has "
+            f"{landscape.draws} different draw(s) only; give draws = {landscape.draws}"
         )
     if search["method"] == "enumerate" and landscape.domain.compact is False and landscape.euler_characteristic is None:
         raise InputError(

@@ -28,7 +28,7 @@ PROCESS_BYTES = 260e6  # a worker process with its libraries and kernels loaded,
 PARENT_BYTES = 160e6
 START_BYTES, POINT_BYTES, AUDIT_BYTES = 24.0, 30.0, 90.0  # on disk a row, compressed, measured on torus and spin runs
 FILE_BYTES = 9000.0  # a Parquet file's schema and its record
-MEMORY_PER_ROW = 450.0  # while a shard is turned into a file: columns, Arrow table, Parquet pages
+MEMORY_PER_ROW = 700.0  # while a shard is turned into a file: columns, Arrow table, Parquet pages
 ENUMERATION_BYTES = 60e6  # starts, Hessians and tables of points while a draw is enumerated
 
 
@@ -212,7 +212,7 @@ def _audit_bytes(configuration: Configuration) -> float:
 
 
 def _rows_by_law(configuration: Configuration, combination: int) -> float:
-    """Return the mean number of rows a draw: the starts, or the law's number of critical points (3^D where none is known)."""
+    """Return the mean number of rows a draw: the starts, or the law's number of points (3^D where none is known)."""
     if configuration.method == "newton":
         return float(configuration.starts)
     landscape = configuration.landscape(combination)

@@ -105,7 +105,8 @@ def run_sweep(
         The run directory. One that belongs to another configuration is refused and left alone.
     backend : "cpu", "cuda" or "reference"
     workers : int
-        Local worker processes; default one for each processor that this process may use. Rows do not depend on it.
+        Local worker processes; default one for each processor that this process may use; 0 computes in this very
+        process, on all threads. Rows do not depend on it.
     dask : str or distributed.Client
         Address of a Dask scheduler, "local" or "local:N" for a cluster of N processes on this machine, or a client.
     shard : (i, k) or "i/k"
@@ -132,8 +133,8 @@ def run_sweep(
     """
     configuration, source = _configuration(config)
     part = check_part(shard)
-    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= 4096):
-        raise InputError(f"workers is {workers!r}; give a whole number from 1 to 4096")
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or not 0 <= workers <= 4096):
+        raise InputError(f"workers is {workers!r}; give a whole number from 0 (in this process) to 4096")
     if workers is not None and dask is not None:
         raise InputError("workers and dask are both given; give one, a Dask cluster has its own workers")
     from simcore import backends
@@ -200,7 +201,7 @@ class _Session:
             held = held_shards(self.run, self.configuration)
             agenda = Agenda(self.run, self.configuration, held, self.part)
             self.summary.held = len(held)
-            threads = max(1, usable_processors() // self.workers) if self.dask is None else 1
+            threads = max(1, usable_processors() // max(1, self.workers)) if self.dask is None else 1
             entry = provenance.session("dask" if self.dask is not None else "local", self.workers, threads, self.part)
             outcome = "interrupted"
             try:
@@ -313,8 +314,10 @@ class _Session:
             from simcore.sweep.dask import DaskEngine
 
             return DaskEngine(setting, self.dask)
-        from simcore.sweep.local import LocalPool
+        from simcore.sweep.local import InProcess, LocalPool
 
+        if self.workers == 0:
+            return InProcess(setting, threads)
         return LocalPool(setting, self.workers, threads)
 
     def _end(self, entry: dict[str, Any], outcome: str, began: float) -> None:

@@ -29,8 +29,9 @@ UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, *FULL}
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to the disk and rename it into place.
 
-    After a crash at any moment ``path`` is either what it was before or complete. The temporary name carries the process
-    number, so that two processes never share one; whatever a killed process leaves is swept up by ``remove_temporaries``.
+    After a crash at any moment ``path`` is either what it was before or complete. The temporary name carries the
+    process number, so that two processes never share one; whatever a killed process leaves is swept up by
+    ``remove_temporaries``.
     """
     temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -14,7 +15,9 @@ from typing import Any
 
 import simcore
 from simcore.errors import RunError
+from simcore.sweep.config import Configuration
 from simcore.sweep.plan import Shard
+from simcore.sweep.worker import attempt
 
 Answer = dict[str, Any]
 
@@ -32,7 +35,7 @@ class LocalPool:
         self.name = "local processes"
         self.capacity = workers
         self._setting = {**setting, "threads": threads}
-        self._environment = _environment(threads)
+        self._environment = worker_environment(threads)
         self._answers: queue.SimpleQueue[tuple[_Worker, Answer | None]] = queue.SimpleQueue()
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
@@ -64,6 +67,7 @@ class LocalPool:
         if worker not in self._busy:
             if worker in self._idle:  # it died between two shards
                 self._idle.remove(worker)
+                worker.end()
             return []
         self._busy.remove(worker)
         shard = worker.shard
@@ -76,12 +80,13 @@ class LocalPool:
         self._stillborn += not worker.answered
         if self._stillborn > MOST_STILLBORN:
             raise RunError(
-                f"{self._stillborn} worker processes in a row ended ({_death(code)}) before their first shard; is there memory for them?"
+                f"{self._stillborn} worker processes in a row ended ({_death(code)}) before their first shard; "
+                "see what they printed, and whether there is memory for them"
             )
         return [(shard, {"shard": shard.name, "error": f"the worker process ended: {_death(code)}", "traceback": ""})]
 
     def close(self) -> None:
-        """End all workers at once; what they were computing is dropped, files that they have not finished stay unnamed."""
+        """End all workers at once; what they were computing is dropped, unfinished files stay unnamed."""
         for worker in [*self._idle, *self._busy]:
             worker.end()
         self._idle.clear()
@@ -92,20 +97,50 @@ class LocalPool:
         return [worker.process.pid for worker in [*self._idle, *self._busy]]
 
 
+class InProcess:
+    """An engine without processes: each shard is computed where it is submitted, on all threads. For small sweeps."""
+
+    name = "in process"
+    capacity = 1
+
+    def __init__(self, setting: dict[str, Any], threads: int) -> None:
+        self._setting, self._threads = setting, threads
+        self._configuration = Configuration.from_dict(setting["configuration"])
+        self._answers: list[tuple[Shard, Answer]] = []
+
+    @property
+    def running(self) -> int:
+        """Number of answers that were not taken yet."""
+        return len(self._answers)
+
+    def submit(self, shard: Shard, merge: bool = False) -> None:
+        """Compute a shard, or the merge of the draw it begins."""
+        path, backend = self._setting["path"], self._setting["backend"]
+        self._answers.append(
+            (shard, attempt(path, self._configuration, shard, backend, self._threads, merge=merge)),
+        )
+
+    def wait(self, timeout: float) -> list[tuple[Shard, Answer]]:
+        """Return the answers."""
+        answers, self._answers = self._answers, []
+        return answers
+
+    def close(self) -> None:
+        """Nothing is left to end."""
+
+
 class _Worker:
     def __init__(self, environment: dict[str, str], setting: dict[str, Any], answers: queue.SimpleQueue) -> None:
         self.shard: Shard | None = None
         self.answered = False
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "simcore.sweep.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            # In a group of its own, so that Ctrl-C reaches the run, which then decides, and not the workers.
-            **({} if sys.platform == "win32" else {"process_group": 0}),
-        )
+        # In a group of its own, so that Ctrl-C reaches the run, which then decides, and not the workers.
+        group: Any = {} if sys.platform == "win32" else {"process_group": 0}
+        pipe = subprocess.PIPE
+        command = [sys.executable, "-m", "simcore.sweep.worker"]
+        self.process: Any = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, **group)
         self._answers = answers
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         self._send(setting)
 
     def give(self, shard: Shard, merge: bool) -> None:
@@ -122,13 +157,14 @@ class _Worker:
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            try:
-                answer = json.loads(line)
-            except ValueError:
-                continue  # cut short by the worker's death
-            self.answered = True
-            self._answers.put((self, answer))
+        with self.process.stdout as lines:
+            for line in lines:
+                try:
+                    answer = json.loads(line)
+                except ValueError:
+                    continue  # cut short by the worker's death
+                self.answered = True
+                self._answers.put((self, answer))
         self._answers.put((self, None))
 
     def end(self) -> int:
@@ -136,10 +172,9 @@ class _Worker:
         self.process.kill()
         code = self.process.wait()
         if self.process.stdin is not None:
-            try:
+            with contextlib.suppress(OSError):  # what was still to be sent has nobody to read it
                 self.process.stdin.close()
-            except OSError:
-                pass  # what was still to be sent has nobody to read it
+        self._listener.join(timeout=5)
         return code
 
 
@@ -149,7 +184,7 @@ def _death(code: int) -> str:
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _environment(threads: int) -> dict[str, str]:
+def worker_environment(threads: int) -> dict[str, str]:
     """Return the workers' environment: their number of threads, and where simcore lies."""
     environment = {**os.environ, "NUMBA_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
     for library in ("OMP", "OPENBLAS", "MKL"):

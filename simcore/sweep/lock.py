@@ -1,11 +1,13 @@
 """One writer per run directory, also after crashes.
 
-Every writer holds a file in ``RUN/locks``: the operating system's lock on it, and in it who holds it. The system drops its
-lock when the holder dies, however it dies, so a dead holder never blocks a run. Where the lock can't be trusted alone:
+Every writer holds a file in ``RUN/locks``: the operating system's lock on it, and in it who holds it. The system drops
+its lock when the holder dies, however it dies, so a dead holder never blocks a run. Where the lock can't be trusted
+alone:
 
 - on the same machine, the holder's process number counts only with its start time (in clock ticks since boot, which no
   change of the clock touches), so a reused process number is not taken for the holder;
-- a holder on another machine of a shared file system is watched for a few seconds of the monotonic clock: it counts up a
+- a holder on another machine of a shared file system is watched for a few seconds of the monotonic clock: it counts up
+  a
   heartbeat in its file. A count that stands still is a dead holder's. Wall clocks are never compared.
 
 A plain writer excludes all others; jobs ``i/k`` exclude writers of the same i, of another k, and plain ones.
@@ -14,6 +16,7 @@ Lock files are emptied on release and never deleted: deleting would let two proc
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -61,8 +64,8 @@ class RunLock:
             for path in sorted(self.directory.glob("*.lock")):
                 if self._conflicts(path.stem) and (holder := living_holder(path)):
                     raise RunError(
-                        f"{self.directory.parent} is being written by process {holder.get('pid')} on {holder.get('host')} "
-                        f"({path.stem}); wait for it to end, stop it, or give another --out"
+                        f"{self.directory.parent} is being written by process {holder.get('pid')} on "
+                        f"{holder.get('host')} ({path.stem}); wait for it to end, stop it, or give another --out"
                     )
             self._take()
         finally:
@@ -74,10 +77,8 @@ class RunLock:
         if self._beat is not None:
             self._beat.join()
         if self.stream is not None:
-            try:
+            with contextlib.suppress(OSError):  # a vanished disk must not hide the error that ended the run
                 self.stream.truncate(0)
-            except OSError:
-                pass  # a full or vanished disk must not hide the error that ended the run
             self.stream.close()
 
     def _conflicts(self, other: str) -> bool:
@@ -117,7 +118,7 @@ def identity(pid: int) -> dict[str, Any]:
 
 
 def start_time(pid: int) -> int | None:
-    """Return a process's start in clock ticks since boot, None where there is no such process or the system won't say."""
+    """Return a process's start in clock ticks since boot, None where there is none or the system won't say."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -1,8 +1,8 @@
 """The second step of a draw whose starts lie in several shards: rows get ``point``, ``certified`` and ``eigenvalues``.
 
-Shards of such a draw first write *parts* (``RUN/parts``). Once all parts of a draw are there a merge writes the final files,
-then replaces the records, then removes the parts. In that order, so that a crash at any moment leaves either all parts or
-all final files: while one record still points to a part, every part is still there.
+Shards of such a draw first write *parts* (``RUN/parts``). Once all parts of a draw are there a merge writes the final
+files, then replaces the records, then removes the parts. In that order, so that a crash at any moment leaves either all
+parts or all final files: while one record still points to a part, every part is still there.
 """
 
 from __future__ import annotations

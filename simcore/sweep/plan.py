@@ -1,13 +1,14 @@
 """The plan: which shards a sweep consists of.
 
-A shard is (configuration hash, combination, draw range, start range). Blocks of draws are aligned: block k of a combination
-holds draws k b .. (k+1) b - 1, with b a power of two from a fixed cost model. The plan depends on the configuration alone:
-not on how fast this machine is, not on how many workers there are, not on ``draws`` except for where it ends. So raising
-``draws`` appends shards. A block that an earlier limit cut short keeps its shard, and what is missing of it becomes a
-further one: shards are whatever of a block's draws the run does not hold yet (``missing``), and rows know nothing of shards.
+A shard is (configuration hash, combination, draw range, start range). Blocks of draws are aligned: block k of a
+combination holds draws k b .. (k+1) b - 1, with b a power of two from a fixed cost model. The plan depends on the
+configuration alone: not on how fast this machine is, not on how many workers there are, not on ``draws`` except for
+where it ends. So raising ``draws`` appends shards. A block that an earlier limit cut short keeps its shard, and what is
+missing of it becomes a further one: shards are whatever of a block's draws the run does not hold yet (``missing``), and
+rows know nothing of shards.
 
-A draw whose starts alone would take long (a landscape with one draw and many starts) is split into aligned blocks of starts;
-its rows then get their column ``point`` in a merge once all of them are there (``simcore.sweep.merge``).
+A draw whose starts alone would take long (a landscape with one draw and many starts) is split into aligned blocks of
+starts; its rows then get their column ``point`` in a merge once all of them are there (``simcore.sweep.merge``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from simcore.errors import RunError
@@ -31,8 +33,8 @@ SHARD_SECONDS = 4.0
 SPLIT_SECONDS = 30.0
 """A draw that the model puts beyond this is split over its starts."""
 
-SHARD_ROWS = 1 << 18  # bounds the memory of a worker that holds one shard: about 25 MB without positions
-SHARD_VALUES = 1 << 24  # numbers in the columns x and eigenvalues of one shard: 128 MiB
+SHARD_ROWS = 1 << 16  # bounds the memory of a worker that holds one shard: about 45 MB without positions
+SHARD_VALUES = 1 << 22  # numbers in the columns x and eigenvalues of one shard: 32 MiB
 
 
 @dataclass(frozen=True, order=True)
@@ -72,7 +74,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a combination is cut: ``draw_block`` draws by ``start_block`` starts; ``split`` says a draw takes several shards."""
+    """How a combination is cut: blocks of ``draw_block`` draws by ``start_block`` starts."""
 
     draw_block: int
     start_block: int
@@ -109,7 +111,7 @@ def _log_multisets(n: float, p: float) -> float:
 
 
 def seconds_per_start(landscape: Landscape) -> float:
-    """Return the model's time of one start: 15 Newton steps of value, gradient, Hessian and factorisation at 4 Gflop/s."""
+    """Return the model's time of one start: 15 Newton steps at 4 Gflop/s."""
     n = float(landscape.n)
     step = coefficients(landscape) * (4.0 + n) + n**3 / 3 + 2 * n**2 + 200.0
     return 15 * step / 4e9 + 1e-6
@@ -206,7 +208,7 @@ def overlapping(shards: Iterable[Shard]) -> list[tuple[Shard, Shard]]:
     """Return pairs of shards that hold the same rows."""
     pairs = []
     ordered = sorted(shards, key=lambda s: (s.combination, s.first_start, s.first_draw, s.last_draw))
-    for one, two in zip(ordered, ordered[1:], strict=False):
+    for one, two in pairwise(ordered):
         if (one.combination, one.first_start) == (two.combination, two.first_start) and two.first_draw < one.last_draw:
             pairs.append((one, two))
     return pairs

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TextIO
+from typing import Any, TextIO
 
 from simcore.sweep.plan import Shard
 
 LOG_EVERY = 10.0  # seconds between log lines where there is no terminal
+SILENCE = 60.0  # seconds after which a line comes even if no shard finished meanwhile
 
 
 class Progress:
@@ -23,8 +24,9 @@ class Progress:
         self.shards = self.total = self.rows = 0
         self.weight = self.total_weight = 0.0
         self.began = time.monotonic()
-        self._logged = self.began
-        self._live = None
+        self._logged, self._last = self.began, 0
+        self._live: Any = None
+        self._task: Any = None
 
     def start(self, held: int, total: int, weight: float) -> None:
         """Begin: ``held`` shards are there already, ``total`` are to be computed, of ``weight`` altogether."""
@@ -51,8 +53,10 @@ class Progress:
         """Show where things stand, if it is time to."""
         if self._live is not None:
             self._live.update(self._task, completed=self.weight, total=self.total_weight, text=self.line())
-        elif time.monotonic() - self._logged >= LOG_EVERY:
-            self._logged = time.monotonic()
+            return
+        since = time.monotonic() - self._logged
+        if since >= SILENCE or (since >= LOG_EVERY and self.shards > self._last):
+            self._logged, self._last = time.monotonic(), self.shards
             self.log(self.line())
 
     def line(self) -> str:
@@ -60,7 +64,7 @@ class Progress:
         passed = max(time.monotonic() - self.began, 1e-9)
         rate = self.rows / passed
         left = passed * (self.total_weight - self.weight) / self.weight if self.weight else None
-        rest = f", {duration(left)} left" if left is not None else ""
+        rest = f", {duration(left)} left" if left is not None else ", compiling or in the first shards"
         return f"{self.shards}/{self.total} shards, {rate:,.0f} {self.noun}/s{rest}"
 
     def log(self, text: str) -> None:
@@ -82,7 +86,7 @@ class Progress:
         except (AttributeError, ValueError):
             return False
 
-    def _open_live(self):  # type: ignore[no-untyped-def]
+    def _open_live(self) -> Any:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bar

@@ -1,9 +1,9 @@
 """Where the numbers come from: ``run.json`` and the facts that every shard's record carries.
 
-``run.json`` holds the schema version, the full configuration with its seed and hash, the backend, the versions of simcore
-that were allowed to write, and one entry a *session* (one call of ``simcore run``): when, where, versions, processor,
-threads, GPU, git commit, engine, and what it did. Wall and CPU time per shard stand in the shard's record and, gathered,
-under ``shards`` once a session ends. Times are for people: nothing is ever decided by a wall clock.
+``run.json`` holds the schema version, the full configuration with its seed and hash, the backend, the versions of
+simcore that were allowed to write, and one entry a *session* (one call of ``simcore run``): when, where, versions,
+processor, threads, GPU, git commit, engine, and what it did. Wall and CPU time per shard stand in the shard's record
+and, gathered, under ``shards`` once a session ends. Times are for people: nothing is ever decided by a wall clock.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LIBRARIES = ("numba", "llvmlite", "numpy", "scipy", "pandas", "pyarrow")
 
 @cache
 def software() -> dict[str, str]:
-    """Return versions of simcore, Python and the libraries that make the numbers, and the git commit if there is one."""
+    """Return versions of simcore, Python and the libraries that make the numbers, and the git commit if any."""
     from importlib import metadata
 
     found = {"simcore": simcore.__version__, "python": platform.python_version()}
@@ -43,7 +43,7 @@ def software() -> dict[str, str]:
 
 @cache
 def git_commit() -> str | None:
-    """Return the commit of the checkout that simcore is imported from, with "+changes" where files differ; None outside one."""
+    """Return the commit of the checkout that simcore runs from, "+changes" where files differ, None outside one."""
     root = Path(simcore.__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return None
@@ -58,7 +58,7 @@ def git_commit() -> str | None:
 
 @cache
 def machine() -> dict[str, Any]:
-    """Return the processor, its vector features, its threads and the GPU: what rows may depend on, and what a report needs."""
+    """Return the host, its processor and vector features, its threads and its GPUs."""
     from simcore import info
 
     try:
@@ -97,7 +97,10 @@ def now() -> str:
 
 # ---- run.json ----------------------------------------------------------------------------------------------------
 def read_run(run: RunDirectory) -> tuple[dict[str, Any], Configuration]:
-    """Return run.json and its configuration; raise ``InputError`` where the directory holds no run, ``RunError`` if damaged."""
+    """Return run.json and its configuration.
+
+    Raises ``InputError`` where the directory holds no run, ``RunError`` where run.json is damaged.
+    """
     if not run.path.is_dir():
         raise InputError(f"{run.path} is not a directory; give the directory of a run, the --out of simcore run")
     if not run.information.exists():
@@ -179,7 +182,8 @@ def _check_continues(
         )
     if document["backend"] != backend:
         raise InputError(
-            f"{run.path} was begun with backend {document['backend']}, not {backend}; give --backend {document['backend']}"
+            f"{run.path} was begun with backend {document['backend']}, not {backend}; "
+            f"give --backend {document['backend']}"
         )
     if simcore.__version__ not in document["versions"] and not allow_version:
         raise InputError(

@@ -33,8 +33,8 @@ def load(run: str | Path, columns: Sequence[str] | None = None, kind: str | None
     columns : list of str
         Only these of the parameter and data columns, in this order; None for all. Fewer columns read less.
     kind : str
-        "starts" for newton runs; "points" (the default, a row a distinct point) or "audits" (a row a draw) for enumerate
-        and ball runs.
+        "starts" for newton runs; "points" (the default, a row a distinct point) or "audits" (a row a draw) for the
+        others.
 
     Returns
     -------
@@ -64,13 +64,13 @@ def iter_shards(
 ) -> Iterator[pd.DataFrame]:
     """Yield a run's rows shard by shard, each a DataFrame as ``load`` gives it, in the same order.
 
-    A shard has at most about 260,000 rows, whatever the run's size. Raises as ``load`` does.
+    A shard has at most about 65,000 rows of starts, whatever the run's size. Raises as ``load`` does.
     """
     yield from _Reader(run, columns, kind).frames()
 
 
 def run_information(run: str | Path) -> dict[str, Any]:
-    """Return run.json: configuration, seed, versions, machine, sessions. Raises ``InputError`` where there is no run."""
+    """Return run.json: configuration, seed, versions, machine, sessions; ``InputError`` where there is no run."""
     return read_run(RunDirectory(run))[0]
 
 

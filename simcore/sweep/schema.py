@@ -1,7 +1,7 @@
 """What the files of a run hold: columns, types and units, and how rows from a search become an Arrow table.
 
-Kinds of rows: "starts" (newton runs, a row a start), "points" (enumerate and ball runs, a row a distinct point), "audits"
-(the same runs, a row a draw).
+Kinds of rows: "starts" (newton runs, a row a start), "points" (enumerate and ball runs, a row a distinct point),
+"audits" (the same runs, a row a draw).
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _guessed(values: list[Any]) -> pa.Array:
 
 
 def unified(schemas: list[pa.Schema]) -> pa.Schema:
-    """Return a schema that every file's rows fit: an audit that is undefined in one shard may be a number in another."""
+    """Return a schema that all files fit: an audit undefined in one shard may be a number in another."""
     import pyarrow as pa
 
     return pa.unify_schemas(schemas, promote_options="permissive")

@@ -1,8 +1,10 @@
 """When ``target_error`` is met: the relative standard error of the annealed ratio of saddles to minima.
 
-With S_i, M_i the saddles and minima of draw i (distinct points, or hits in newton runs) and N draws, the delta method gives
+With S_i, M_i the saddles and minima of draw i (distinct points, or hits in newton runs) and N draws, the delta method
+gives
     Var ln R = Var(S_i / S-bar - M_i / M-bar) / N
-for R = S-bar / M-bar. The draw is the statistical unit. Symbols as in ``analysis.estimates``, which computes the intervals.
+for R = S-bar / M-bar. The draw is the statistical unit. Symbols as in ``analysis.estimates``, which computes the
+intervals.
 """
 
 from __future__ import annotations

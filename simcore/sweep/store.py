@@ -7,8 +7,9 @@
     RUN/failed/NAME.json      a shard that failed repeatedly, with its traceback
     RUN/locks                 who writes
 
-A shard exists when its record does: files first, record last, each written under a temporary name, flushed and renamed. A
-crash leaves no record and at most files that the next attempt overwrites. Files without a record are never read as data.
+A shard exists when its record does: files first, record last, each written under a temporary name, flushed and renamed.
+A crash leaves no record and at most files that the next attempt overwrites. Files without a record are never read as
+data.
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ def check_schema(document: dict[str, Any], path: Path) -> None:
     version = document.get("schema")
     if version != SCHEMA_VERSION:
         raise RunError(
-            f"{path} has schema version {version!r}; this simcore reads version {SCHEMA_VERSION}, use the one that wrote it"
+            f"{path} has schema version {version!r}; this simcore reads version {SCHEMA_VERSION}; "
+            "use the simcore that wrote it"
         )
 
 

@@ -1,7 +1,7 @@
 """A worker process: reads shards from standard input, a JSON line each, and answers with a JSON line each.
 
-It is a fresh interpreter, not a fork: Numba's threads do not survive a fork, and a fresh process needs nothing of the user's
-script. It ends when its standard input closes, so it never outlives the run, however the run dies.
+It is a fresh interpreter, not a fork: Numba's threads do not survive a fork, and a fresh process needs nothing of the
+user's script. It ends when its standard input closes, so it never outlives the run, however the run dies.
 """
 
 from __future__ import annotations

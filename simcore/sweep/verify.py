@@ -1,0 +1,363 @@
+"""``verify_run``: read every shard back. Nothing is believed that can be checked.
+
+Structure, for every run: each record against its own checksum; each file against its record (bytes, SHA-256, rows,
+checksum of the rows) and against its own metadata (configuration, shard, seed); rows unique and in their place; every
+draw and start there once; files that do not belong. Then the science (``simcore.sweep.audit``) of enumerate and ball
+runs. Damage is named, one line each, and nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simcore.errors import RunError, SimcoreError
+from simcore.sweep import checksum
+from simcore.sweep.agenda import expected_draws
+from simcore.sweep.audit import Audit, Counts, audit, bound
+from simcore.sweep.config import Configuration, read_configuration
+from simcore.sweep.files import TEMPORARY, sha256_of
+from simcore.sweep.merge import PARTS
+from simcore.sweep.plan import Shard, missing, overlapping
+from simcore.sweep.provenance import read_run
+from simcore.sweep.schema import FOLDERS, KINDS
+from simcore.sweep.store import ENDING, RunDirectory, file_identity, read_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_LINES = 40
+"""Findings of one kind that are listed; the rest are counted."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One damage: its kind ("missing", "truncated", "altered", "duplicated", "foreign", "version", "set aside",
+    "science"), the file or shard, and what is wrong."""
+
+    kind: str
+    where: str
+    what: str
+
+    def line(self) -> str:
+        """Return one line."""
+        return f"{self.kind.upper()}: {self.where}: {self.what}"
+
+
+@dataclass
+class Report:
+    """What ``verify_run`` found. ``ok`` is False where there is any finding; notes are no faults."""
+
+    run: str
+    method: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    shards: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    checksums: dict[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    versions: list[str] = field(default_factory=list)
+    audits: list[Audit] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+    def text(self) -> str:
+        """Return the report as text, a line a fact."""
+        rows = ", ".join(f"{count:,} {kind}" for kind, count in self.rows.items())
+        lines = [f"{self.run}: {self.method} run, {self.shards} shards, {rows or 'no rows'}"]
+        if self.seed is not None:
+            lines.append(f"seed {self.seed}, simcore {', '.join(self.versions) or '-'}")
+        lines += [f"checksum of all {kind}: {total}" for kind, total in self.checksums.items()]
+        lines += [one.line(bound(self.audits)) for one in self.audits]
+        lines += [f"note: {note}" for note in self.notes]
+        kinds = Counter(finding.kind for finding in self.findings)
+        shown: Counter[str] = Counter()
+        for finding in self.findings:
+            shown[finding.kind] += 1
+            if shown[finding.kind] <= MOST_LINES:
+                lines.append(finding.line())
+        lines += [f"... and {n - MOST_LINES} more {kind}" for kind, n in kinds.items() if n > MOST_LINES]
+        summary = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+        lines.append("sound" if self.ok else f"NOT SOUND: {summary}")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as a JSON-safe dictionary."""
+        return {
+            **self.__dict__,
+            "ok": self.ok,
+            "findings": [finding.__dict__ for finding in self.findings],
+            "audits": [one.to_dict() for one in self.audits],
+        }
+
+
+def verify_run(run: str | Path) -> Report:
+    """Check a run from end to end and return what was found.
+
+    Raises ``InputError`` where ``run`` is no run directory; a damaged run is a report with findings, not an error.
+    """
+    directory = RunDirectory(run)
+    report = Report(str(run))
+    try:
+        document, configuration = read_run(directory)
+    except RunError as error:
+        report.findings.append(Finding("altered", "run.json", str(error)))
+        return report
+    _Verification(directory, document, configuration, report).execute()
+    return report
+
+
+class _Verification:
+    """One verification of one run."""
+
+    def __init__(
+        self, run: RunDirectory, document: dict[str, Any], configuration: Configuration, report: Report
+    ) -> None:
+        self.run, self.document, self.configuration, self.report = run, document, configuration, report
+        self.sums: dict[str, list[str]] = {kind: [] for kind in KINDS[configuration.method]}
+        self.counts: dict[int, Counts] = {}
+        self.damaged: set[int] = set()  # combinations whose science can't be judged
+
+    def execute(self) -> None:
+        report = self.report
+        report.method, report.seed = self.configuration.method, self.configuration.seed
+        self._check_source()
+        records = dict(self._records())
+        self._count_draws(records)
+        for shard, record in records.items():
+            self._check_shard(shard, record)
+        self._check_strangers(set(records))
+        self._check_coverage(records)
+        self._check_origin(records)
+        self._check_set_aside()
+        report.shards = len(records)
+        report.checksums = {kind: checksum.combine(sums) for kind, sums in self.sums.items()}
+        self._judge()
+
+    def _find(self, kind: str, where: str | Path, what: str, shard: Shard | None = None) -> None:
+        if isinstance(where, Path):
+            where = str(where.relative_to(self.run.path))
+        self.report.findings.append(Finding(kind, where, what))
+        if shard is not None:
+            self.damaged.add(shard.combination)
+
+    # ---- structure -----------------------------------------------------------------------------------------------
+    def _check_source(self) -> None:
+        source = self.run.path / "config.toml"
+        if not source.exists():
+            return
+        try:
+            same = read_configuration(source).hash == self.configuration.hash
+        except SimcoreError as error:
+            self._find("altered", source, str(error))
+            return
+        if not same:
+            self._find("altered", source, "it is not the configuration that run.json holds")
+
+    def _records(self) -> Iterator[tuple[Shard, dict[str, Any]]]:
+        """Yield the sound records of this run."""
+        for path in sorted(self.run.manifest.glob("*")):
+            shard = Shard.from_name(path.stem) if path.suffix == ".json" else None
+            if path.name.endswith(TEMPORARY):
+                self.report.notes.append(f"{path.name} was left by a killed process; the next run removes it")
+                continue
+            if shard is None:
+                self._find("foreign", path, "no record of a shard has such a name")
+                continue
+            try:
+                record = self.run.record(shard)
+            except RunError as error:
+                copied = "it was copied or renamed" in str(error)
+                self._find("duplicated" if copied else "altered", path, _reason(error, path), shard)
+                continue
+            if record.get("configuration_hash") != self.configuration.hash:
+                self._find("foreign", path, "its configuration is another one", shard)
+            elif record.get("seed") != str(self.configuration.seed):
+                self._find("foreign", path, f"its seed is {record.get('seed')}", shard)
+            elif not self._fits(shard):
+                self._find("foreign", path, "the configuration has no such draws and starts", shard)
+            else:
+                yield shard, record
+
+    def _fits(self, shard: Shard) -> bool:
+        configuration = self.configuration
+        return (
+            shard.combination < len(configuration.combinations)
+            and shard.first_draw < shard.last_draw <= configuration.most_draws
+            and shard.first_start < shard.last_start <= configuration.starts
+        )
+
+    def _count_draws(self, records: dict[Shard, dict[str, Any]]) -> None:
+        if self.configuration.method == "newton":
+            return
+        for c in range(len(self.configuration.combinations)):
+            draws = max((shard.last_draw for shard in records if shard.combination == c), default=0)
+            self.counts[c] = Counts.empty(draws, self.configuration.landscape(c).dimension)
+
+    def _check_shard(self, shard: Shard, record: dict[str, Any]) -> None:
+        for kind, facts in record["files"].items():
+            path = self.run.file(kind, shard)
+            if kind == PARTS:
+                self._find(
+                    "missing", path, "its draw waits for its other starts, or for a merge: run the sweep again", shard
+                )
+                continue
+            problem = self._file_problem(path, facts)
+            if problem:
+                self._find(*problem, shard)
+                continue
+            try:
+                table = read_table(path)
+            except RunError as error:
+                self._find("altered", path, _reason(error, path), shard)
+                continue
+            self._check_rows(shard, kind, path, table, facts)
+
+    def _file_problem(self, path: Path, facts: dict[str, Any]) -> tuple[str, Path, str] | None:
+        if not path.exists():
+            return "missing", path, "the file is gone: run the sweep again"
+        bytes_there = path.stat().st_size
+        if bytes_there < facts["bytes"]:
+            return "truncated", path, f"{bytes_there} bytes of {facts['bytes']}: remove it and run the sweep again"
+        try:
+            found = sha256_of(path)
+        except OSError as error:
+            return "altered", path, f"it can't be read: {error.strerror or error}"
+        if found == facts["sha256"]:
+            return None
+        identity = file_identity(path)
+        if identity is not None and identity.get("configuration_hash") != self.configuration.hash:
+            return "foreign", path, "it belongs to another configuration"
+        if identity is not None and identity.get("shard") != path.stem:
+            return "duplicated", path, f"it is a copy of shard {identity.get('shard')}"
+        return "altered", path, "its bytes do not match its record: remove it and run the sweep again"
+
+    def _check_rows(self, shard: Shard, kind: str, path: Path, table: pa.Table, facts: dict[str, Any]) -> None:
+        import numpy as np
+
+        entry = self.configuration.combinations[shard.combination]
+        total = checksum.row_sum(table, checksum.row_key(entry, kind))
+        if len(table) != facts["rows"] or total != facts["row_sum"]:
+            self._find("altered", path, "its rows do not match their checksum", shard)
+            return
+        draws = table.column("draw").to_numpy()
+        if kind == "points":
+            number = table.column("point").to_numpy()
+            inside = (draws >= shard.first_draw) & (draws < shard.last_draw)
+            unique = len(np.unique(np.stack([draws, number]), axis=1).T) == len(draws)
+            placed = bool(inside.all() and unique)
+        elif kind == "audits":
+            placed = np.array_equal(draws, np.arange(shard.first_draw, shard.last_draw))
+        else:
+            starts = np.tile(np.arange(shard.first_start, shard.last_start), shard.draws)
+            expected = np.repeat(np.arange(shard.first_draw, shard.last_draw), shard.starts)
+            placed = np.array_equal(draws, expected) and np.array_equal(table.column("start").to_numpy(), starts)
+        if not placed:
+            self._find("altered", path, "rows are missing, repeated or out of place", shard)
+            return
+        self.sums[kind].append(total)
+        self.report.rows[kind] = self.report.rows.get(kind, 0) + len(table)
+        if kind == "points":
+            self.counts[shard.combination].add(table.select(["draw", "index", "cost", "certified"]).to_pandas())
+        elif kind == "audits":
+            self.counts[shard.combination].audits.append(table.to_pandas())
+
+    def _check_strangers(self, known: set[Shard]) -> None:
+        """Name files in the run's folders that no record speaks of."""
+        for kind in FOLDERS[self.configuration.method]:
+            for path in sorted(self.run.folder(kind).glob("*")):
+                shard = Shard.from_name(path.stem) if path.suffix == ENDING else None
+                if shard in known or self.run.manifest.joinpath(f"{path.stem}.json").exists():
+                    continue
+                if path.name.endswith(TEMPORARY):
+                    self.report.notes.append(
+                        f"{kind}/{path.name} was left by a killed process; the next run removes it"
+                    )
+                    continue
+                identity = file_identity(path)
+                if identity is None:
+                    self._find("foreign", path, "simcore did not write it, or it can't be read")
+                elif identity.get("configuration_hash") != self.configuration.hash:
+                    self._find("foreign", path, "it belongs to another configuration")
+                elif identity.get("shard") != path.stem:
+                    self._find("duplicated", path, f"it is a copy of shard {identity.get('shard')}")
+                else:
+                    self.report.notes.append(f"{kind}/{path.name} has no record yet; the next run recomputes it")
+
+    def _check_coverage(self, records: dict[Shard, dict[str, Any]]) -> None:
+        for one, two in overlapping(records):
+            self._find("duplicated", two.name, f"it holds rows of {one.name} too", two)
+        for c in range(len(self.configuration.combinations)):
+            held = [shard for shard in records if shard.combination == c]
+            try:
+                draws = expected_draws(self.run, self.configuration, c, held)
+            except RunError:
+                continue  # a shard that can't be read is named already
+            for shard in missing(self.configuration, c, draws, held):
+                name = self.configuration.combinations[c]["name"]
+                text = f"draws {shard.first_draw}..{shard.last_draw - 1} of {name} (combination {c})"
+                self._find("missing", shard.name, f"{text} are not there: run the sweep again", shard)
+
+    def _check_origin(self, records: dict[Shard, dict[str, Any]]) -> None:
+        """Check that one version of simcore and one backend wrote everything, or those that were allowed."""
+        report = self.report
+        for key, what in (
+            ("simcore", "version of simcore"),
+            ("backend", "backend"),
+            ("instruction_set", "instruction set"),
+        ):
+            found = Counter(str(record.get(key)) for record in records.values())
+            listed = ", ".join(f"{name} ({count} shards)" for name, count in sorted(found.items()))
+            if key == "simcore":
+                report.versions = sorted(found)
+                for name in set(found) - set(self.document["versions"]):
+                    self._find("version", "manifest", f"simcore {name} wrote {found[name]} shards and was not allowed")
+            elif key == "backend" and set(found) - {self.document["backend"]}:
+                self._find("foreign", "manifest", f"backends {listed}, run.json says {self.document['backend']}")
+            if len(found) > 1:
+                report.notes.append(f"more than one {what}: {listed}; rows agree in distribution, not bit for bit")
+
+    def _check_set_aside(self) -> None:
+        for path in sorted(self.run.failed.glob("*.json")):
+            self._find(
+                "set aside", path, "it failed repeatedly, the file holds its traceback; run the sweep again to retry it"
+            )
+
+    # ---- science -------------------------------------------------------------------------------------------------
+    def _judge(self) -> None:
+        report = self.report
+        if self.configuration.method == "newton":
+            report.notes.append(
+                "a newton run counts hits, which favour points with large basins: its counts can't be audited against "
+                'an exact law; use method = "enumerate" or "ball" for counts that can'
+            )
+            return
+        for c, counts in self.counts.items():
+            if c in self.damaged or not counts.audits:
+                report.notes.append(f"combination {c} is not whole: its science is not judged")
+                continue
+            entry = self.configuration.combinations[c]
+            name = f"{entry['name']} " + " ".join(f"{k}={v}" for k, v in entry.items() if k != "name")
+            report.audits.append(audit(self.configuration.landscape(c), counts, name))
+        limit = bound(report.audits)
+        for one in report.audits:
+            if one.euler_right is not None and one.complete > one.euler_right:
+                self._find(
+                    "science",
+                    one.landscape,
+                    f"{one.complete} draws say complete, {one.euler_right} have the right Euler sum",
+                )
+            for test in one.tests:
+                if test.p < limit:
+                    text = f"{test.measured:.6g} against {test.exact:.6g}, z = {test.z:+.2f}, p = {test.p:.1e}"
+                    self._find("science", one.landscape, f"{test.what} is not the exact law's: {text}")
+
+
+def _reason(error: Exception, path: Path) -> str:
+    return str(error).removeprefix(str(path)).lstrip(": ")
