@@ -13,9 +13,9 @@ SEED = 20260101
 """Chosen before the first look at any result, and never changed after one."""
 
 DRAWS = 40
-"""Functions a row: from 30 up, and enough for a relative error of every ratio below 10 %. The ratio of torus_field n = 4
-fluctuates most, relatively, from draw to draw: its error was 6 % with 40 draws in a pilot. More draws cost time at n = 6
-and n = 10, where the demo spends most of it."""
+"""Functions a row: from 30 up, and enough for a relative error of every ratio below 10 %. The ratio of torus_field
+n = 4 fluctuates most, relatively, from draw to draw: its error was 6 % with 40 draws in a pilot. More draws cost time at
+n = 6 and n = 10, where the demo spends most of it."""
 
 CONFIGURATION: dict[str, Any] = {
     "seed": SEED,
