@@ -22,13 +22,13 @@ from simcore.formulas.intrinsics import (
 def sincos(x):
     """Return (sin x, cos x), error below 1 ulp of 1 for |x| up to 1e8.
 
-    x = q pi/2 + r with |r| <= pi/4, pi/2 in three parts so that the reduction is exact to rounding; then a polynomial
-    for each function on r, exchanged and signed by the quadrant q mod 4.
+    x = q pi/2 + r with |r| <= pi/4. The fused product makes x - q P exact to one rounding for P = pi/2 rounded, so a
+    second part (pi/2 - P) is all that the reduction needs. Then a polynomial for each function on r, exchanged and
+    signed by the quadrant q mod 4.
     """
     q = rint(x * 0.63661977236758134308)
-    r = fma(q, -1.57079632673412561417e00, x)
-    r = fma(q, -6.07710050630396597660e-11, r)
-    r = fma(q, -2.02226624879595063154e-21, r)
+    r = fma(q, -1.5707963267948966, x)
+    r = fma(q, -6.123233995736766e-17, r)
     z = r * r
     s = fma(z, 1.58969099521155010221e-10, -2.50507602534068634195e-08)
     s = fma(s, z, 2.75573137070700676789e-06)
@@ -41,7 +41,7 @@ def sincos(x):
     c = fma(c, z, 2.48015872894767294178e-05)
     c = fma(c, z, -1.38888888888741095749e-03)
     c = fma(c, z, 4.16666666666666019037e-02)
-    c = fma(z * z, c, fma(z, -0.5, 1.0))
+    c = fma(z, fma(z, c, -0.5), 1.0)
     swapped = is_odd(q)
     sine = select(swapped, c, s)
     cosine = select(swapped, s, c)

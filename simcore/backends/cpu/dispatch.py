@@ -12,28 +12,34 @@ from typing import Any
 from numba.core import types
 from numba.extending import overload
 
-_FAMILIES: dict[type, dict[str, Callable[..., Any]]] = {}
+_OPERATIONS: dict[tuple[type, str], Callable[..., Any]] = {}
+_PROBLEMS: list[type] = []
 
 
-def register(problem: type, *, prepare: Any, evaluate: Any, system: Any, advance: Any) -> None:
-    """Register the compiled operations of a problem type (a named tuple).
+def register(problem: type, tile: type, *, prepare: Any, evaluate: Any, system: Any, advance: Any) -> None:
+    """Register the compiled operations of a problem type and of its tile, both named tuples.
 
-    prepare(problem) -> work: tables and scratch, once a call.
-    evaluate(problem, work, X): value, gradient and packed Hessian of the tile's 24 starts, X of n rows of 24.
-    system(problem, work, X, s, A, g) -> value: for lanes s .. s + 7 the packed tangent Hessian A and gradient g, D
-    rows each. advance(problem, work, X, s, d, t): replace x by the point reached by the tangent step -t d.
+    prepare(problem) -> (tables, tile): layout of the coefficients, and scratch that holds an evaluated tile, once a
+    call. evaluate(tables, tile, X): value, gradient and packed Hessian of the tile's 24 starts, X of n rows of 24.
+    system(tile, X, s, A, g) -> value: for lanes s .. s + 7 the packed tangent Hessian A and gradient g, D rows each.
+    advance(tile, X, s, d, t): replace x by the point reached by the tangent step -t d.
+
+    A tile has one array: a call copies its arguments and counts a reference for each array taken from a tuple, which at
+    small n costs more than the arithmetic.
     """
-    _FAMILIES[problem] = {"prepare": prepare, "evaluate": evaluate, "system": system, "advance": advance}
+    _PROBLEMS.append(problem)
+    _OPERATIONS[problem, "prepare"] = prepare
+    for name, operation in (("evaluate", evaluate), ("system", system), ("advance", advance)):
+        _OPERATIONS[tile, name] = operation
 
 
 def families() -> list[type]:
     """Return the registered problem types."""
-    return list(_FAMILIES)
+    return list(_PROBLEMS)
 
 
-def _operation(problem: Any, name: str) -> Any:
-    kind = getattr(problem, "instance_class", None) if isinstance(problem, types.BaseNamedTuple) else None
-    return _FAMILIES[kind][name] if kind in _FAMILIES else None
+def _operation(given: Any, name: str) -> Any:
+    return _OPERATIONS.get((given.instance_class, name)) if isinstance(given, types.BaseNamedTuple) else None
 
 
 def prepare(problem):
@@ -41,17 +47,17 @@ def prepare(problem):
     raise NotImplementedError("called from compiled code alone")
 
 
-def evaluate(problem, work, X):
+def evaluate(tables, tile, X):
     """See ``register``."""
     raise NotImplementedError("called from compiled code alone")
 
 
-def system(problem, work, X, s, A, g):
+def system(tile, X, s, A, g):
     """See ``register``."""
     raise NotImplementedError("called from compiled code alone")
 
 
-def advance(problem, work, X, s, d, t):
+def advance(tile, X, s, d, t):
     """See ``register``."""
     raise NotImplementedError("called from compiled code alone")
 
@@ -63,18 +69,18 @@ def _choose_prepare(problem):
 
 
 @overload(evaluate)
-def _choose_evaluate(problem, work, X):
-    chosen = _operation(problem, "evaluate")
-    return None if chosen is None else lambda problem, work, X: chosen(problem, work, X)
+def _choose_evaluate(tables, tile, X):
+    chosen = _operation(tile, "evaluate")
+    return None if chosen is None else lambda tables, tile, X: chosen(tables, tile, X)
 
 
 @overload(system)
-def _choose_system(problem, work, X, s, A, g):
-    chosen = _operation(problem, "system")
-    return None if chosen is None else lambda problem, work, X, s, A, g: chosen(problem, work, X, s, A, g)
+def _choose_system(tile, X, s, A, g):
+    chosen = _operation(tile, "system")
+    return None if chosen is None else lambda tile, X, s, A, g: chosen(tile, X, s, A, g)
 
 
 @overload(advance)
-def _choose_advance(problem, work, X, s, d, t):
-    chosen = _operation(problem, "advance")
-    return None if chosen is None else lambda problem, work, X, s, d, t: chosen(problem, work, X, s, d, t)
+def _choose_advance(tile, X, s, d, t):
+    chosen = _operation(tile, "advance")
+    return None if chosen is None else lambda tile, X, s, d, t: chosen(tile, X, s, d, t)

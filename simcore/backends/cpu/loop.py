@@ -129,7 +129,7 @@ def search(
     cap, gradient_tolerance, decrement_tolerance, max_iterations, region, zero_tolerance, flat_tolerance = options
     count, n = starts.shape
     packed = size * (size + 1) // 2
-    work = prepare(problem)
+    tables, tile = prepare(problem)
     X = np.empty(n * T)
     A = np.empty(packed * 8)
     g, d, pivots = np.empty(size * 8), np.empty(size * 8), np.empty(size * 8)
@@ -161,7 +161,7 @@ def search(
 
     tolerance_square = gradient_tolerance * gradient_tolerance
     while running > 0:
-        evaluate(problem, work, X)
+        evaluate(tables, tile, X)
         counters[0] += T
         counters[1] += running
         for s in range(0, T, 8):
@@ -170,7 +170,7 @@ def search(
                 occupied = occupied or owner[lane] >= 0
             if not occupied:
                 continue
-            f = system(problem, work, X, s, A, g)
+            f = system(tile, X, s, A, g)
             gg, trace = zeros(), zeros()
             for i in range(size):
                 gi = load(g, i * 8)
@@ -210,7 +210,7 @@ def search(
             if any_lane(doubtful):
                 store(fraction, 0, growth / trace)
                 store(d_square, 0, dd)
-                system(problem, work, X, s, A, g)
+                system(tile, X, s, A, g)
                 for lane in range(8):
                     if owner[s + lane] >= 0 and not (fraction[lane] < _GROWTH and d_square[lane] < _HUGE):
                         _lane_matrix(A, size, lane, full)
@@ -224,7 +224,7 @@ def search(
             t = capped_fraction(dd, cap)
             if not candidates and not any_lane(invert(dd < _HUGE)):
                 store(steps, s, load(steps, s) + 1.0)
-                advance(problem, work, X, s, d, t)
+                advance(tile, X, s, d, t)
                 continue
 
             store(value, 0, f)
@@ -264,7 +264,7 @@ def search(
                 if is_small and (code == CRITICAL or code == MAX_ITERATIONS):  # noqa: SIM109 (compiled code)
                     owners[slot_of[lane]] = o
                 owner[s + lane] = -2  # ended: to be refilled after the others have moved
-            advance(problem, work, X, s, d, t)
+            advance(tile, X, s, d, t)
             for lane in range(s, s + 8):
                 if owner[lane] == -2:
                     owner[lane] = -1

@@ -28,21 +28,23 @@ from simcore.formulas.intrinsics import absolute, fma, select, sqrt
 T = LANES
 
 
-class Work(NamedTuple):
-    """Tables and scratch of one call."""
+class Tables(NamedTuple):
+    """The coefficients laid out for the product."""
 
-    n: int
-    p: int
     monomials: int  # C(n+p-3, p-2)
     level: np.ndarray  # where the monomials of each degree 0 .. p-2 start
     parent: np.ndarray  # monomial of one degree less ...
     variable: np.ndarray  # ... and the variable that it is multiplied by
     table: np.ndarray  # [K/8][monomials][8]
     powers: np.ndarray  # [monomials of all degrees][24]
-    hessian: np.ndarray  # [K padded][24], Euclidean
-    hx: np.ndarray  # [n][8]
-    u: np.ndarray
-    q: np.ndarray
+
+
+class SpinTile(NamedTuple):
+    """An evaluated tile."""
+
+    n: int
+    p: int
+    memory: np.ndarray  # hx [n][8], u [n][8], q [n][8], then the Euclidean Hessian [K padded][24]
 
 
 @jit
@@ -138,136 +140,126 @@ def prepare(problem):
                 k += 1
                 if not _next(places, r, n):
                     break
-    powers = np.ones(total * T)
-    pairs = n * (n + 1) // 2
-    rows = (pairs + 7) // 8 * 8
-    return Work(
-        n,
-        p,
-        monomials,
-        level,
-        parent,
-        variable,
-        _hessian_table(problem, monomials),
-        powers,
-        np.empty(rows * T),
-        np.empty(n * 8),
-        np.empty(n * 8),
-        np.empty(n * 8),
-    )
+    rows = (n * (n + 1) // 2 + 7) // 8 * 8
+    table = _hessian_table(problem, monomials)
+    tables = Tables(monomials, level, parent, variable, table, np.ones(total * T))
+    return tables, SpinTile(n, p, np.empty(3 * n * 8 + rows * T))
 
 
 @jit
-def evaluate(problem, work, X):
+def evaluate(tables, tile, X):
     """Fill the Euclidean Hessian of the tile."""
-    degree, monomials = work.p - 2, work.monomials
-    pairs = work.n * (work.n + 1) // 2
-    factor, first = work.powers, 0
+    degree, monomials = tile.p - 2, tables.monomials
+    pairs = tile.n * (tile.n + 1) // 2
+    factor, first = tables.powers, 0
+    base = 3 * tile.n * 8
     if degree == 1:
         factor = X
     elif degree > 1:
-        first = work.level[degree] * T
-        for k in range(1, work.level[degree + 1]):
+        first = tables.level[degree] * T
+        for k in range(1, tables.level[degree + 1]):
             for s in range(0, T, 8):
-                product = load(work.powers, work.parent[k] * T + s) * load(X, work.variable[k] * T + s)
-                store(work.powers, k * T + s, product)
+                product = load(tables.powers, tables.parent[k] * T + s) * load(X, tables.variable[k] * T + s)
+                store(tables.powers, k * T + s, product)
     for k in range(0, pairs, 8):
         offset = (k >> 3) * monomials * 8
         if pairs - k > 4:
-            set_8_rows(work.table, offset, 8, factor, first, T, monomials, work.hessian, k * T, T)
+            set_8_rows(tables.table, offset, 8, factor, first, T, monomials, tile.memory, base + k * T, T)
         else:
-            set_4_rows(work.table, offset, 8, factor, first, T, monomials, work.hessian, k * T, T)
+            set_4_rows(tables.table, offset, 8, factor, first, T, monomials, tile.memory, base + k * T, T)
 
 
 @jit
-def _reflection(work, X, s, u):
+def _reflection(n, X, s, memory):
     """Store u of the reflection for eight lanes; return s = sign(x_n) and b = 1/(1 + |x_n|/sqrt(n))."""
-    n = work.n
+    u = n * 8
     unit = 1.0 / np.sqrt(float(n))
     for i in range(n):
-        store(u, i * 8, load(X, i * T + s) * unit)
-    last = load(u, (n - 1) * 8)
+        store(memory, u + i * 8, load(X, i * T + s) * unit)
+    last = load(memory, u + (n - 1) * 8)
     one = zeros() + 1.0
     sign = select(last < 0.0, -one, one)
-    store(u, (n - 1) * 8, last + sign)
+    store(memory, u + (n - 1) * 8, last + sign)
     return sign, 1.0 / (absolute(last) + 1.0)
 
 
 @jit
-def system(problem, work, X, s, A, g):
+def system(tile, X, s, A, g):
     """Tangent Hessian (n-1)(n-2)/2 + n - 1 entries and gradient of eight lanes; return the value."""
-    n = work.n
-    H, hx, u, q = work.hessian, work.hx, work.u, work.q
+    n = tile.n
+    memory = tile.memory
+    hx, u, q, base = 0, n * 8, 2 * n * 8, 3 * n * 8 + s
     for i in range(n):
-        store(hx, i * 8, 0.0)
-    row = s
+        store(memory, hx + i * 8, 0.0)
+    row = base
     for i in range(n):
         x = load(X, i * T + s)
         total = zeros()
         for j in range(i):
-            h = load(H, row)
+            h = load(memory, row)
             total = fma(h, load(X, j * T + s), total)
-            store(hx, j * 8, fma(h, x, load(hx, j * 8)))
+            store(memory, hx + j * 8, fma(h, x, load(memory, hx + j * 8)))
             row += T
-        total = fma(load(H, row), x, total)
-        store(hx, i * 8, load(hx, i * 8) + total)
+        total = fma(load(memory, row), x, total)
+        store(memory, hx + i * 8, load(memory, hx + i * 8) + total)
         row += T
     radial = zeros()
     for i in range(n):
-        radial = fma(load(hx, i * 8), load(X, i * T + s), radial)
-    inverse_degree = 1.0 / (work.p - 1.0)
+        radial = fma(load(memory, hx + i * 8), load(X, i * T + s), radial)
+    inverse_degree = 1.0 / (tile.p - 1.0)
     mu = radial * (inverse_degree / n)
 
-    sign, b = _reflection(work, X, s, u)
+    sign, b = _reflection(n, X, s, memory)
     unit = 1.0 / np.sqrt(float(n))
-    last_row = (n * (n - 1) // 2) * T + s
+    last_row = base + (n * (n - 1) // 2) * T
     overlap = zeros()
     for i in range(n):
         x = load(X, i * T + s)
-        column = load(H, last_row + i * T)
+        column = load(memory, last_row + i * T)
         if i == n - 1:
             column = column - mu
-        ax = fma(-mu, x, load(hx, i * 8)) * unit
+        ax = fma(-mu, x, load(memory, hx + i * 8)) * unit
         au = fma(sign, column, ax) * b
-        store(q, i * 8, au)
-        overlap = fma(au, load(u, i * 8), overlap)
+        store(memory, q + i * 8, au)
+        overlap = fma(au, load(memory, u + i * 8), overlap)
     overlap = overlap * b * 0.5
     for i in range(n):
-        store(q, i * 8, fma(-overlap, load(u, i * 8), load(q, i * 8)))
+        store(memory, q + i * 8, fma(-overlap, load(memory, u + i * 8), load(memory, q + i * 8)))
 
     k = 0
-    row = s
+    row = base
     for i in range(n - 1):
-        ui, qi = -load(u, i * 8), -load(q, i * 8)
+        ui, qi = -load(memory, u + i * 8), -load(memory, q + i * 8)
         for j in range(i + 1):
-            entry = load(H, row)
+            entry = load(memory, row)
             if j == i:
                 entry = entry - mu
-            store(A, k, fma(ui, load(q, j * 8), fma(qi, load(u, j * 8), entry)))
+            store(A, k, fma(ui, load(memory, q + j * 8), fma(qi, load(memory, u + j * 8), entry)))
             k += 8
             row += T
 
     end = (n - 1) * 8
-    last = fma(-mu, load(X, (n - 1) * T + s), load(hx, end) * inverse_degree)
+    last = fma(-mu, load(X, (n - 1) * T + s), load(memory, hx + end) * inverse_degree)
     shift = b * sign * last  # b u.grad, since grad is orthogonal to x
     for i in range(n - 1):
-        tangential = fma(-mu, load(X, i * T + s), load(hx, i * 8) * inverse_degree)
-        store(g, i * 8, fma(-shift, load(u, i * 8), tangential))
-    return radial * (inverse_degree / work.p)
+        tangential = fma(-mu, load(X, i * T + s), load(memory, hx + i * 8) * inverse_degree)
+        store(g, i * 8, fma(-shift, load(memory, u + i * 8), tangential))
+    return radial * (inverse_degree / tile.p)
 
 
 @jit
-def advance(problem, work, X, s, d, t):
+def advance(tile, X, s, d, t):
     """x <- sqrt(n) (x - t Qd) / |x - t Qd|."""
-    n, u = work.n, work.u
-    _, b = _reflection(work, X, s, u)
+    n, memory = tile.n, tile.memory
+    u = n * 8
+    _, b = _reflection(n, X, s, memory)
     overlap = zeros()
     for i in range(n - 1):
-        overlap = fma(load(u, i * 8), load(d, i * 8), overlap)
+        overlap = fma(load(memory, u + i * 8), load(d, i * 8), overlap)
     overlap = overlap * b
     square = zeros()
     for i in range(n):
-        step = -overlap * load(u, i * 8)
+        step = -overlap * load(memory, u + i * 8)
         if i < n - 1:
             step = step + load(d, i * 8)
         x = fma(-t, step, load(X, i * T + s))
@@ -278,4 +270,4 @@ def advance(problem, work, X, s, d, t):
         store(X, i * T + s, load(X, i * T + s) * scale)
 
 
-register(Spin, prepare=prepare, evaluate=evaluate, system=system, advance=advance)
+register(Spin, SpinTile, prepare=prepare, evaluate=evaluate, system=system, advance=advance)

@@ -30,24 +30,26 @@ _CHUNK = 128  # waves at a time: the tile's c and d then fill half of the first-
 _TABLE_DIMENSION = 24  # largest n of the table layout, measured: above it the scaled layout is faster
 
 
-class Work(NamedTuple):
-    """Tables and scratch of one call."""
+class Tables(NamedTuple):
+    """The coefficients laid out for the product, and scratch of one chunk of waves."""
 
-    n: int
     waves: int  # padded to a multiple of 8 with waves of zero amplitude
-    table: bool
-    row_start: np.ndarray  # row of H at which row i of the Hessian starts
     phases: np.ndarray  # [n][waves]
     panels: np.ndarray  # [n/8][waves][8]: W by panels of eight coordinates
     products: np.ndarray  # [K/8][waves][8]: -w_i w_j, table layout only
     cosine: np.ndarray
     sine: np.ndarray
-    c: np.ndarray  # [chunk][24]
-    d: np.ndarray
-    scaled: np.ndarray
-    value: np.ndarray  # [24]
-    gradient: np.ndarray  # [n padded][24]
-    hessian: np.ndarray  # [rows][24]
+    scratch: np.ndarray  # c, d and the scaled c, each [chunk][24]
+
+
+class WavesTile(NamedTuple):
+    """An evaluated tile."""
+
+    n: int
+    table: bool
+    confinement: float
+    period: float
+    memory: np.ndarray  # value [1][24], gradient [n padded][24], then the Hessian's rows, [24] each
 
 
 @jit
@@ -57,11 +59,10 @@ def prepare(problem):
     waves = (count + 7) // 8 * 8
     padded = (n + 7) // 8 * 8
     table = n <= _TABLE_DIMENSION
-    row_start = np.empty(n + 1, np.int64)
-    row_start[0] = 0
+    rows = 0
     for i in range(n):
-        row_start[i + 1] = row_start[i] + (i + 1 if table else (i // 4 + 1) * 4)
-    rows = (row_start[n] + 7) // 8 * 8
+        rows += _row_width(i, table)
+    rows = (rows + 7) // 8 * 8
 
     phases = np.zeros(n * waves)
     panels = np.zeros(padded * waves)
@@ -71,131 +72,161 @@ def prepare(problem):
     for m in range(count):
         cosine[m] = problem.cosine[m]
         sine[m] = problem.sine[m]
+        k = 0
         for i in range(n):
             w = problem.frequencies[m, i]
             phases[i * waves + m] = w
             panels[((i >> 3) * waves + m) * 8 + (i & 7)] = w
             if table:
                 for j in range(i + 1):
-                    k = row_start[i] + j
                     products[((k >> 3) * waves + m) * 8 + (k & 7)] = -w * problem.frequencies[m, j]
-    chunk = min(_CHUNK, waves)
-    return Work(
-        n,
-        waves,
-        table,
-        row_start,
-        phases,
-        panels,
-        products,
-        cosine,
-        sine,
-        np.empty(chunk * T),
-        np.empty(chunk * T),
-        np.empty(chunk * T),
-        np.empty(T),
-        np.empty(padded * T),
-        np.empty((rows + 8) * T),
-    )
+                    k += 1
+    scratch = np.empty(3 * min(_CHUNK, waves) * T)
+    tables = Tables(waves, phases, panels, products, cosine, sine, scratch)
+    return tables, WavesTile(n, table, problem.confinement, problem.period, np.empty((1 + padded + rows + 8) * T))
+
+
+@jit(inline=True)
+def _row_width(i, table):
+    """Rows of the tile that row i of the packed Hessian takes: the scaled layout pads it for the product."""
+    return i + 1 if table else (i // 4 + 1) * 4
+
+
+@jit(inline=True)
+def _wave(a, b, phase):
+    """Return c and d of one wave."""
+    s, c = sincos(phase)
+    return fma(a, c, b * s), fma(b, c, -(a * s))
 
 
 @jit
-def _trigonometry(work, first, size):
-    """Turn phases in c into c and d, and add c to the values."""
-    c, d = work.c, work.d
-    v0, v1, v2 = load(work.value, 0), load(work.value, 8), load(work.value, 16)
+def _trigonometry(cosine, sine, first, size, memory, c, d):
+    """Turn the phases in c into c and d, and add c to the tile's values."""
+    v0, v1, v2 = load(memory, 0), load(memory, 8), load(memory, 16)
     for m in range(size):
-        a = broadcast(work.cosine, first + m)
-        b = broadcast(work.sine, first + m)
+        a = broadcast(cosine, first + m)
+        b = broadcast(sine, first + m)
         at = m * T
-        s0, c0 = sincos(load(c, at))
-        s1, c1 = sincos(load(c, at + 8))
-        s2, c2 = sincos(load(c, at + 16))
-        w0, w1, w2 = fma(a, c0, b * s0), fma(a, c1, b * s1), fma(a, c2, b * s2)
-        store(c, at, w0)
-        store(c, at + 8, w1)
-        store(c, at + 16, w2)
-        store(d, at, fma(b, c0, -(a * s0)))
-        store(d, at + 8, fma(b, c1, -(a * s1)))
-        store(d, at + 16, fma(b, c2, -(a * s2)))
-        v0, v1, v2 = v0 + w0, v1 + w1, v2 + w2
-    store(work.value, 0, v0)
-    store(work.value, 8, v1)
-    store(work.value, 16, v2)
+        c0, d0 = _wave(a, b, load(c, at))
+        c1, d1 = _wave(a, b, load(c, at + 8))
+        c2, d2 = _wave(a, b, load(c, at + 16))
+        store(c, at, c0)
+        store(c, at + 8, c1)
+        store(c, at + 16, c2)
+        store(d, at, d0)
+        store(d, at + 8, d1)
+        store(d, at + 16, d2)
+        v0, v1, v2 = v0 + c0, v1 + c1, v2 + c2
+    store(memory, 0, v0)
+    store(memory, 8, v1)
+    store(memory, 16, v2)
 
 
 @jit
-def _add_rows(a, offset, b, count, out, row, rows):
-    """out[row : row + rows] += panel rows times tile, in blocks of eight and at last four rows."""
+def _evaluate_two(waves, phases, cosine, sine, memory, X):
+    """Two variables: everything stays in registers, one pass over the waves for each eight lanes."""
+    gradient, hessian = T, 9 * T
+    for s in range(0, T, 8):
+        x, y = load(X, s), load(X, T + s)
+        value, g0, g1 = zeros(), zeros(), zeros()
+        h00, h10, h11 = zeros(), zeros(), zeros()
+        for m in range(waves):
+            u, v = broadcast(phases, m), broadcast(phases, waves + m)
+            c, d = _wave(broadcast(cosine, m), broadcast(sine, m), fma(v, y, u * x))
+            value = value + c
+            g0, g1 = fma(d, u, g0), fma(d, v, g1)
+            cu, cv = -(c * u), -(c * v)
+            h00, h10, h11 = fma(cu, u, h00), fma(cv, u, h10), fma(cv, v, h11)
+        store(memory, s, value)
+        store(memory, gradient + s, g0)
+        store(memory, gradient + T + s, g1)
+        store(memory, hessian + s, h00)
+        store(memory, hessian + T + s, h10)
+        store(memory, hessian + 2 * T + s, h11)
+
+
+@jit
+def _add_rows(a, offset, b, count, memory, row, rows):
+    """memory[row : row + rows] += panel rows times tile, in blocks of eight and at last four rows."""
     if rows > 4:
-        add_8_rows(a, offset, 8, b, 0, T, count, out, row * T, T)
+        add_8_rows(a, offset, 8, b, 0, T, count, memory, row * T, T)
     else:
-        add_4_rows(a, offset, 8, b, 0, T, count, out, row * T, T)
+        add_4_rows(a, offset, 8, b, 0, T, count, memory, row * T, T)
 
 
 @jit
-def evaluate(problem, work, X):
+def _scale(phases, first, size, c, scaled):
+    """scaled = -w c for one coordinate's frequencies."""
+    for m in range(size):
+        w = -broadcast(phases, first + m)
+        store(scaled, m * T, w * load(c, m * T))
+        store(scaled, m * T + 8, w * load(c, m * T + 8))
+        store(scaled, m * T + 16, w * load(c, m * T + 16))
+
+
+@jit
+def evaluate(tables, tile, X):
     """Fill value, gradient and Hessian of the tile; the confinement is added by ``system``."""
-    n, waves = work.n, work.waves
-    total = work.row_start[n]
-    for k in range(0, work.gradient.size, 8):
-        store(work.gradient, k, 0.0)
-    for k in range(0, work.hessian.size, 8):
-        store(work.hessian, k, 0.0)
-    for k in range(0, T, 8):
-        store(work.value, k, 0.0)
+    n, memory = tile.n, tile.memory
+    waves, phases, panels, products, cosine, sine, scratch = tables
+    if n == 2:
+        _evaluate_two(waves, phases, cosine, sine, memory, X)
+        return
+    part = scratch.size // 3
+    c, d, scaled = scratch[:part], scratch[part : 2 * part], scratch[2 * part :]
+    first_row = 1 + (n + 7) // 8 * 8
+    pairs = n * (n + 1) // 2
+    for k in range(0, memory.size, 8):
+        store(memory, k, 0.0)
     for first in range(0, waves, _CHUNK):
         size = min(_CHUNK, waves - first)
         for m in range(0, size, 8):
-            set_8_rows(work.phases, first + m, waves, X, 0, T, n, work.c, m * T, T)
-        _trigonometry(work, first, size)
+            set_8_rows(phases, first + m, waves, X, 0, T, n, c, m * T, T)
+        _trigonometry(cosine, sine, first, size, memory, c, d)
         for i in range(0, n, 8):
-            _add_rows(work.panels, ((i >> 3) * waves + first) * 8, work.d, size, work.gradient, i, n - i)
-        if work.table:
-            for k in range(0, total, 8):
-                _add_rows(work.products, ((k >> 3) * waves + first) * 8, work.c, size, work.hessian, k, total - k)
+            _add_rows(panels, ((i >> 3) * waves + first) * 8, d, size, memory, 1 + i, n - i)
+        if tile.table:
+            for k in range(0, pairs, 8):
+                _add_rows(products, ((k >> 3) * waves + first) * 8, c, size, memory, first_row + k, pairs - k)
         else:
+            row = first_row
             for i in range(n):
-                for m in range(size):
-                    w = -broadcast(work.phases, i * waves + first + m)
-                    store(work.scaled, m * T, w * load(work.c, m * T))
-                    store(work.scaled, m * T + 8, w * load(work.c, m * T + 8))
-                    store(work.scaled, m * T + 16, w * load(work.c, m * T + 16))
+                _scale(phases, i * waves + first, size, c, scaled)
                 for j in range(0, i + 1, 8):
-                    offset = ((j >> 3) * waves + first) * 8
-                    _add_rows(work.panels, offset, work.scaled, size, work.hessian, work.row_start[i] + j, i + 1 - j)
+                    _add_rows(panels, ((j >> 3) * waves + first) * 8, scaled, size, memory, row + j, i + 1 - j)
+                row += _row_width(i, False)
 
 
 @jit
-def system(problem, work, X, s, A, g):
+def system(tile, X, s, A, g):
     """Copy gradient and packed Hessian of eight lanes, confinement added; return the value."""
-    n, mu = work.n, problem.confinement
+    n, mu, memory = tile.n, tile.confinement, tile.memory
+    row = (1 + (n + 7) // 8 * 8) * T + s
     square = zeros()
     k = 0
     for i in range(n):
         x = load(X, i * T + s)
         square = fma(x, x, square)
-        store(g, i * 8, fma(x, mu, load(work.gradient, i * T + s)))
-        row = work.row_start[i] * T + s
-        for _ in range(i):
-            store(A, k, load(work.hessian, row))
-            row += T
+        store(g, i * 8, fma(x, mu, load(memory, (1 + i) * T + s)))
+        for j in range(i):
+            store(A, k, load(memory, row + j * T))
             k += 8
-        store(A, k, load(work.hessian, row) + mu)
+        store(A, k, load(memory, row + i * T) + mu)
         k += 8
-    return fma(square, 0.5 * mu, load(work.value, s))
+        row += _row_width(i, tile.table) * T
+    return fma(square, 0.5 * mu, load(memory, s))
 
 
 @jit
-def advance(problem, work, X, s, d, t):
+def advance(tile, X, s, d, t):
     """x <- x - t d, wrapped into [0, period) on a torus."""
-    period = problem.period
-    for i in range(work.n):
+    period = tile.period
+    for i in range(tile.n):
         at = i * T + s
         x = fma(-t, load(d, i * 8), load(X, at))
         if period > 0.0:
-            x = fma(-floor(x / period), zeros() + period, x)
+            x = fma(-floor(x / period), period, x)
         store(X, at, x)
 
 
-register(Waves, prepare=prepare, evaluate=evaluate, system=system, advance=advance)
+register(Waves, WavesTile, prepare=prepare, evaluate=evaluate, system=system, advance=advance)
