@@ -1,10 +1,11 @@
 """Exact laws of critical points, without sampling.
 
-Random functions: ``gaussian`` (isotropic Gaussian and torus fields), ``spin`` (spherical p-spin), ``confined`` (a Gaussian
-field in a parabola), with the two laws that are *not* those of critical points, ``coin_flip`` and ``goe``, beside them;
-``finite_features`` (a field of finitely many random waves, by Monte Carlo); ``asymptotics`` (many dimensions). Networks:
-``linear`` (Baldi and Hornik's table of a linear autoencoder), ``saxe`` (learning dynamics of deep linear networks).
-``tables`` turns laws into rows for the command line. ``counting``, ``order_statistics`` and ``pfaffian`` are the machinery.
+Random functions: ``gaussian`` (isotropic Gaussian and torus fields), ``spin`` (spherical p-spin), ``confined`` (a
+Gaussian field in a parabola), with the two laws that are *not* those of critical points, ``coin_flip`` and ``goe``,
+beside them; ``finite_features`` (a field of finitely many random waves, by Monte Carlo); ``asymptotics`` (many
+dimensions). Networks: ``linear`` (Baldi and Hornik's table of a linear autoencoder), ``saxe`` (learning dynamics of
+deep linear networks). ``tables`` turns laws into rows for the command line. ``counting``, ``order_statistics`` and
+``pfaffian`` are the machinery.
 
 Words: index k, the number of negative Hessian eigenvalues; D, the dimension of the domain; saddle, 0 < k < D.
 GOE_n: symmetric, Gaussian, variance 1 off the diagonal and 2 on it.

@@ -14,9 +14,9 @@ Array = NDArray[np.float64]
 
 
 def log_minima_fraction(n: ArrayLike) -> Array:
-    """Return -n + (4 sqrt 2/3) sqrt n - (2^{7/4}/3) n^{1/4}: ln of the fraction of minima of an isotropic Gaussian field
-    in n dimensions, up to O(ln n). Bray and Dean (2007) give the leading term; the rate per dimension tends to 1 (coin
-    flips: ln 2) as slowly as 1 - O(n^{-1/2}).
+    """Return -n + (4 sqrt 2/3) sqrt n - (2^{7/4}/3) n^{1/4}: ln of the fraction of minima of an isotropic Gaussian
+    field in n dimensions, up to O(ln n). Bray and Dean (2007) give the leading term; the rate per dimension tends to 1
+    (coin flips: ln 2) as slowly as 1 - O(n^{-1/2}).
     """
     n = np.asarray(n, dtype=float)
     return -n + 4 * np.sqrt(2) / 3 * np.sqrt(n) - 2**1.75 / 3 * n**0.25
@@ -56,7 +56,7 @@ def cost_of_index_fraction(fraction: ArrayLike, *, kappa: float = 1.0) -> Array:
 
 
 def spin_complexity(u: ArrayLike, p: int, index: int | None = None) -> Array:
-    """Return the p-spin complexity at energies per spin up to u: lim (1/N) ln E[number of critical points with H/N <= u].
+    """Return the p-spin complexity at energies per spin up to u: lim (1/N) ln E[number with H/N <= u].
 
     With E_inf = 2 sqrt((p-1)/p) and I_1(u) = int_{E_inf}^{|u|} (2/E_inf^2) sqrt(t^2 - E_inf^2) dt,
 
@@ -92,7 +92,6 @@ def spin_complexity(u: ArrayLike, p: int, index: int | None = None) -> Array:
     root = np.sqrt(beyond**2 - edge**2)
     rate = (beyond * root - edge**2 * np.log((beyond + root) / edge)) / edge**2
     times = 1 if index is None else index + 1
-    # In these units Gaussian weight and rate are those of Auffinger, Ben Arous and Cerny with E_inf = 2 sqrt((p-1)/p).
     return 0.5 * np.log(p - 1) - (p - 2) / (4 * (p - 1)) * u**2 - times * rate
 
 
@@ -104,7 +103,7 @@ def spin_threshold(p: int) -> float:
 
 
 def spin_ground_state(p: int, index: int = 0) -> float:
-    """Return E_k, minus the energy per spin below which there are no critical points of index k or more: theta_k(-E_k) = 0.
+    """Return E_k, minus the energy per spin below which there are no points of index k or more: theta_k(-E_k) = 0.
 
     E_0 is minus the ground state energy per spin in the limit of large N.
     """

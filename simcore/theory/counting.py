@@ -11,10 +11,11 @@ u(x) = exp(-x^2/4) [|x - y|] [z if x < y], monic polynomials p_i and f_i = p_i u
     sum_k z^k q_k = (n!/Z_n) Pf A(z),   A_ij = int int_{a<b} f_i(a) f_j(b) - f_j(a) f_i(b),
 
 for odd n bordered by int f_i. The coefficients are read off by a discrete Fourier transform over z = r e^{i theta}.
-Accuracy rests on two choices. (1) The p_i are orthogonalised afresh for every level y *and radius r*, under the positive
-weight with z = r: then A(r) is well conditioned and the ill-conditioned change of basis is a product of norms, kept as a
-sum of logarithms. (2) On a radius where counts near k dominate, coefficient k has the relative error of rounding over its
-share of the sum; shares below ``FLOOR`` are not used, so another radius must supply them. Nothing is subtracted anywhere.
+Accuracy rests on two choices. (1) The p_i are orthogonalised afresh for every level y *and radius r*, under the
+positive weight with z = r: then A(r) is well conditioned and the ill-conditioned change of basis is a product of norms,
+kept as a sum of logarithms. (2) On a radius where counts near k dominate, coefficient k has the relative error of
+rounding over its share of the sum; shares below ``FLOOR`` are not used, so another radius must supply them. Nothing is
+subtracted anywhere.
 
 Symbols: y level; r, log_r radius of the fugacity z; q number of roots of unity; share = coefficient k r^k over the sum.
 """
@@ -33,9 +34,8 @@ from simcore.theory.pfaffian import log_pfaffian
 Array = NDArray[np.float64]
 
 FLOOR = 1e-12  # shares below this are rounding, not law
-_ROOTS = 24  # roots of unity: the count at a level spreads over far fewer values
+_ROOTS = 16  # roots of unity: the count at a level spreads over far fewer values
 _CHUNK = 12  # levels treated together
-_MILD = 6.0  # |ln r| up to which Hermite functions are a good start for the basis
 
 
 class CountWeights(NamedTuple):
@@ -156,8 +156,7 @@ def _half_line_products(
             log_u += np.log(np.abs(x - y[:, None]))
         pieces.append((x, log_u if side else log_u + log_r[:, None], weights, antisymmetric))
     split = pieces[0][0].shape[1]
-    orthonormal = _orthonormal_mild if np.abs(log_r).max() < _MILD else _orthonormal_strong
-    basis, log_norms = orthonormal(np.hstack([p[0] for p in pieces]), np.hstack([p[1] for p in pieces]), n)
+    basis, log_norms = _polynomials(np.hstack([p[0] for p in pieces]), np.hstack([p[1] for p in pieces]), n)
 
     products, integrals = [], []
     for side, f in ((0, basis[..., :split]), (1, basis[..., split:])):
@@ -171,48 +170,36 @@ def _half_line_products(
     return products[0], products[1], cross, (left, right) if n % 2 else None, log_norm
 
 
-def _orthonormal_mild(x: Array, log_u: Array, n: int) -> tuple[Array, Array]:
+def _polynomials(x: Array, log_u: Array, n: int) -> tuple[Array, Array]:
     """Orthonormal polynomials times u at the nodes, (L, n, nodes), and the sum of the logs of the monic norms, (L,).
 
-    log_u holds the logarithm of u times the root of the quadrature weight. By a QR factorisation that starts from Hermite functions: fast, and exact
-    while u is not too far from their weight."""
-    functions = np.empty((len(x), n, x.shape[1]))
-    functions[:, 0] = np.exp(-(x**2) / 4 - 0.25 * np.log(2 * np.pi))
-    if n > 1:
-        functions[:, 1] = x * functions[:, 0]
-    for j in range(1, n - 1):
-        functions[:, j + 1] = (x * functions[:, j] - np.sqrt(j) * functions[:, j - 1]) / np.sqrt(j + 1)
-    functions *= np.exp(log_u + x**2 / 4)[:, None]
-    q, r = np.linalg.qr(np.swapaxes(functions, 1, 2))
-    j = np.arange(n)
-    hermite_norms = np.sum(0.25 * np.log(2 * np.pi) + 0.5 * gammaln(j + 1))
-    return np.swapaxes(q, 1, 2), np.log(np.abs(np.diagonal(r, axis1=1, axis2=2))).sum(axis=1) + hermite_norms
-
-
-def _orthonormal_strong(x: Array, log_u: Array, n: int) -> tuple[Array, Array]:
-    """The same for any positive weight, by Arnoldi's iteration with full reorthogonalisation."""
+    log_u holds the logarithm of u times the root of the quadrature weight. By the three-term recurrence with computed
+    products: what orthogonality rounding may cost does no harm, as leading coefficients are all that Pf A asks for.
+    """
     shift = log_u.max(axis=1, keepdims=True)
     basis = np.empty((len(x), n, x.shape[1]))
     scale = np.abs(x).max()
-    vector = np.exp(log_u - shift)
-    log_norm = np.zeros(len(x))  # of the current monic polynomial
-    total = np.zeros(len(x))
+    x = x / scale
+    vector, norm = np.exp(log_u - shift), np.zeros((len(x), 1))
+    log_norm = np.zeros((len(x), 1))  # of the current monic polynomial
+    total = np.zeros((len(x), 1))
     for j in range(n):
         if j:
-            vector = x / scale * basis[:, j - 1]
+            last = basis[:, j - 1]
+            vector = x * last
+            if j > 1:
+                vector -= norm * basis[:, j - 2]
+            vector -= np.sum(vector * last, axis=1, keepdims=True) * last
             log_norm = log_norm + np.log(scale)
-            known = basis[:, :j]
-            for _ in range(2):
-                vector = vector - np.einsum("yi,yik->yk", np.einsum("yik,yk->yi", known, vector, optimize=True), known)
-        norm = np.sqrt(np.sum(vector**2, axis=1))
-        basis[:, j] = vector / norm[:, None]
+        norm = np.sqrt(np.sum(vector * vector, axis=1, keepdims=True))
+        basis[:, j] = vector / norm
         log_norm = log_norm + np.log(norm)
         total += log_norm
-    return basis, total + n * shift[:, 0]
+    return basis, (total + n * shift)[:, 0]
 
 
 def _nodes_needed(n: int, half_length: float) -> int:
-    """Gauss nodes that integrate products of two eigenfunctions over a panel to rounding; rounded up, so that panels recur."""
+    """Gauss nodes that integrate products of two eigenfunctions over a panel to rounding, in round numbers."""
     needed = 30 + 1.25 * np.sqrt(n) * half_length + 3 * half_length
     unit = 16 if needed < 256 else 64
     return unit * int(np.ceil(needed / unit))

@@ -1,19 +1,21 @@
 """Critical points of a Gaussian field of finitely many random waves: the law at its own number of features.
 
-Law. f(x) = sum_m sqrt(1/M) (a_m cos w_m.x + b_m sin w_m.x), a, b, w standard normal. Given the frequencies W (M, n) it is a
-stationary Gaussian field; at a point the gradient has covariance Sigma = W'W/M and is independent of (f, H). Kac-Rice:
+Law. f(x) = sum_m sqrt(1/M) (a_m cos w_m.x + b_m sin w_m.x), a, b, w standard normal. Given the frequencies W (M, n) it
+is a stationary Gaussian field; at a point the gradient has covariance Sigma = W'W/M and is independent of (f, H).
+Kac-Rice:
 
     d_k = (2 pi)^{-n/2} E_W[ det(Sigma)^{-1/2} E|det H| 1(index H = k) ].
 
-With whitened frequencies w~ = Sigma^{-1/2} w, H = Sigma^{1/2} H~ Sigma^{1/2} has the index of H~. The rows of a Gaussian matrix
-are independent of its W'W after whitening (polar decomposition: a uniform frame times an independent Wishart root), so
+With whitened frequencies w~ = Sigma^{-1/2} w, H = Sigma^{1/2} H~ Sigma^{1/2} has the index of H~. The rows of a
+Gaussian matrix are independent of its W'W after whitening (polar decomposition: a uniform frame times an independent
+Wishart root), so
 
     d_k = (2 pi)^{-n/2} E[det(Sigma)^{1/2}] E|det H~| 1(index H~ = k),
     E[det(Sigma)^{1/2}] = (2/M)^{n/2} prod_{i<n} Gamma((M - i + 1)/2) / Gamma((M - i)/2)      (Wishart),
 
-and H~ = -f I + R, f ~ N(0, 1), R independent of f with covariance (1/M) sum w~ w~ w~ w~ - I I. As M grows R tends to a GOE
-matrix. Each sampled R is tied to a GOE matrix by the optimal transport map between the two Gaussian laws, so that the exact
-law of infinitely many features serves as a control variate for counts and costs.
+and H~ = -f I + R, f ~ N(0, 1), R independent of f with covariance (1/M) sum w~ w~ w~ w~ - I I. As M grows R tends to a
+GOE matrix. Each sampled R is tied to a GOE matrix by the optimal transport map between the two Gaussian laws, so that
+the exact law of infinitely many features serves as a control variate for counts and costs.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ _WIDER = 1.4  # proposals for f are wider than its exact law at an index, so tha
 def finite_features_law(
     n: int, features: int, frequencies: str = "random", *, frequency_draws: int | None = None
 ) -> pd.DataFrame:
-    """Return the law of the critical points of ``GaussianField(n, features, frequencies)`` at its own number of features.
+    """Return the law of the critical points of ``GaussianField(n, features, frequencies)`` at its number of features.
 
     Parameters
     ----------
@@ -51,8 +53,8 @@ def finite_features_law(
     features : int
         Number of waves M, at least n (fewer leave the gradient's covariance singular). Not used with "isotropic".
     frequencies : str
-        "random" (standard normal), or "isotropic": then the law of infinitely many features is exact for counts, with the
-        variance of the cost that belongs to it.
+        "random" (standard normal), or "isotropic": then the law of infinitely many features is exact for counts, with
+        the variance of the cost that belongs to it.
     frequency_draws : int, optional
         Sets of frequencies to sample, 504 Hessians each; default 2000 (n <= 8: relative standard errors of the counts
         well below 0.3 %, a few seconds).
@@ -61,8 +63,8 @@ def finite_features_law(
     -------
     DataFrame
         Columns ``index, mean_count, mean_count_se, fraction, mean_cost, sd_cost``; counts are per unit volume. Standard
-        errors are Monte Carlo's, between sets of frequencies; the seed is fixed. The law is symmetric under k -> n - k with
-        f -> -f, and so are the estimates.
+        errors are Monte Carlo's, between sets of frequencies; the seed is fixed. The law is symmetric under k -> n - k
+        with f -> -f, and so are the estimates.
 
     Raises
     ------
@@ -95,7 +97,7 @@ def _isotropic(n: int) -> pd.DataFrame:
 def _random(n: int, features: int, draws: int) -> pd.DataFrame:
     import pandas as pd
 
-    # Per set of frequencies: sums over its Hessians of |det| 1(index = k) times 1, f, f^2, for the field and for its control.
+    # Per set of frequencies: means of |det| 1(index = k) times 1, f, f^2, for the field and for its control.
     field, control = np.empty((draws, 3, n + 1)), np.empty((draws, 3, n + 1))
     exact = gaussian_field_law(n)
     density = exact["mean_count"].to_numpy() * (2 * np.pi) ** (n / 2)
@@ -140,8 +142,8 @@ def _random(n: int, features: int, draws: int) -> pd.DataFrame:
 def _one_set(random: np.random.Generator, n: int, features: int, centre: Array, width: Array) -> tuple[Array, Array]:
     """Means over one set of frequencies of |det H| 1(index = k) times 1, f, f^2, each (3, n + 1): field, control.
 
-    f is drawn from equal shares of normal laws around the exact mean cost of each index, and weighted back to N(0, 1): else
-    minima, which need f far below 0, would hardly be seen.
+    f is drawn from equal shares of normal laws around the exact mean cost of each index, and weighted back to N(0, 1):
+    else minima, which need f far below 0, would hardly be seen.
     """
     frame, _ = np.linalg.qr(random.standard_normal((features, n)))
     frame *= np.sqrt(features)  # whitened frequencies: a uniform frame, up to a rotation that changes no index

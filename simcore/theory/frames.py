@@ -34,10 +34,10 @@ def law_frame(
     """Return a law as a DataFrame, a row an index.
 
     Columns: ``index`` int64; ``mean_count`` in ``attrs["unit"]``, ``fraction`` of all critical points, ``mean_cost``,
-    ``sd_cost`` float64 (NaN where the quantity does not exist); ``log_mean_count``, ``log_fraction`` natural logarithms,
-    which stay finite where the others underflow. ``attrs``: ``unit``, ``dimension`` D, ``total`` (and ``log_total``) mean
-    number over all indices, ``complete`` (False where only the lowest and highest indices are listed), ``relative_error``
-    (an estimate for mean_count) and the parameters of the law.
+    ``sd_cost`` float64 (NaN where the quantity does not exist); ``log_mean_count``, ``log_fraction`` natural
+    logarithms, which stay finite where the others underflow. ``attrs``: ``unit``, ``dimension`` D, ``total`` (and
+    ``log_total``) mean number over all indices, ``complete`` (False where only the lowest and highest indices are
+    listed), ``relative_error`` (an estimate for mean_count) and the parameters of the law.
     """
     import pandas as pd
 
@@ -68,6 +68,6 @@ def log_saddles_over_minima(frame: pd.DataFrame) -> float | None:
     direct = np.logaddexp.reduce(listed)
     if listed[-1] < direct - _CONVERGED:  # strong confinement: total - minima would cancel
         return float(direct - log_count.loc[0])
-    # Where maxima are not listed (confined fields) they are far rarer than minima, themselves a tiny share of the total.
+    # Where maxima are not listed (confined fields) they are far rarer than minima, a tiny share of the total.
     log_ends = np.logaddexp(log_count.loc[0], log_count.get(dimension, -np.inf)) - frame.attrs["log_total"]
     return float(frame.attrs["log_total"] + np.log1p(-np.exp(log_ends)) - log_count.loc[0])

@@ -1,8 +1,8 @@
 """Plain GOE: the number of negative eigenvalues of a random symmetric matrix, and its density of eigenvalues.
 
-P_k = P(exactly k eigenvalues of GOE_n are negative) is *not* the law of critical points: those are weighted by |det H| and
-shifted by the cost, which makes minima vastly more common. P_0 = 1/2, 1/2 - sqrt(2)/4, (pi - 2 sqrt 2)/(4 pi), ... and
-ln P_0 ~ -(ln 3/4) n^2 (Dean and Majumdar 2006, PRL 97, 160201).
+P_k = P(exactly k eigenvalues of GOE_n are negative) is *not* the law of critical points: those are weighted by |det H|
+and shifted by the cost, which makes minima vastly more common. P_0 = 1/2, 1/2 - sqrt(2)/4, (pi - 2 sqrt 2)/(4 pi), ...
+and ln P_0 ~ -(ln 3/4) n^2 (Dean and Majumdar 2006, PRL 97, 160201).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Critical points of a linear autoencoder with one hidden layer: Baldi and Hornik's table.
 
-Law. L(W1, W2) = (1/2) E|x - W2 W1 x|^2, x in R^n with covariance eigenvalues l_1, ..., l_n (distinct), p <= n hidden units.
-Critical manifolds stand one to one with subsets S of eigenvectors, r = |S| <= p; with T the complement,
+Law. L(W1, W2) = (1/2) E|x - W2 W1 x|^2, x in R^n with covariance eigenvalues l_1, ..., l_n (distinct), p <= n hidden
+units. Critical manifolds stand one to one with subsets S of eigenvectors, r = |S| <= p; with T the complement,
 
     loss = (1/2) sum_T l_i,
     index = #{(i in T, j in S): l_i > l_j} + (p - r)(n - r),
@@ -39,14 +39,15 @@ def linear_autoencoder_table(eigenvalues: Sequence[float], hidden: int) -> pd.Da
     Returns
     -------
     DataFrame
-        ``subset`` (tuple of positions in ``eigenvalues``), ``rank`` r, ``loss``, ``index`` (negative Hessian eigenvalues),
-        ``zero_directions``, ``positive`` (the remaining 2 n p - index - zero_directions eigenvalues). Ordered by rank, then by
-        loss.
+        ``subset`` (tuple of positions in ``eigenvalues``), ``rank`` r, ``loss``, ``index`` (negative Hessian
+        eigenvalues), ``zero_directions``, ``positive`` (the remaining 2 n p - index - zero_directions eigenvalues).
+        Ordered by rank, then by loss.
 
     Raises
     ------
     InputError
-        If the eigenvalues are not positive and distinct, hidden is out of range, or there are more than 2,000,000 subsets.
+        If the eigenvalues are not positive and distinct, hidden is out of range, or there are more than 2,000,000
+        subsets.
     """
     import pandas as pd
 

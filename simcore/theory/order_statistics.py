@@ -2,10 +2,10 @@
 
     S_k = int exp(log_g(y)) q_k(y) dy,   with the mean and the standard deviation of y under the same weight,
 
-q_k(y) = E_{GOE_n}[prod |l_i - y|; k below y] of ``simcore.theory.counting``. The integrands are entire and fall off like
-Gaussians, so equal steps (the trapezoidal rule) converge exponentially; a first pass takes the fugacity's radius r = 1 and
-further radii are added where a count that still matters has too small a share there. Whether it may matter is judged by the
-log-concavity of q_k in k, which bounds an unknown weight by extrapolation from the known ones.
+q_k(y) = E_{GOE_n}[prod |l_i - y|; k below y] of ``simcore.theory.counting``. The integrands are entire and fall off
+like Gaussians, so equal steps (the trapezoidal rule) converge exponentially; a first pass takes the fugacity's radius r
+= 1 and further radii are added where a count that still matters has too small a share there. Whether it may matter is
+judged by the log-concavity of q_k in k, which bounds an unknown weight by extrapolation from the known ones.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.errors import InputError, RunError
-from simcore.theory.counting import count_weights, log_normalisation, support_edge
+from simcore.theory.counting import count_weights
 
 Array = NDArray[np.float64]
 
@@ -152,11 +152,15 @@ def fill(
             missing &= bound > sums - _NEGLIGIBLE
         need_low = (missing & (k < lowest[:, None])).any(axis=1)
         need_high = (missing & (k > highest[:, None])).any(axis=1)
+        if (missing & (k > lowest[:, None]) & (k < highest[:, None])).any():
+            raise RunError(f"the exact law at n = {n} has a gap between two radii; please report this")
         if not (need_low.any() or need_high.any()):
             return log_weight, error
         for need, slopes, direction in ((need_low, down, 1), (need_high, up, -1)):
             if need.any():
-                tilt = -(slopes[need, 0] + direction * 1.5 * slopes[need, 1])
+                # The new window should reach outwards from the known counts; its half-width: sqrt(28/curvature).
+                reach = 1 + 0.6 * np.sqrt(28 / np.maximum(slopes[need, 1], 0.5))
+                tilt = -(slopes[need, 0] + direction * reach * slopes[need, 1])
                 tilt = direction * np.minimum(direction * tilt, direction * last[direction][need] - 1.0)
                 last[direction][need] = tilt
                 more, more_error = count_weights(n, y[need], log_r=tilt, distance=distance)

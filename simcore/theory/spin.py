@@ -35,8 +35,8 @@ def spherical_spin_law(n: int, p: int = 3) -> pd.DataFrame:
     Parameters
     ----------
     n : int
-        Number of spins N, 2..200; the index runs from 0 to D = n - 1. Every index up to D = 50, beyond that the six lowest
-        and the six highest.
+        Number of spins N, 2..200; the index runs from 0 to D = n - 1. Every index up to D = 50, beyond that the six
+        lowest and the six highest.
     p : int
         Order of the interaction, at least 2.
 

@@ -91,12 +91,13 @@ def log_saddles_over_minima(name: str, n: int, p: int | None = None, m: float | 
 def theory_rows(
     name: str, n: int | Iterable[int], p: int | None = None, m: float | None = None
 ) -> list[dict[str, Any]]:
-    """Return the rows of ``simcore theory``: one dict for each n and index, safe for JSON (None where a value does not exist).
+    """Return the rows of ``simcore theory``: a dict for each n and index, JSON-safe (None where no value exists).
 
-    Keys: ``n, index, fraction, mean_count, mean_cost, sd_cost, log_saddles_over_minima`` (natural logarithm of the annealed
-    ratio; None where there are no saddles), then ``log_fraction``, ``log_mean_count``, the law's other parameters, ``unit`` of
-    mean_count (None for coin flips and plain GOE, which count eigenvalues, not points) and ``listed``, which says which
-    indices have rows: "all" up to D = 50 (any D for coin flips), beyond that the lowest and highest six, or the lowest six.
+    Keys: ``n, index, fraction, mean_count, mean_cost, sd_cost, log_saddles_over_minima`` (natural logarithm of the
+    annealed ratio; None where there are no saddles), then ``log_fraction``, ``log_mean_count``, the law's other
+    parameters, ``unit`` of mean_count (None for coin flips and plain GOE, which count eigenvalues, not points) and
+    ``listed``, which says which indices have rows: "all" up to D = 50 (any D for coin flips), beyond that the lowest
+    and highest six, or the lowest six.
 
     Parameters
     ----------
