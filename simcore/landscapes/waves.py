@@ -6,7 +6,7 @@ With covariance C of the wave part, l2 = Var d_i f, l22 = Cov(d_ii f, d_jj f): v
 have Cov(f, H_ij) = -l2 d_ij and, where the frequencies are isotropic to fourth order,
 Cov(H_ij, H_kl) = l22 (d_ij d_kl + d_ik d_jl + d_il d_jk); the gradient is independent of both.
 
-The automatic step cap of a search is ``wave_step_cap``; its docstring holds the measurement behind it.
+The automatic step caps of a search are in ``simcore.landscapes.step_caps``, with the measurements behind them.
 """
 
 from __future__ import annotations
@@ -31,17 +31,13 @@ from simcore.landscapes.frequencies import (
     wave_count,
 )
 from simcore.landscapes.starts import ball, box, normal
+from simcore.landscapes.step_caps import confined_step_cap, torus_step_cap, wave_step_cap
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLED_TORUS_DIMENSIONS = 12
 ISOTROPIC_DIMENSIONS = 8
-
-
-def wave_step_cap(n: int) -> float:
-    """Return the step cap of a random field in R^n or on the torus, in correlation lengths; inf for none."""
-    return math.inf if n <= 2 else 3.7 / math.sqrt(n)
 
 
 class WaveDraw(Draw):
@@ -130,7 +126,7 @@ class TorusField(_WaveLandscape):
 
     Start laws: "uniform" on (0, 2 pi)^n.
 
-    Search: ``method = "auto"`` is Newton's method with the step cap of ``wave_step_cap`` in units of the length
+    Search: ``method = "auto"`` is Newton's method with the step cap of ``torus_step_cap`` in units of the length
     1/sqrt(l2). Gradient scale sqrt(n l2). The domain has no outside: coordinates are wrapped into [0, 2 pi).
 
     Symmetries: for n = 1, 4, 7, 10 there is one type of frequency, m = (n+2)/3 entries +-1, and f(x + pi) =
@@ -165,7 +161,7 @@ class TorusField(_WaveLandscape):
     def scales(self) -> Scales:
         l2 = float(second_moment(self.n))
         length = 1.0 / math.sqrt(l2)
-        return Scales(length, math.sqrt(self.n * l2), wave_step_cap(self.n) * length, math.inf)
+        return Scales(length, math.sqrt(self.n * l2), torus_step_cap(self.n) * length, math.inf)
 
     def expected_counts(self, *, finite_features: bool = False) -> pd.DataFrame:
         """Return the exact law; a torus field's number of waves is part of it, so ``finite_features`` changes nothing
@@ -301,7 +297,7 @@ class ConfinedField(_WaveLandscape):
     Start laws: "normal" with standard deviation 1.2/mu per coordinate, a little wider than the critical points;
     "ball" uniform in the ball of radius ``critical_radius()``.
 
-    Search: ``method = "auto"`` is Newton's method with the step cap of ``wave_step_cap``; length 1, gradient scale
+    Search: ``method = "auto"`` is Newton's method with the step cap of ``confined_step_cap``; length 1, gradient scale
     sqrt(2 n) (half of it from mu x), region max |x_i| <= 2 ``critical_radius()``.
 
     Raises ``InputError`` for values out of range and for isotropic frequencies with n > 8.
@@ -346,7 +342,7 @@ class ConfinedField(_WaveLandscape):
 
     @property
     def scales(self) -> Scales:
-        return Scales(1.0, math.sqrt(2 * self.n), wave_step_cap(self.n), 2 * self.critical_radius())
+        return Scales(1.0, math.sqrt(2 * self.n), confined_step_cap(self.n), 2 * self.critical_radius())
 
     def expected_counts(self, *, finite_features: bool = False) -> pd.DataFrame:
         from simcore.theory.confined import confined_field_law
