@@ -41,7 +41,7 @@ class CustomLandscape(Landscape):
 
     Start laws: "uniform" on a box, torus or sphere; "normal", standard deviation 1 round the origin, on ``Space``.
 
-    Search: ``method = "auto"`` is Newton's method; step cap none for dimension D <= 2, else 3.7/sqrt(D) lengths (the
+    Search: ``method = "auto"`` is Newton's method; step cap none for dimension D <= 2, else 3.2/sqrt(D) lengths (the
     rule measured on random fields). Region: in a box, the box: beyond a side a start has left the domain; in R^n,
     max |x_i| <= 10^6.
 
@@ -115,7 +115,7 @@ class CustomLandscape(Landscape):
             curvature = _root_mean_square(curvatures)
             gradient = gradient or slope or 1.0
             length = length or (slope * math.sqrt(self.dimension) / curvature if slope and curvature else 1.0)
-        cap = math.inf if self.dimension <= 2 else 3.7 / math.sqrt(self.dimension) * length
+        cap = math.inf if self.dimension <= 2 else 3.2 / math.sqrt(self.dimension) * length
         if isinstance(self.domain, Box):
             region = max(abs(side) for side in (*self.domain.low, *self.domain.high))
         else:
