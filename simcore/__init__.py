@@ -37,22 +37,30 @@ if TYPE_CHECKING:
     from simcore.networks.sigmoid_unit import SigmoidUnit as SigmoidUnit
     from simcore.search.enumerate import enumerate_critical_points as enumerate_critical_points
     from simcore.search.find import find_critical_points as find_critical_points
+    from simcore.search.solvers import Auto as Auto
+    from simcore.search.solvers import LevenbergMarquardt as LevenbergMarquardt
     from simcore.search.solvers import Newton as Newton
+    from simcore.search.solvers import PseudoInverseNewton as PseudoInverseNewton
+    from simcore.search.solvers import SaddleFreeNewton as SaddleFreeNewton
     from simcore.sweep import iter_shards as iter_shards
     from simcore.sweep import load as load
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Auto": "simcore.search.solvers",
     "Box": "simcore.landscapes.base",
     "ConfinedField": "simcore.landscapes.waves",
     "CustomLandscape": "simcore.landscapes.custom",
     "GaussianField": "simcore.landscapes.waves",
     "InputError": "simcore.errors",
+    "LevenbergMarquardt": "simcore.search.solvers",
     "LinearNetwork": "simcore.networks.linear",
     "MLP": "simcore.networks.mlp",
     "Newton": "simcore.search.solvers",
+    "PseudoInverseNewton": "simcore.search.solvers",
     "RunError": "simcore.errors",
+    "SaddleFreeNewton": "simcore.search.solvers",
     "SigmoidUnit": "simcore.networks.sigmoid_unit",
     "SimcoreError": "simcore.errors",
     "Space": "simcore.landscapes.base",

@@ -219,7 +219,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     engine.add_argument(
         "--workers", type=_positive, metavar="N", help="local worker processes (default: one a processor)"
     )
-    engine.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, such as tcp://host:8786")
+    engine.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, such as tcp://host:8786, or local")
     v.add_argument(
         "--shard", type=_part, metavar="i/k", help="compute part i of k (i = 1..k); k jobs may share one RUN"
     )

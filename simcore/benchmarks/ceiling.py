@@ -40,11 +40,13 @@ def supported_core_types() -> list[str]:
 class Ceiling:
     """Child processes, one a core type and one with OpenBLAS's own choice; a context manager.
 
+    Each multiplies square matrices of several sizes and answers with its best rate.
     ``measure`` runs each once; ``rates`` are the medians in Gflop/s by core type, ``best`` the largest of them.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, sizes: tuple[int, ...] = (1024, 2048)) -> None:
         self._threads = threads
+        self._sizes = ",".join(map(str, sizes))
         self._children: dict[str, subprocess.Popen[str]] = {}
         self._samples: dict[str, list[float]] = {}
 
@@ -98,7 +100,7 @@ class Ceiling:
         package = str(Path(simcore.__file__).parents[1])
         environment["PYTHONPATH"] = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
         return subprocess.Popen(
-            [sys.executable, "-m", "simcore.benchmarks.dgemm", str(self._threads)],
+            [sys.executable, "-m", "simcore.benchmarks.dgemm", str(self._threads), self._sizes],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

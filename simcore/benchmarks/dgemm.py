@@ -1,14 +1,13 @@
 """One child of the ceiling: multiplies matrices when told to, in a process whose OpenBLAS core type was chosen before.
 
-Run as ``python -m simcore.benchmarks.dgemm THREADS``: prints the name of the core type in use, then, for each line "go"
-that it reads, a rate in Gflop/s.
+Run as ``python -m simcore.benchmarks.dgemm THREADS SIZES``: prints the name of the core type in use, then, for each
+line "go" that it reads, a rate in Gflop/s.
 """
 
 from __future__ import annotations
 
 import sys
 
-SIZES = (1024, 2048)
 SLICE = 0.1  # seconds a size
 
 
@@ -21,7 +20,7 @@ def core_type() -> str:
     return ",".join(sorted({str(pool.get("architecture", "")) for pool in threadpool_info()}))
 
 
-def main(threads: int) -> None:
+def main(threads: int, sizes: list[int]) -> None:
     """Answer on standard output until standard input ends."""
     import numpy as np
 
@@ -30,7 +29,7 @@ def main(threads: int) -> None:
     clock = clock_of(threads)
 
     generator = np.random.default_rng(0)
-    matrices = [tuple(generator.standard_normal((size, size)) for _ in range(3)) for size in SIZES]
+    matrices = [tuple(generator.standard_normal((size, size)) for _ in range(3)) for size in sizes]
     for a, b, c in matrices:
         np.matmul(a, b, out=c)
     print(core_type(), flush=True)
@@ -48,4 +47,4 @@ def main(threads: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), [int(size) for size in sys.argv[2].split(",")])

@@ -82,7 +82,8 @@ def _search_with(xp: Any, derivatives: Derivatives, given: Problem) -> Callable[
         gradient, hessian = derivatives(x)
         full = xp.linalg.solve(hessian, gradient[..., None])[..., 0]
         length = xp.sqrt((full * full).sum(-1))[:, None]
-        moved = x - full * given.step_cap / xp.where(length > given.step_cap, length, given.step_cap + 0 * length)
+        excess = length / given.step_cap
+        moved = x - full / xp.where(excess > 1, excess, 1 + 0 * excess)
         if spin:
             moved = (
                 moved * xp.sqrt(given.problem.dimension + 1.0 + 0 * length) / xp.sqrt((moved * moved).sum(-1))[:, None]
