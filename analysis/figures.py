@@ -24,6 +24,7 @@ from analysis.samples import (
 )
 from analysis.tables import coin_flip_ratio
 from simcore.errors import InputError, unknown_name
+from simcore.search.audit import ENOUGH_HITS
 
 SHOWN_POINTS = 4000
 """Points drawn in a scatter: the first so many, enough to see the cloud and little enough for a vector file."""
@@ -241,6 +242,10 @@ def outcomes_figure(samples: Sequence[Sample]) -> Figure:
                 label=status.replace("_", " "),
             )  # fmt: skip
             left += share
+        for row, sample in enumerate(shown):
+            failed = 1 - sample.statuses.get("critical", 0) / total[row]
+            axis.annotate(f"{100 * failed:.2g} %", (1.01, row), va="center", fontsize=8, annotation_clip=False)
+        axis.annotate("not critical", (1.01, -0.85), va="center", fontsize=8, annotation_clip=False)
         axis.set_yticks(np.arange(len(shown)), [f"{s.title}, $n = {s.n}$" for s in shown])
         axis.invert_yaxis()
         axis.set_xlim(0, 1)
@@ -294,48 +299,37 @@ def tolerance_figure(starts: pd.DataFrame) -> Figure:
 
 # ---- completeness ------------------------------------------------------------------------------------------------
 def coverage_figure(samples: Sequence[Sample], points: pd.DataFrame, audits: pd.DataFrame) -> Figure:
-    """Saturation curves (left) and, against n, Good-Turing coverage, complete draws and points hit 4 times (right).
+    """How nearly all points were found, at each landscape's largest n: saturation (left), hits per point (right).
 
     The saturation curve is exact rarefaction: after a share t of the starts a point with h hits has been seen with
-    probability 1 - (1 - t)^h.
+    probability 1 - (1 - t)^h. The legend states Good and Turing's coverage, averaged over draws, and how many draws
+    are complete. Points without a hit were found by targeted searches or symmetry.
     """
-    families = _families(samples)
+    largest = [max(members, key=lambda s: s.n) for members in _families(samples).values()]
     with canvas.style():
         figure, axes = canvas.grid(1, 2, width=3.8, height=3.1)
-        share = np.concatenate([np.logspace(-3, 0, 60)])
-        largest = [max(members, key=lambda s: s.n) for members in families.values()]
+        share = np.logspace(-3, 0, 60)
         for j, sample in enumerate(largest):
             hits = _rows_of(sample, points)["hits"].to_numpy(np.float64)
             value, number = np.unique(hits, return_counts=True)
             seen = ((1 - (1 - share[:, None]) ** value) * number).sum(axis=1) / number.sum()
-            axes[0, 0].plot(
-                share, seen, color=canvas.SEQUENCE[j % 7], linestyle=canvas.LINES[j % 7],
-                label=f"{sample.title}, $n = {sample.n}$",
-            )  # fmt: skip
+            look = {"color": canvas.SEQUENCE[j % 7], "linestyle": canvas.LINES[j % 7]}
+            coverage = _rows_of(sample, audits)["coverage"].mean()
+            facts = f"{int(sample.complete.sum())} of {sample.draws} draws complete, coverage {coverage:.5g}"
+            axes[0, 0].plot(share, seen, label=f"{sample.title}, $n = {sample.n}$: {facts}", **look)
+            below = np.concatenate([[0.0], np.cumsum(number) / number.sum()])
+            axes[0, 1].step(np.concatenate([[0.5], value]), below, where="post", **look)
         axes[0, 0].set_xscale("log")
         axes[0, 0].set_xlabel("share $t$ of the starts")
         axes[0, 0].set_ylabel("share of the found points seen")
-        axes[0, 0].legend(loc="lower right")
-        dots: list[float] = []
-        for j, members in enumerate(families.values()):
-            label = members[0].title
-            n = [s.n for s in members]
-            dots += n
-            missing = [max(1 - _rows_of(s, audits)["coverage"].mean(), 1e-7) for s in members]
-            look = {"color": canvas.SEQUENCE[j % 7], "marker": canvas.MARKERS[j % 7]}
-            axes[0, 1].plot(n, missing, linestyle="-", label=f"{label}: $1 -$ coverage", **look)
-            open_draws = [max(1 - s.complete.mean(), 1e-7) for s in members]
-            axes[0, 1].plot(
-                n, open_draws, linestyle="--", markerfacecolor="white", label=f"{label}: incomplete draws", **look
-            )
-        axes[0, 1].set_yscale("log")
-        axes[0, 1].set_ylim(5e-8, 2)
-        axes[0, 1].set_yticks([1e-7, 1e-5, 1e-3, 1e-1], ["none", "$10^{-5}$", "$10^{-3}$", "$10^{-1}$"])
-        canvas.whole_ticks(axes[0, 1], dots)
-        axes[0, 1].set_xlabel("dimension $n$")
-        axes[0, 1].set_ylabel("share")
-        axes[0, 1].legend(loc="upper left")
+        axes[0, 1].axvline(ENOUGH_HITS, color="#999999", linewidth=0.7)
+        axes[0, 1].annotate(f"{ENOUGH_HITS} hits", (ENOUGH_HITS, 0.97), fontsize=8, ha="right", va="top", rotation=90)
+        axes[0, 1].set_xscale("log")
+        axes[0, 1].set_xlabel("ordinary hits $h$")
+        axes[0, 1].set_xlim(left=0.5)
+        axes[0, 1].set_ylabel(r"share with $\leq h$ hits")
         canvas.panel_letters(axes)
+        canvas.common_legend(figure, axes, columns=1)
     return figure
 
 

@@ -14,8 +14,8 @@ SEED = 20260101
 
 DRAWS = 40
 """Functions a row: from 30 up, and enough for a relative error of every ratio below 10 %. The ratio of torus_field
-n = 4 fluctuates most, relatively, from draw to draw: its error was 6 % with 40 draws in a pilot. More draws cost time at
-n = 6 and n = 10, where the demo spends most of it."""
+n = 4 fluctuates most, relatively, from draw to draw: its error was 6 % with 40 draws in a pilot. More draws would cost
+time at n = 6 and n = 10, where the demo spends most of it."""
 
 CONFIGURATION: dict[str, Any] = {
     "seed": SEED,
