@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from numba import cuda
@@ -114,6 +115,34 @@ def launch(compiled: Any, blocks: int, threads: tuple[int, int], arguments: tupl
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def compile_ptx(
+    compiled: Any, arguments: tuple[Any, ...], capability: tuple[int, int], *, contract: bool = True
+) -> str:
+    """Return a kernel's PTX for a compute capability, without a device; ``arguments`` are examples (host arrays do).
+
+    ``contract=False`` forbids NVVM to fuse products and sums. Needs numba-cuda and NVVM (the extra ``cuda-check``).
+    """
+    import numba
+    import numba.cuda.cudadrv.nvvm as nvvm
+    import numba.cuda.dispatcher as dispatcher
+
+    signature = numba.void(*(numba.typeof(argument) for argument in arguments))
+    # a kernel that calls device functions asks for the current device's capability, even here; and NVVM's option
+    # about contraction has no public switch
+    described = SimpleNamespace(compute_capability=capability, name=b"compile only")
+    plain = nvvm.compile_ir
+
+    def without_contraction(*modules: Any, **options: Any) -> Any:
+        return plain(*modules, **{**options, "fma": contract})
+
+    with (
+        mock.patch.object(dispatcher, "get_current_device", return_value=described),
+        mock.patch.object(nvvm, "compile_ir", without_contraction),
+    ):
+        text, _ = cuda.compile(compiled.py_func, signature, cc=capability, device=False, abi="numba")
+    return text
 
 
 # ---- the device -----------------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ as one ends, so that no iteration waits for the host. ``classify`` then evaluate
 since the arithmetic is the same) and settles index and nullity by tridiagonalisation and Sturm counts at -t and t,
 t = zero_tolerance |H|_F, and gradient-flatness where the iterations ran out.
 
-What a start goes through depends on that start alone: no sum crosses lanes, and no sum depends on how work is split over
-warps, so pools, refills, blocks, batches and devices with the same instructions change no row.
+What a start goes through depends on that start alone: no sum crosses lanes, and no sum depends on how work is split
+over warps, so pools, refills, blocks, batches and devices with the same instructions change no row.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _ENDED = -2  # owner of a lane whose start has ended and that waits for the next
 def search_kernel(family: Any, shape: Shape) -> Any:
     """Return the kernel ``search`` of one family (a module with ``routines``) for blocks of one shape."""
     L, W, _ = shape
+    chunk = CHUNK * L
     evaluate, system, advance = family.routines(shape)
     factor, back_substitute, eliminate, _, _ = ldlt.routines(L, W)
 
@@ -46,8 +47,8 @@ def search_kernel(family: Any, shape: Shape) -> Any:
         ``hessian`` and ``special`` are the family's doubles per start, ``stride`` a block's doubles in ``scratch``.
         """
         lane, warp = cuda.threadIdx.x, cuda.threadIdx.y
-        c = cuda.shared.array(CHUNK * L, float64)
-        d = cuda.shared.array(CHUNK * L, float64)
+        c = cuda.shared.array(chunk, float64)
+        d = cuda.shared.array(chunk, float64)
         value = cuda.shared.array(L, float64)
         gradient_square = cuda.shared.array(L, float64)
         trace = cuda.shared.array(L, float64)
@@ -175,6 +176,7 @@ def search_kernel(family: Any, shape: Shape) -> Any:
 def classify_kernel(family: Any, shape: Shape) -> Any:
     """Return the kernel ``classify`` of one family for blocks of one shape."""
     L, W, _ = shape
+    chunk = CHUNK * L
     evaluate, system, _ = family.routines(shape)
     *_, tridiagonalise, count_below = ldlt.routines(L, W)
 
@@ -182,8 +184,8 @@ def classify_kernel(family: Any, shape: Shape) -> Any:
     def classify(problem, n, size, rows, count, x, limits, scratch, stride, hessian, special, status, index, nullity):
         """Settle the outcome of the starts listed in ``rows``; ``limits`` = (gradient, zero, flat) tolerances."""
         lane, warp = cuda.threadIdx.x, cuda.threadIdx.y
-        c = cuda.shared.array(CHUNK * L, float64)
-        d = cuda.shared.array(CHUNK * L, float64)
+        c = cuda.shared.array(chunk, float64)
+        d = cuda.shared.array(chunk, float64)
         value = cuda.shared.array(L, float64)
 
         at = cuda.blockIdx.x * stride

@@ -66,7 +66,9 @@ def plan(starts: int, n: int, size: int, space: Space, lanes: int) -> Plan:
 
 
 def choose(n: int, size: int, edge: int) -> Shape:
-    """Return the threads of a block for a problem: a warp of starts, and a warp for each share of the work up to eight.
+    """Return the threads of a block for a problem: a warp of starts, and a warp for each square of the Hessian, up to four.
+
+    With about 160 registers a thread, three blocks of four warps fit a multiprocessor.
 
     In the simulator, where a thread is a Python thread, one thread a block and one block after the other is fastest.
     """
@@ -74,7 +76,7 @@ def choose(n: int, size: int, edge: int) -> Shape:
         return Shape(1, 1, min(edge, 4))
     squares = -(-n // edge)
     tasks = squares * (squares + 1) // 2
-    return Shape(32, max(2, min(8, tasks)), edge)
+    return Shape(32, max(2, min(4, tasks)), edge)
 
 
 def batches(starts: int, n: int) -> list[tuple[int, int]]:

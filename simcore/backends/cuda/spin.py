@@ -39,13 +39,13 @@ class SpinOnDevice(NamedTuple):
     variable: Any  # ... and the variable that it is multiplied by
 
 
-def upload(problem: Spin, shape: Shape, stream: Any) -> SpinOnDevice:
+def upload(problem: Spin, shape: Shape, stream: Any, to_device: Any = device.to_device) -> SpinOnDevice:
     """Copy the table of the Hessian's coefficients and the monomials' tree to the device."""
     n, p = int(problem.n), int(problem.p)
     entries, monomials = hessian_table(n, p), tree(n, p - 2)
     table = np.zeros(entries.length)
     table[entries.position] = entries.factor * problem.coefficients[entries.source]
-    arrays = [device.to_device(array, stream) for array in (table, *monomials)]
+    arrays = [to_device(array, stream) for array in (table, *monomials)]
     return SpinOnDevice(n, p - 2, math.comb(n + p - 3, p - 2), n * (n + 1) // 2, *arrays)
 
 

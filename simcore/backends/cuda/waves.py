@@ -5,7 +5,8 @@ f = sum c_m, grad f = sum d_m w_m, Hess f = -sum c_m w_m w_m'; a confinement mu 
 
 The warps of a block first compute c and d of a chunk of waves for all its starts (shared memory), then each takes
 squares of ``edge`` x ``edge`` Hessian entries: edge products c w_i and edge^2 multiply-adds a wave, with the
-frequencies read by all threads at one address. Squares on the diagonal add the gradient of their rows, and the first adds the value.
+frequencies read by all threads at one address. Squares on the diagonal add the gradient of their rows, and the first
+adds the value.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class WavesOnDevice(NamedTuple):
     period: float
 
 
-def upload(problem: Waves, shape: Shape, stream: Any) -> WavesOnDevice:
+def upload(problem: Waves, shape: Shape, stream: Any, to_device: Any = device.to_device) -> WavesOnDevice:
     """Copy the coefficients to the device."""
     count, n = problem.frequencies.shape
     waves = max(_GROUP, -(-count // _GROUP) * _GROUP)
@@ -48,7 +49,7 @@ def upload(problem: Waves, shape: Shape, stream: Any) -> WavesOnDevice:
     frequencies[:count, :n] = problem.frequencies
     amplitudes = np.zeros((2, waves))
     amplitudes[:, :count] = problem.cosine, problem.sine
-    arrays = [device.to_device(array, stream) for array in (frequencies.ravel(), amplitudes[0], amplitudes[1])]
+    arrays = [to_device(array, stream) for array in (frequencies.ravel(), amplitudes[0], amplitudes[1])]
     return WavesOnDevice(n, waves, row, *arrays, float(problem.confinement), float(problem.period))
 
 
@@ -61,21 +62,22 @@ def space(problem: Waves) -> Space:
 def best_edge(n: int) -> int:
     """Return the edge whose squares cost least at dimension n, in double-precision issues a wave.
 
-    A square costs edge^2 multiply-adds and edge products, and at least two issues for each pair of loads; edges above 8
-    do not fit the registers.
+    A square costs edge^2 multiply-adds and edge products, and at least two issues for each pair of loads; edges above 5
+    leave registers for too few warps (6) or spill (8).
     """
 
     def cost(edge: int) -> float:
         blocks = -(-n // edge)
         return blocks * (blocks + 1) / 2 * max(edge * edge + edge, 2 * (2 * edge + 2))
 
-    return min((2, 3, 4, 5, 6, 8), key=lambda edge: (cost(edge), edge))
+    return min((2, 3, 4, 5), key=lambda edge: (cost(edge), edge))
 
 
 @functools.cache
 def routines(shape: Shape) -> tuple[Any, Any, Any]:
     """Return the device functions ``evaluate``, ``system`` and ``advance`` for blocks of one shape."""
     L, W, E = shape
+    square_size = E * E
 
     @function
     def sines(problem, X, c, d, first, size, lane, warp):
@@ -109,7 +111,7 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
     def square(problem, H, extra, c, d, first, size, top, left, lane):
         """Add a chunk's waves to Hessian entries (top + a, left + b); on the diagonal to the gradient, and to f."""
         n, row, w = problem.n, problem.row, problem.frequencies
-        entries = cuda.local.array(E * E, float64)
+        entries = cuda.local.array(square_size, float64)
         scaled = cuda.local.array(E, float64)
         slope = cuda.local.array(E, float64)
         diagonal = top == left

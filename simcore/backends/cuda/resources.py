@@ -1,0 +1,109 @@
+"""What each kernel costs a multiprocessor: registers, stack, spills and shared memory, counted without a device.
+
+Kernels are compiled to PTX by NVVM and assembled by ptxas, both from their wheels (the extra ``cuda-check``).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simcore.backends.cuda import device, loop
+from simcore.backends.cuda.search import FAMILIES
+from simcore.backends.cuda.shape import Shape, choose
+from simcore.backends.problems import NewtonOptions, Outcome
+
+CAPABILITY = (9, 0)
+"""Hopper: H100 and H200."""
+
+
+class Resources(NamedTuple):
+    """What ptxas says of one kernel; bytes except for registers (32-bit, a thread)."""
+
+    registers: int
+    stack: int
+    spills: int
+    shared: int
+
+
+def find_ptxas() -> Path | None:
+    """Return the path of ptxas: of the wheel if installed, else of the search path."""
+    for folder in sys.path:
+        for place in sorted(Path(folder).glob("nvidia/cu*/bin/ptxas")) if folder else ():
+            return place
+    found = shutil.which("ptxas")
+    return Path(found) if found else None
+
+
+def assemble(ptx: str, ptxas: Path, capability: tuple[int, int] = CAPABILITY) -> Resources:
+    """Assemble one kernel's PTX and return its resources; ``RuntimeError`` with ptxas's words when it refuses."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "kernel.ptx"
+        source.write_text(ptx)
+        command = [str(ptxas), f"-arch=sm_{capability[0]}{capability[1]}", "-v", str(source), "-o", f"{source}.cubin"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    report = done.stdout + done.stderr
+    if done.returncode != 0:
+        raise RuntimeError(f"ptxas refused the kernel: {report}")
+    entry = report[report.index("Compiling entry function") :]
+
+    def number(pattern: str) -> int:
+        return sum(int(found) for found in re.findall(pattern, entry))
+
+    return Resources(
+        number(r"Used (\d+) registers"),
+        number(r"(\d+) bytes stack frame"),
+        number(r"(\d+) bytes spill (?:stores|loads)"),
+        number(r"(\d+) bytes smem"),
+    )
+
+
+def example_arguments(problem: Any, shape: Shape) -> dict[str, tuple[Any, ...]]:
+    """Return arguments of the right types for both kernels of a problem, as host arrays."""
+    family = FAMILIES[type(problem)]
+    n, size = getattr(problem, "n", problem.dimension), problem.dimension
+    loaded = family.upload(problem, shape, 0, to_device=lambda array, stream: np.ascontiguousarray(array))
+    outcome = Outcome.empty(1, n)._asdict()
+    flat = {name: np.zeros(field.size, field.dtype) for name, field in outcome.items()}
+    real, whole = np.zeros(1), np.zeros(1, np.int64)
+    o = NewtonOptions(1.0, 1.0, 1.0, 1, 1.0, 1.0, 1.0)
+    limits = (o.step_cap, o.gradient_tolerance, o.decrement_tolerance, o.region, o.max_iterations)
+    space = family.space(problem)
+    head = (loaded, n, size)
+    return {
+        "search": (
+            *head, real, 1, limits, whole, real, 1, *space,
+            *(flat[name] for name in ("status", "iterations", "cost", "grad_norm", "decrement", "x")),
+        ),
+        "classify": (
+            *head, whole, 1, real, limits[:3], real, 1, *space,
+            *(flat[name] for name in ("status", "index", "nullity")),
+        ),
+    }  # fmt: skip
+
+
+def kernels(problem: Any, shape: Shape | None = None) -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    """Return the kernels of a problem by name, each with example arguments, for the shape a device would get."""
+    family = FAMILIES[type(problem)]
+    n = getattr(problem, "n", problem.dimension)
+    shape = shape or choose(n, problem.dimension, family.best_edge(n))
+    examples = example_arguments(problem, shape)
+    return {
+        "search": (loop.search_kernel(family, shape), examples["search"]),
+        "classify": (loop.classify_kernel(family, shape), examples["classify"]),
+    }
+
+
+def report(problem: Any, ptxas: Path, shape: Shape | None = None) -> dict[str, Resources]:
+    """Return the resources of each kernel of a problem."""
+    return {
+        name: assemble(device.compile_ptx(kernel, arguments, CAPABILITY), ptxas)
+        for name, (kernel, arguments) in kernels(problem, shape).items()
+    }
