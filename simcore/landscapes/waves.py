@@ -294,9 +294,9 @@ class ConfinedField(_WaveLandscape):
     features, frequencies
         As for ``GaussianField``; isotropic frequencies (the default) for n <= 8.
 
-    Start laws: "normal" with standard deviation 1/mu per coordinate, the mean density of the critical points (measured at
-    m = 0.5: 0.8/mu to 1/mu find all points of a draw with the fewest evaluations, 1.3/mu needs half as many again, 2/mu
-    three times as many); "ball" uniform in the ball of radius ``critical_radius()``.
+    Start laws: "normal" with standard deviation 1/mu per coordinate, the mean density of the critical points (measured
+    at m = 0.5: 0.8/mu to 1/mu find all points of a draw with the fewest evaluations, 1.3/mu needs half as many again,
+    2/mu three times as many); "ball" uniform in the ball of radius ``critical_radius()``.
 
     Search: ``method = "auto"`` is Newton's method with the step cap of ``confined_step_cap``; length 1, gradient scale
     sqrt(2 n) (half of it from mu x), region max |x_i| <= 2 ``critical_radius()``.
