@@ -44,6 +44,7 @@ class Rounds:
     counted : () -> mask of the points found so far that are asked for.
     explored : () -> mask of the points to search from.
     right : () -> bool, a check on the counted points that must hold besides their hits.
+    empty_allowed : whether there may be no point at all, as in a ball.
     """
 
     target: Target
@@ -53,6 +54,7 @@ class Rounds:
     counted: Callable[[], Mask]
     explored: Callable[[], Mask]
     right: Callable[[], bool]
+    empty_allowed: bool = False
     starts: int = 0
     rounds: int = 0
     targeted_starts: int = 0
@@ -69,7 +71,9 @@ class Rounds:
             self._search_from_points()
             least, right = self.least_hits(), self.right()
             sound = self.points.broken == 0 and self.points.statuses[DEGENERATE] == 0
-            self.complete = right and least >= ENOUGH_HITS and sound
+            # A ball may hold no point; the second look guards against calling it empty too early.
+            enough = least >= ENOUGH_HITS if len(self.hits()) else self.empty_allowed and self.rounds > 1
+            self.complete = right and enough and sound
             if self.complete or not sound or self.starts >= max_starts:
                 return
             wanted = min(_next_total(self.starts, least, right), max_starts)

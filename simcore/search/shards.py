@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simcore.search import ball
 from simcore.search.enumerate import MAX_STARTS, Enumeration, check_enumerable, enumerate_draw
 from simcore.search.find import find_critical_points
 from simcore.search.rounds import FIRST_ROUND, check_limits
@@ -83,6 +84,39 @@ def enumerate_rows(
         return stacked(numbers, workers.map(one, numbers))
 
 
+def ball_rows(
+    landscape: Landscape,
+    *,
+    first_draw: int,
+    draws: int,
+    seed: int,
+    radius: float | None = None,
+    starts: int = FIRST_ROUND,
+    max_starts: int = ball.MAX_STARTS,
+    solver: Solver | None = None,
+    backend: str = "cpu",
+    start_law: str | None = None,
+    positions: bool = False,
+    spectrum: bool = False,
+    threads: int | None = 1,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return (points, audits) of the balls of several draws, as ``enumerate_rows``; ``simcore.search.ball`` says what
+    is counted. ``audits`` lacks ``centre``."""
+    chosen = ball.ball_settings(landscape, seed=seed, solver=solver, backend=backend, start_law=start_law)
+    where = ball.ball_of(landscape, radius)
+    limits = check_limits(starts, max_starts)
+    first_draw, draws = check_draws(landscape, first_draw, draws)
+    alone = Workers(1)
+
+    def one(number: int) -> Enumeration:
+        target = Target.of(chosen, landscape.draw(seed=chosen.seed, draw=number))
+        return ball.search_ball(target, where, limits, alone, positions=positions, spectrum=spectrum)
+
+    numbers = range(first_draw, first_draw + draws)
+    with Workers(thread_count(threads)) as workers:
+        return stacked(numbers, workers.map(one, numbers))
+
+
 def stacked(numbers: range, found: list[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return points and audits of many draws below one another, with their numbers."""
     import numpy as np
@@ -91,6 +125,6 @@ def stacked(numbers: range, found: list[Any]) -> tuple[pd.DataFrame, pd.DataFram
     frames = [one.points for one in found]
     points = pd.concat(frames, ignore_index=True)
     points.insert(0, "draw", np.repeat(np.array(numbers, np.int64), [len(frame) for frame in frames]))
-    audits = pd.DataFrame([{k: v for k, v in one.audit.items() if k != "saturation"} for one in found])
+    audits = pd.DataFrame([{k: v for k, v in one.audit.items() if k not in ("saturation", "centre")} for one in found])
     audits.insert(0, "draw", np.array(numbers, np.int64))
     return points, audits
