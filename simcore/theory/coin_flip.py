@@ -1,7 +1,7 @@
 """The coin-flip picture: every Hessian eigenvalue takes its sign from a fair coin.
 
 P(index = k) = C(D, k) / 2^D, so P(all positive) = 2^-D and saddles/minima = 2^D - 2. It is the picture that textbooks
-draw, not the law of critical points: exact at D <= 2, off by 34 % in the minima of a Gaussian field at n = 8.
+draw, not the law of critical points: exact at D <= 2, a third too many minima for a Gaussian field at n = 8.
 """
 
 from __future__ import annotations
