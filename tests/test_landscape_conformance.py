@@ -281,8 +281,10 @@ def test_scales_are_positive(table):
 
 
 @pytest.mark.parametrize("name", registry.names())
-def test_a_description_says_what_configuration_files_need(name):
+def test_a_description_says_what_configuration_files_need(name, tmp_path):
     import tomllib
+
+    from simcore.sweep.config import read_configuration
 
     about = registry.describe(name)
     assert about["law"]
@@ -292,3 +294,6 @@ def test_a_description_says_what_configuration_files_need(name):
     known = {entry["name"] for entry in about["parameters"]}
     assert set(table) - {"name"} <= known
     assert table["name"] == name
+    path = tmp_path / "example.toml"
+    path.write_text(about["example"])
+    assert {table["name"] for table in read_configuration(path).combinations} == {name}

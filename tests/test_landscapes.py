@@ -326,6 +326,26 @@ def test_euclidean_derivatives_become_riemannian_on_the_sphere():
     assert landscape.dimension == 3
 
 
+def test_a_users_functions_can_be_searched_and_enumerated():
+    box = custom(simcore.Box([-2, -1.5], [2, 3]), 2)
+    rows = simcore.find_critical_points(box, starts=60, positions=True)
+    found = rows[rows["status"] == "critical"].drop_duplicates("point")
+    assert len(found) == 9
+    for x, index in zip(found["x"], found["index"], strict=True):
+        x = np.array(x)
+        np.testing.assert_allclose(x, np.round(x), atol=1e-9)  # entries -1, 0, 1; each 0 is a maximum in its coordinate
+        assert index == (np.round(x) == 0).sum()
+
+    matrix = np.diag([1.0, 2.0, 3.0, 5.0])
+    sphere = simcore.CustomLandscape(
+        lambda x: float(x @ matrix @ x / 2), lambda x: matrix @ x, lambda x: matrix, simcore.Sphere(4), 4
+    )
+    result = simcore.enumerate_critical_points(sphere, max_starts=1000)  # two eigenvectors of each index
+    assert result.audit["complete"]
+    assert sorted(result.points["index"]) == [0, 0, 1, 1, 2, 2, 3, 3]
+    np.testing.assert_allclose(sorted(result.points["cost"]), [2, 2, 4, 4, 6, 6, 10, 10], atol=1e-12)
+
+
 def test_domains_of_the_user_start_inside():
     box = simcore.Box([0, -2], [1, 5])
     x = custom(box, 2).starts(seed=0, draw=0, first=0, count=500)
