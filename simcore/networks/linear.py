@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -140,18 +139,17 @@ class LinearNetwork(Network):
     def critical_classes(self) -> pd.DataFrame:
         """Return the exact list of critical points of a network with one hidden layer, a row a class (orbit).
 
-        With s_1 > s_2 > ... > 0 the singular values of T S^{1/2} (for an autoencoder s_i^2 are the eigenvalues of S),
-        the classes are the subsets of at most p of them. Columns: ``subset`` (tuple of numbers from 1, largest s
-        first), ``rank`` r, ``cost`` = 1/2 sum of s_i^2 outside the subset, ``index`` = pairs (i outside, j inside)
-        with s_i > s_j, plus (p - r) times the number outside, and ``nullity`` = 2pr - r^2. Ordered by rank, then
-        subset.
+        In the coordinates W_2, W_1 S^{1/2} the cost is an autoencoder's whose covariance eigenvalues are s_i^2, the
+        squared singular values of T S^{1/2}; s_1 > s_2 > ... > 0. A class is a subset of at most p of them
+        (``simcore.theory.linear``). Columns: ``subset`` (tuple of numbers from 1, largest s first), ``rank`` r,
+        ``cost``, ``index``, ``nullity`` = 2pr - r^2. Ordered by rank, then cost.
 
-        Raises ``InputError`` unless there is one hidden layer and the s_i are distinct and as many as inputs and
-        outputs.
+        Raises ``InputError`` unless there is one hidden layer, no wider than the others, outputs = inputs, and the
+        s_i are distinct and positive.
 
-        Source: Baldi & Hornik (1989), whose fact 4 this is; the index counts descending directions of each class.
+        Source: Baldi & Hornik (1989), whose fact 4 this is.
         """
-        import pandas as pd
+        from simcore.theory.linear import linear_autoencoder_table
 
         if len(self.widths) != 3 or self.widths[0] != self.widths[2]:
             raise InputError(f"widths is {self.widths}; the classes are known for one hidden layer, outputs = inputs")
@@ -160,13 +158,6 @@ class LinearNetwork(Network):
         s = np.linalg.svd(self._problem.target @ root, compute_uv=False)
         if s[-1] <= 1e-9 * s[0] or (len(s) > 1 and (-np.diff(s)).min() <= 1e-9 * s[0]):
             raise InputError("the singular values are not distinct and positive: no isolated classes; change the data")
-        n, p = len(s), self.widths[1]
-        rows = []
-        for r in range(min(n, p) + 1):
-            for inside in combinations(range(n), r):
-                outside = [i for i in range(n) if i not in inside]
-                passed = sum(i < j for i in outside for j in inside)
-                cost = 0.5 * float((s[outside] ** 2).sum())
-                subset = tuple(j + 1 for j in inside)
-                rows.append((subset, r, cost, passed + (p - r) * (n - r), 2 * p * r - r * r))
-        return pd.DataFrame(rows, columns=["subset", "rank", "cost", "index", "nullity"])
+        table = linear_autoencoder_table(list(s * s), self.widths[1])
+        table["subset"] = [tuple(i + 1 for i in subset) for subset in table.subset]
+        return table.rename(columns={"loss": "cost", "zero_directions": "nullity"}).drop(columns="positive")
