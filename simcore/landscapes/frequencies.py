@@ -142,7 +142,7 @@ def haar_rotation(normals: Array) -> Array:
     Rows are orthonormalised twice, in plain Python floats: no library routine whose rounding differs between
     processors stands between the seed and the frequencies. (The map commutes with orthogonal matrices applied from
     the right, and the law of the normals is invariant under them, so the result's law is too: it is Haar measure on
-    O(n). Source: Mezzadri 2007, section 5.)
+    O(n). Source: Mezzadri (2007).)
     """
     rows: list[list[float]] = []
     for start in normals.tolist():
