@@ -39,7 +39,7 @@ Array = NDArray[np.float64]
 EXPECTED = 10.0
 """Critical points that a ball holds on average, unless a radius is given."""
 MAX_STARTS = 200_000
-MARGIN = 0.35
+MARGIN = 0.2
 """How much larger the ball of starts is, in correlation lengths."""
 LOCAL_CAP = 0.6
 """Longest step of a ball's searches, in correlation lengths, where ``step_cap`` is "auto"."""
@@ -166,7 +166,7 @@ def search_ball(
         counted=lambda: within(where.radius),
         explored=lambda: within(where.start_radius),
         right=lambda: True,
-        empty_allowed=True,
+        local=True,
     )
     rounds.run(*limits)
     inside = within(where.radius)

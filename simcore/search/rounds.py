@@ -44,7 +44,7 @@ class Rounds:
     counted : () -> mask of the points found so far that are asked for.
     explored : () -> mask of the points to search from.
     right : () -> bool, a check on the counted points that must hold besides their hits.
-    empty_allowed : whether there may be no point at all, as in a ball.
+    local : whether a part of the domain is searched: then there may be no point at all, and no flow is followed.
     """
 
     target: Target
@@ -54,7 +54,7 @@ class Rounds:
     counted: Callable[[], Mask]
     explored: Callable[[], Mask]
     right: Callable[[], bool]
-    empty_allowed: bool = False
+    local: bool = False
     starts: int = 0
     rounds: int = 0
     targeted_starts: int = 0
@@ -72,7 +72,7 @@ class Rounds:
             least, right = self.least_hits(), self.right()
             sound = self.points.broken == 0 and self.points.statuses[DEGENERATE] == 0
             # A ball may hold no point; the second look guards against calling it empty too early.
-            enough = least >= ENOUGH_HITS if len(self.hits()) else self.empty_allowed and self.rounds > 1
+            enough = least >= ENOUGH_HITS if len(self.hits()) else self.local and self.rounds > 1
             self.complete = right and enough and sound
             if self.complete or not sound or self.starts >= max_starts:
                 return
@@ -101,7 +101,7 @@ class Rounds:
             if len(new) == 0:
                 return
             before = len(points)
-            begin = starts_from(self.target, points.table.x[new])
+            begin = starts_from(self.target, points.table.x[new], flows=not self.local)
             points.add_targeted(self.workers.outcomes(lambda rows, x=begin: self.target.newton(x[rows]), len(begin)))  # type: ignore[misc]
             self.targeted_starts += len(begin)
             self.targeted_points += len(points) - before

@@ -27,8 +27,9 @@ DESCENT_STEPS = 24
 DESCENT_REACH = 0.4
 
 
-def starts_from(target: Target, x: Array) -> Array:
-    """Return starting points for Newton searches from critical points x of shape (K, n)."""
+def starts_from(target: Target, x: Array, *, flows: bool = True) -> Array:
+    """Return starting points for Newton searches from critical points x of shape (K, n); without ``flows`` along soft
+    directions only, which stays near x."""
     _, _, hessian = target.evaluate(x)
     eigenvalues, vectors = np.linalg.eigh(tangent_hessians(target, x, hessian))
     vectors = to_ambient(target, x, vectors)
@@ -47,7 +48,7 @@ def starts_from(target: Target, x: Array) -> Array:
         for reach in REACHES
         for sign in (1.0, -1.0)
     ]
-    flowing = np.flatnonzero(saddle)
+    flowing = np.flatnonzero(saddle) if flows else every[:0]
     start, slope = [], []
     for direction, way in ((downhill, -1.0), (uphill, 1.0)):
         for sign in (1.0, -1.0):

@@ -15,7 +15,20 @@ from simcore.backends.problems import NewtonOptions, Outcome
 
 Array = NDArray[np.float64]
 
-evaluate = reference.evaluate
+
+def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
+    """Return value (S,), gradient (S, n) and Hessian (S, n, n) at x of shape (S, n), as ``reference.evaluate``."""
+    from simcore.backends.cpu import spin, waves  # noqa: F401  (they register their kernels)
+    from simcore.backends.cpu.derivatives import fill
+    from simcore.backends.cpu.dispatch import families
+
+    x = np.ascontiguousarray(x, dtype=np.float64)
+    if type(problem) not in families():
+        return reference.evaluate(problem, x)
+    rows, n = x.shape
+    result = np.empty(rows), np.empty((rows, n)), np.empty((rows, n, n))
+    fill(_plain(problem), problem.dimension, x, *result)
+    return result
 
 
 def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArray[np.int64] | None = None) -> Outcome:
