@@ -62,9 +62,10 @@ def test_register_products_match_numpy(rows, count):
 @jit
 def factor_and_count(A, B, n, x, shift, growth, counts):
     work = np.empty((7, n * 8))
+    memory = np.empty(4 * n * 8)
     store(growth, 0, factor(A, n, work[0], work[1], work[2]))
     substitute(A, n, work[0], x, work[3])
-    tridiagonalise(B, n, work[3], work[4], work[5], work[6])
+    tridiagonalise(B, n, work[3], work[4], work[5], memory)
     store(counts, 0, count_below(work[3], work[4], n, shift))
 
 

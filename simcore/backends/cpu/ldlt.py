@@ -119,62 +119,106 @@ def substitute(U, n, pivots, x, scratch):
 
 
 @jit
-def tridiagonalise(A, n, diagonal, off_diagonal, u, p):
-    """Reduce A to tridiagonal form by Householder reflections; A is overwritten, all other arrays hold n 8 doubles.
+def tridiagonalise(A, n, diagonal, off_diagonal, scales, memory):
+    """Reduce A to T = Q'AQ, tridiagonal, by Householder reflections; ``memory`` is scratch of 4 n 8 doubles.
 
-    ``diagonal[i]`` and ``off_diagonal[i]`` = T_ii and T_i,i-1. Backward stable whatever the pivots, unlike ``factor``.
+    ``diagonal[i]`` and ``off_diagonal[i]`` (n 8 each) are T_ii and T_i,i-1. Row i of A receives the vector u_i of the
+    reflection I - scales[i] u_i u_i' of the first i coordinates, i = n-1 .. 1: ``rotate`` applies them. Backward
+    stable whatever the pivots, unlike ``factor``. The update of rank two that a reflection asks for is made while the
+    next one reads the matrix, so that each entry passes through the cache once a reflection.
 
     Source: Golub and Van Loan, Matrix Computations, 4th ed., algorithm 8.3.1, last row first.
     """
+    u, p, v, w = 0, n * 8, 2 * n * 8, 3 * n * 8  # this reflection's u and A u, the last one's u and q
+    for k in range(v, 4 * n * 8, 8):
+        store(memory, k, 0.0)
     for i in range(n - 1, 0, -1):
         row = (i * (i + 1) // 2) * 8
+        vi, wi = -load(memory, v + i * 8), -load(memory, w + i * 8)
         square = zeros()
-        for k in range(i - 1):
-            entry = load(A, row + k * 8)
+        for k in range(0, i * 8, 8):
+            entry = fma(wi, load(memory, v + k), fma(vi, load(memory, w + k), load(A, row + k)))
+            store(A, row + k, entry)
+            store(memory, u + k, entry)
+            store(memory, p + k, 0.0)
             square = fma(entry, entry, square)
-            store(u, k * 8, entry)
-        pivot = load(A, row + (i - 1) * 8)
-        square = fma(pivot, pivot, square)
+        corner = fma(wi, load(memory, v + i * 8), fma(vi, load(memory, w + i * 8), load(A, row + i * 8)))
+        store(diagonal, i * 8, corner)
+        pivot = load(memory, u + (i - 1) * 8)
         norm = sqrt(square)
         beta = select(pivot < 0.0, norm, -norm)
         store(off_diagonal, i * 8, beta)
-        store(u, (i - 1) * 8, pivot - beta)
+        store(memory, u + (i - 1) * 8, pivot - beta)
+        store(A, row + (i - 1) * 8, pivot - beta)
         half = fma(-pivot, beta, square)  # |u|^2 / 2
         scale = select(half < _TINY, half * 0.0, 1.0 / half)
-        for k in range(i):
-            store(p, k * 8, 0.0)
-        for r in range(i):
-            base = (r * (r + 1) // 2) * 8
-            ur = load(u, r * 8)
-            even, odd = load(A, base + r * 8) * ur, zeros()
-            k = 0
-            while k + 2 <= r:
-                a0, a1 = load(A, base + k * 8), load(A, base + k * 8 + 8)
-                even = fma(a0, load(u, k * 8), even)
-                odd = fma(a1, load(u, k * 8 + 8), odd)
-                store(p, k * 8, fma(a0, ur, load(p, k * 8)))
-                store(p, k * 8 + 8, fma(a1, ur, load(p, k * 8 + 8)))
-                k += 2
-            if k < r:
-                a0 = load(A, base + k * 8)
-                even = fma(a0, load(u, k * 8), even)
-                store(p, k * 8, fma(a0, ur, load(p, k * 8)))
-            store(p, r * 8, load(p, r * 8) + (even + odd))
+        store(scales, i * 8, scale)
+        _update_and_multiply(A, i, memory, u, p, v, w)
         overlap = zeros()
-        for k in range(i):
-            pk = load(p, k * 8) * scale
-            store(p, k * 8, pk)
-            overlap = fma(pk, load(u, k * 8), overlap)
+        for k in range(0, i * 8, 8):
+            pk = load(memory, p + k) * scale
+            store(memory, p + k, pk)
+            overlap = fma(pk, load(memory, u + k), overlap)
         overlap = overlap * scale * 0.5
-        for k in range(i):
-            store(p, k * 8, fma(-overlap, load(u, k * 8), load(p, k * 8)))
-        for r in range(i):
-            base = (r * (r + 1) // 2) * 8
-            ur, pr = -load(u, r * 8), -load(p, r * 8)
-            for k in range(0, (r + 1) * 8, 8):
-                store(A, base + k, fma(pr, load(u, k), fma(ur, load(p, k), load(A, base + k))))
-        store(diagonal, i * 8, load(A, row + i * 8))
-    store(diagonal, 0, load(A, 0))
+        for k in range(0, i * 8, 8):
+            store(memory, p + k, fma(-overlap, load(memory, u + k), load(memory, p + k)))
+        u, p, v, w = v, w, u, p
+    store(diagonal, 0, fma(-2.0 * load(memory, v), load(memory, w), load(A, 0)))
+
+
+@jit
+def _update_and_multiply(A, n, memory, u, p, v, w):
+    """A <- A - v w' - w v' on the first n rows, and p <- A u, two rows at a time."""
+    r = 0
+    while r < n:
+        upper = (r * (r + 1) // 2) * 8
+        v0, w0, u0 = -load(memory, v + r * 8), -load(memory, w + r * 8), load(memory, u + r * 8)
+        if r + 1 == n:
+            total = zeros()
+            for k in range(0, r * 8, 8):
+                a = fma(w0, load(memory, v + k), fma(v0, load(memory, w + k), load(A, upper + k)))
+                store(A, upper + k, a)
+                total = fma(a, load(memory, u + k), total)
+                store(memory, p + k, fma(a, u0, load(memory, p + k)))
+            a = fma(w0, load(memory, v + r * 8), fma(v0, load(memory, w + r * 8), load(A, upper + r * 8)))
+            store(A, upper + r * 8, a)
+            store(memory, p + r * 8, fma(a, u0, load(memory, p + r * 8) + total))
+            return
+        lower = upper + (r + 1) * 8
+        at, below = r * 8, (r + 1) * 8
+        v1, w1, u1 = -load(memory, v + below), -load(memory, w + below), load(memory, u + below)
+        s0, s1 = zeros(), zeros()
+        for k in range(0, at, 8):
+            vk, wk, uk = load(memory, v + k), load(memory, w + k), load(memory, u + k)
+            a = fma(w0, vk, fma(v0, wk, load(A, upper + k)))
+            b = fma(w1, vk, fma(v1, wk, load(A, lower + k)))
+            store(A, upper + k, a)
+            store(A, lower + k, b)
+            s0, s1 = fma(a, uk, s0), fma(b, uk, s1)
+            store(memory, p + k, fma(b, u1, fma(a, u0, load(memory, p + k))))
+        a = fma(w0, load(memory, v + at), fma(v0, load(memory, w + at), load(A, upper + at)))
+        b = fma(w1, load(memory, v + at), fma(v1, load(memory, w + at), load(A, lower + at)))
+        c = fma(w1, load(memory, v + below), fma(v1, load(memory, w + below), load(A, lower + below)))
+        store(A, upper + at, a)
+        store(A, lower + at, b)
+        store(A, lower + below, c)
+        store(memory, p + at, fma(b, u1, fma(a, u0, load(memory, p + at) + s0)))
+        store(memory, p + below, fma(c, u1, fma(b, u0, load(memory, p + below) + s1)))
+        r += 2
+
+
+@jit
+def rotate(A, n, scales, x, forward):
+    """x <- Q x (``forward``) or Q'x, for the reflections that ``tridiagonalise`` left in A and ``scales``."""
+    for step in range(1, n):
+        i = step if forward else n - step
+        row = (i * (i + 1) // 2) * 8
+        overlap = zeros()
+        for k in range(0, i * 8, 8):
+            overlap = fma(load(A, row + k), load(x, k), overlap)
+        overlap = -overlap * load(scales, i * 8)
+        for k in range(0, i * 8, 8):
+            store(x, k, fma(overlap, load(A, row + k), load(x, k)))
 
 
 @jit

@@ -134,7 +134,7 @@ def search(
     A = np.empty(packed * 8)
     g, d, pivots = np.empty(size * 8), np.empty(size * 8), np.empty(size * 8)
     row_0, row_1 = np.empty(size * 8), np.empty(size * 8)
-    scratch = np.empty(4 * size * 8)
+    scratch = np.empty(7 * size * 8)
     full, rhs = np.empty((size, size)), np.empty(size)
     owner = np.full(T, -1, np.int64)
     steps = np.zeros(T)
