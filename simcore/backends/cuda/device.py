@@ -12,6 +12,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -71,7 +72,7 @@ def empty(shape: int | tuple[int, ...], dtype: Any, stream: Any = 0) -> Any:
     except Exception as error:  # CudaAPIError of the driver binding in use; its type is not stable
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         raise RunError(
-            f"the device refused {size / 2**20:.0f} MiB: {_first_line(error)}; search fewer starts a call, or free it"
+            f"the device refused {size / 2**20:.0f} MiB: {_one_line(error)}; search fewer starts a call, or free it"
         ) from error
 
 
@@ -110,11 +111,12 @@ def launch(compiled: Any, blocks: int, threads: tuple[int, int], arguments: tupl
     try:
         compiled[blocks, threads, stream](*arguments)
     except Exception as error:  # see ``empty``
-        raise RunError(f"the CUDA kernel did not start: {type(error).__name__}: {_first_line(error)}") from error
+        raise RunError(f"the CUDA kernel did not start: {type(error).__name__}: {_one_line(error)}") from error
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _one_line(error: BaseException) -> str:
+    words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    return words.split(". ")[0] if words else type(error).__name__
 
 
 def compile_ptx(
@@ -151,11 +153,15 @@ def require() -> None:
     if SIMULATED or cuda.is_available():
         return
     report = status()
-    if report["driver_error"] is not None and report["numba_cuda"] is not None:
-        raise RunError(f"backend 'cuda' can't run: {report['driver_error']}; use backend='cpu', or see simcore info")
+    reason = report["driver_error"] or "no CUDA device was found"
+    if report["numba_cuda"] is not None:
+        raise RunError(
+            f"backend 'cuda' can't run: {reason}; check the driver with nvidia-smi, use backend='cpu', or set "
+            "NUMBA_ENABLE_CUDASIM=1 for the simulator"
+        )
     raise InputError(
-        f"backend 'cuda' can't run here: {report['driver_error'] or 'CUDA support is not installed'}; {EXTRA}, use "
-        "backend='cpu', or set NUMBA_ENABLE_CUDASIM=1 for the simulator"
+        f"backend 'cuda' can't run: numba-cuda is not installed ({reason}); {EXTRA}, use backend='cpu', or set "
+        "NUMBA_ENABLE_CUDASIM=1 for the simulator"
     )
 
 
@@ -169,7 +175,7 @@ def status() -> dict[str, Any]:
     report: dict[str, Any] = {
         "available": SIMULATED,
         "simulator": SIMULATED,
-        "numba_cuda": getattr(cuda, "__version__", None) if "numba_cuda" in (cuda.__file__ or "") else None,
+        "numba_cuda": _installed_version(),
         "driver_cuda": None,
         "devices": [],
         "driver_error": None,
@@ -183,8 +189,15 @@ def status() -> dict[str, Any]:
         report["devices"] = [_describe(device) for device in cuda.gpus]
         report["available"] = bool(report["devices"])
     except Exception as error:  # a missing or broken driver raises many types; the report says which
-        report["driver_error"] = _first_line(error).strip() or type(error).__name__
+        report["driver_error"] = _one_line(error)
     return report
+
+
+def _installed_version() -> str | None:
+    try:
+        return metadata.version("numba-cuda")
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _describe(device: Any) -> dict[str, Any]:

@@ -48,8 +48,8 @@ def _batch(
     size = problem.dimension
     space = family.space(problem)
     stream = device.new_stream()
+    laid: Plan = plan(count, n, size, space, shape.lanes)  # refuses what does not fit before anything is copied
     loaded = family.upload(problem, shape, stream)
-    laid: Plan = plan(count, n, size, space, shape.lanes)
     scratch = device.empty(laid.blocks * laid.stride, np.float64, stream)
     threads = (shape.lanes, shape.warps)
     on_device = {name: device.empty(field.size, field.dtype, stream) for name, field in outcome._asdict().items()}

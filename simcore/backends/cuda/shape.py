@@ -66,7 +66,7 @@ def plan(starts: int, n: int, size: int, space: Space, lanes: int) -> Plan:
 
 
 def choose(n: int, size: int, edge: int) -> Shape:
-    """Return the threads of a block for a problem: a warp of starts, and a warp for each square of the Hessian, up to four.
+    """Return the threads of a block: a warp of starts, and a warp for each square of the Hessian, up to four.
 
     With about 160 registers a thread, three blocks of four warps fit a multiprocessor.
 

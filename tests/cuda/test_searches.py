@@ -1,0 +1,38 @@
+"""The public searches with backend="cuda" in the simulator, at tiny sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import simcore
+from simcore.backends import cuda
+
+
+def test_status_says_that_this_is_the_simulator() -> None:
+    report = cuda.status()
+    assert report["available"] and report["simulator"] and report["driver_error"] is None
+
+
+@pytest.mark.parametrize(
+    "landscape", [simcore.TorusField(n=2), simcore.SphericalSpin(n=3, p=3)], ids=["torus_field", "spherical_spin"]
+)
+def test_rows_are_the_references_rows(landscape: simcore.TorusField | simcore.SphericalSpin) -> None:
+    table = {
+        backend: simcore.find_critical_points(landscape, draws=2, starts=10, seed=7, backend=backend, threads=2)
+        for backend in ("cuda", "reference")
+    }
+    assert (table["cuda"].iterations - table["reference"].iterations).abs().max() <= 1  # a step more, by rounding
+    rounded = ["cost", "grad_norm", "iterations"]
+    pd.testing.assert_frame_equal(table["cuda"].drop(columns=rounded), table["reference"].drop(columns=rounded))
+    np.testing.assert_allclose(table["cuda"].cost, table["reference"].cost, rtol=0, atol=1e-10)
+
+
+def test_a_complete_enumeration() -> None:
+    landscape = simcore.TorusField(n=2)
+    ours = simcore.enumerate_critical_points(landscape, draw=0, seed=2, starts=32, backend="cuda", threads=1)
+    theirs = simcore.enumerate_critical_points(landscape, draw=0, seed=2, starts=32, backend="reference", threads=1)
+    assert ours.audit["complete"] and ours.audit["euler_sum"] == 0
+    assert sorted(ours.points["index"]) == sorted(theirs.points["index"])
+    np.testing.assert_allclose(np.sort(ours.points["cost"]), np.sort(theirs.points["cost"]), atol=1e-10)
