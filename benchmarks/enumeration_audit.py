@@ -1,0 +1,130 @@
+"""How often is a draw called complete that is not? Every draw is searched again, ten times as hard, in other ways.
+
+For each complete draw the second search makes ten times as many ordinary starts, none of them used before: half by the
+landscape's own step cap, half by one of a third of a correlation length, whose basins are others; then searches from all
+points that this brings. A draw is wrong if any point appears that the enumeration lacks. The upper 95 % bound on the
+rate of wrong draws is Clopper and Pearson's, 1 - 0.05^{1/draws} where none is wrong.
+
+    python benchmarks/enumeration_audit.py --case spherical_spin:n=8,p=3:draws=800 --seed 11
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import beta
+
+from simcore.landscapes.registry import from_dict
+from simcore.search.enumerate import MAX_STARTS, enumerate_draw
+from simcore.search.points import Points
+from simcore.search.rounds import FIRST_ROUND
+from simcore.search.target import Target, Workers, settings
+from simcore.search.targeted import starts_from
+
+HARDER = 10
+SHORT_CAP = 1 / 3
+
+
+def audited(entry: dict[str, Any], seed: int, number: int) -> dict[str, Any]:
+    """Enumerate one draw, search it again, and return what was found."""
+    landscape = from_dict(entry)
+    chosen = settings(landscape, seed=seed, solver=None, backend="cpu", start_law=None)
+    target = Target.of(chosen, landscape.draw(seed=seed, draw=number))
+    alone = Workers(1)
+    begin = time.process_time()
+    found = enumerate_draw(target, (FIRST_ROUND, MAX_STARTS), alone, positions=True, spectrum=False)
+    seconds = time.process_time() - begin
+    row = {"draw": number, "milliseconds": 1e3 * seconds, **found.audit}
+    del row["saturation"]
+    if not found.audit["complete"]:
+        return row | {"new_points": -1}
+    points = Points(target, alone)
+    x = np.stack(found.points["x"].to_list())
+    points.add_targeted(target.newton(x))
+    assert len(points) == len(x), "the points of an enumeration are critical and distinct"
+    starts = found.audit["starts"]
+    half = HARDER * starts // 2
+    short = replace(chosen, options=chosen.options._replace(step_cap=SHORT_CAP * landscape.scales.length))
+    points.add_ordinary(target.search(starts, half), starts)
+    points.add_targeted(Target(short, target.draw, target.problem).search(starts + half, half))
+    new = len(points) - len(x)
+    if new:
+        points.add_targeted(target.newton(starts_from(target, points.table.x[len(x) :])))
+    return row | {"new_points": len(points) - len(x)}
+
+
+def bound(wrong: int, draws: int) -> float:
+    """Return the upper 95 % bound on the rate of wrong draws."""
+    return 1.0 if wrong >= draws else float(beta.ppf(0.95, wrong + 1, draws - wrong))
+
+
+def case(text: str) -> tuple[dict[str, Any], int]:
+    """Return (landscape, draws) of "name:key=value,...:draws=N"."""
+    name, parameters, draws = text.split(":")
+    entry: dict[str, Any] = {"name": name}
+    for pair in filter(None, parameters.split(",")):
+        key, value = pair.split("=")
+        entry[key] = float(value) if "." in value else int(value)
+    return entry, int(draws.removeprefix("draws="))
+
+
+def summary(entry: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return one line of the table."""
+    complete = [row for row in rows if row["complete"]]
+    wrong = sum(row["new_points"] > 0 for row in complete)
+    return {
+        "landscape": ", ".join(str(v) if k == "name" else f"{k}={v}" for k, v in entry.items()),
+        "draws": len(rows),
+        "complete": len(complete),
+        "wrong": wrong,
+        "rate_upper_95": bound(wrong, len(complete)),
+        "points_per_draw": np.mean([row["distinct"] for row in rows]),
+        "median_starts": np.median([row["starts"] for row in rows]),
+        "median_milliseconds": np.median([row["milliseconds"] for row in rows]),
+        "certified_fraction": np.mean([row["certified_fraction"] for row in rows]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", action="append", required=True, help="name:parameters:draws=N, several times")
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("results/enumeration_audit"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for text in options.case:
+        entry, draws = case(text)
+        work = partial(audited, entry, options.seed)
+        with ProcessPoolExecutor(options.workers) as pool:
+            rows = list(pool.map(work, range(draws), chunksize=8))
+        lines.append(summary(entry, rows))
+        print(json.dumps(lines[-1]), flush=True)
+        label = "_".join(f"{v}" for v in entry.values())
+        with (options.out / f"{label}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0].keys())
+            writer.writeheader()
+            writer.writerows(rows)
+    together = [sum(line[key] for line in lines) for key in ("draws", "complete", "wrong")]
+    with (options.out / "table.md").open("w") as file:
+        file.write(f"Seed {options.seed}; a search {HARDER} times as long as the enumeration's own.\n\n")
+        file.write("| " + " | ".join(lines[0]) + " |\n|" + "---|" * len(lines[0]) + "\n")
+        for line in lines:
+            cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in line.values()]
+            file.write("| " + " | ".join(cells) + " |\n")
+        file.write(f"\nAll cases together: {together[2]} of {together[1]} complete draws wrong; ")
+        file.write(f"upper 95 % bound {bound(together[2], together[1]):.2e}.\n")
+
+
+if __name__ == "__main__":
+    main()
