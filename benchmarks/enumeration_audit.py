@@ -1,9 +1,9 @@
 """How often is a draw called complete that is not? Every draw is searched again, ten times as hard, in other ways.
 
 For each complete draw the second search makes ten times as many ordinary starts, none of them used before: half by the
-landscape's own step cap, half by one of a third of a correlation length, whose basins are others; then searches from all
-points that this brings. A draw is wrong if any point appears that the enumeration lacks. The upper 95 % bound on the
-rate of wrong draws is Clopper and Pearson's, 1 - 0.05^{1/draws} where none is wrong.
+landscape's own step cap, half by one of a third of a correlation length, whose basins are others; then searches from
+all points that this brings. A draw is wrong if any point appears that the enumeration lacks. The upper 95 % bound on
+the rate of wrong draws is Clopper and Pearson's, 1 - 0.05^{1/draws} where none is wrong.
 
     python benchmarks/enumeration_audit.py --case spherical_spin:n=8,p=3:draws=800 --seed 11
 """
