@@ -23,7 +23,7 @@ points come in orbits); a = (1 - level) / 2, the other half being spent on the m
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -277,7 +277,9 @@ def growth_slope(dimension: ArrayLike, log_ratio: ArrayLike, se: ArrayLike) -> f
     return float(_slope_coefficients(_per_draw(dimension), _per_draw(se)) @ _per_draw(log_ratio))
 
 
-def bootstrap(statistic, *tables: ArrayLike, resamples: int = 2000, level: float = 0.95, seed: int = 0) -> Estimate:
+def bootstrap(
+    statistic: Callable[..., float], *tables: ArrayLike, resamples: int = 2000, level: float = 0.95, seed: int = 0
+) -> Estimate:
     """Return a statistic of several per-draw tables with the bootstrap's percentile interval over draws.
 
     Parameters
@@ -296,6 +298,31 @@ def bootstrap(statistic, *tables: ArrayLike, resamples: int = 2000, level: float
         return _undefined(n, level, "mean", "no resample has a value")
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(value, float(values.std(ddof=1)), float(low), float(high), level, 2, n, "mean")
+
+
+def jackknife(
+    statistic: Callable[[Array], float], sums: ArrayLike, *, level: float = 0.95, kind: str = "mean"
+) -> Estimate:
+    """Return a smooth function of totals over draws with the delete-one jackknife's error and Student's t interval.
+
+    Parameters
+    ----------
+    statistic : callable from the totals, shape (Q,), to a number; a regression slope from sums of products, say.
+    sums : (N, Q) each draw's contribution to the totals.
+
+    Notes
+    -----
+    se^2 = (N-1)/N sum_i (T_i - mean T)^2, T_i the statistic without draw i (Efron & Stein 1981).
+    """
+    table = _table(sums, signed=True)
+    n, total = len(table), table.sum(axis=0)
+    if n < 2:
+        return _undefined(n, level, kind, SINGLE)
+    value = float(statistic(total))
+    without = np.array([statistic(total - row) for row in table])
+    se = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
+    half = student(level, n - 1) * se
+    return Estimate(value, se, value - half, value + half, level, 2, n, kind)
 
 
 def student(level: float, degrees: float) -> float:

@@ -53,7 +53,7 @@ class Table:
 
     def markdown(self) -> str:
         """Return a pipe table with the caption above and the notes below; uncertain numbers read ``14.93 ± 0.41``."""
-        cells = [[_text(row.get(c.key), c, " ± ") for c in self.columns] for row in self.rows]
+        cells = [[_text(row.get(c.key), c, " ± ").replace("|", "\\|") for c in self.columns] for row in self.rows]
         headings = [c.heading for c in self.columns]
         widths = [max(len(h), 3, *(len(r[j]) for r in cells)) for j, h in enumerate(headings)]
         numeric = [self._numeric(c) for c in self.columns]

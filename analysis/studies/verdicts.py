@@ -39,11 +39,11 @@ class Claim:
 def verdict(low: float, high: float, reference: float, resolution: float) -> str:
     """Return "agrees", "undecided" or "disagrees" for an interval and a reference.
 
-    An end that is an exact zero-width interval counts as containing the reference up to rounding (1e-9 relative).
+    Rounding (1e-9 of the reference and of the resolution) excludes nothing: some intervals have no width.
     """
     if math.isnan(low) or math.isnan(high) or not math.isfinite(reference):
         return "undecided"
-    slack = 1e-9 * max(abs(reference), 1e-300)
+    slack = 1e-9 * max(abs(reference), resolution)
     if not low - slack <= reference <= high + slack:
         return "disagrees"
     return "agrees" if high - low < resolution else "undecided"
