@@ -50,7 +50,8 @@ def _complain(message: object, code: int) -> int:
 def _demo(given: argparse.Namespace) -> int:
     from analysis.report import demo
 
-    return int(demo(given.out) or DONE)
+    demo(given.out)
+    return DONE
 
 
 def _landscapes(given: argparse.Namespace) -> int:
@@ -121,7 +122,8 @@ def _reproduce(given: argparse.Namespace) -> int:
         return DONE
     if bool(given.studies) == given.all:
         raise InputError("reproduce was given no study or both names and --all; name studies or give --all, see --list")
-    return int(studies.reproduce(given.studies, full=given.full, out=given.out, all=given.all) or DONE)
+    studies.reproduce(given.studies, full=given.full, out=given.out, all=given.all)
+    return DONE
 
 
 def _theory(given: argparse.Namespace) -> int:

@@ -2,8 +2,10 @@
 
 An iteration is what the search repeats: value, gradient, packed Hessian, factorisation, Newton step, index. It is timed
 in the production loop, with tolerances of 0, so that every start makes the same number of them; its useful flops are
-``flops.newton_iteration``. ``points_per_second`` is the whole search (refill, outcomes, merging of duplicates,
-certificates) with the default solver: starts that ended at a critical point, by the second.
+``flops.newton_iteration``. ``points_per_second`` is the whole search with the landscape's own solver, from starts to
+outcomes (refill, acceptance, statuses, index and nullity): starts that ended at a critical point, by the second. It is
+what the root finders among the peers are compared with. ``rows_per_second`` is ``find_critical_points`` on top of it:
+duplicates merged, points certified, a row a start.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from simcore.benchmarks.ceiling import Ceiling
 from simcore.benchmarks.first_call import compile_seconds
 from simcore.benchmarks.settings import Settings
 from simcore.benchmarks.timing import Timing, alternate, amount_for, clock_of, confined_to, seconds
+from simcore.formulas.outcome import CRITICAL
 from simcore.search.solvers import Newton
 
 TILE = 24  # starts that the cpu kernel advances together
@@ -35,6 +38,8 @@ def measure(settings: Settings) -> dict[str, Any]:
     """Return the measurement as a JSON-safe mapping with the fields of PRODUCT's ``bench``."""
     from simcore.landscapes import registry
     from simcore.search.find import find_critical_points
+    from simcore.search.target import Target
+    from simcore.search.target import settings as search_settings
 
     table = settings.table("gaussian_field", 10)
     landscape = registry.from_dict(table)
@@ -60,15 +65,23 @@ def measure(settings: Settings) -> dict[str, Any]:
         iterate(TILE * threads)  # compiles, or loads what is compiled
         count = amount_for(iterate, TILE * threads, TARGET, MOST_STARTS)
         iterations = iterate(count)
-        found: list[Any] = []
+        chosen = search_settings(landscape, seed=SEED, solver=None, backend=settings.backend, start_law=None)
+        target = Target.of(chosen, draw)
+        ended: list[Any] = []
 
         def search(count: int) -> None:
-            found.append(find_critical_points(draw, starts=count, backend=settings.backend, threads=threads))
+            share = -(-count // threads // TILE) * TILE
+            parts = [pool_of_starts[i : min(i + share, count)] for i in range(0, count, share)]
+            ended[:] = [outcome.status for outcome in pool.map(target.newton, parts)]
+
+        def rows() -> None:
+            find_critical_points(draw, starts=searched, backend=settings.backend, threads=threads)
 
         search(TILE)
+        find_critical_points(draw, starts=TILE, backend=settings.backend, threads=threads)
         searched = amount_for(search, TILE * threads, LONGEST_SEARCH, max(OCCUPANCY * threads, count))
         starts = pool_of_starts[:searched]
-        calls: dict[str, Any] = {"iterate": lambda: iterate(count), "search": lambda: search(searched)}
+        calls: dict[str, Any] = {"iterate": lambda: iterate(count), "search": lambda: search(searched), "rows": rows}
         contest = _Contest(peers.Problem(problem, starts, options.step_cap), threads) if settings.peers else None
         if contest is not None:
             contest.prepare(1e-8 * options.gradient_tolerance / Newton().tolerance)
@@ -77,7 +90,7 @@ def measure(settings: Settings) -> dict[str, Any]:
             times = alternate(calls, settings.repeats, ceiling.measure, clock_of(threads))
             rates, best = ceiling.rates, ceiling.best
 
-    critical = int((found[-1]["status"] == "critical").sum())
+    critical = int((np.concatenate(ended) == CRITICAL).sum())
     useful = flops.newton_iteration(problem)
     result: dict[str, Any] = {
         "case": "newton",
@@ -93,6 +106,7 @@ def measure(settings: Settings) -> dict[str, Any]:
         "dgemm_by_core_type": rates,
         "dgemm_fraction": None,
         "points_per_second": critical / times["search"].median,
+        "rows_per_second": searched / times["rows"].median,
         "critical_share": critical / searched,
         "search_starts": searched,
         "compile_seconds": compile_seconds(table, settings.backend),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from simcore.errors import InputError
@@ -35,10 +36,38 @@ class Settings:
             table["features"] = self.features
         if "p" in known:
             table["p"] = self.p
-        if "widths" in known:
-            if self.widths is None:
-                raise InputError(f"{name} needs its layer widths; give --widths, such as --widths 4,8,1")
-            table["widths"] = list(self.widths)
         if "m" in known:
             table["m"] = 0.5
+        if name in _NETWORKS:
+            table.update(_NETWORKS[name](self.widths))
         return table
+
+
+def _mlp(widths: tuple[int, ...] | None) -> dict[str, Any]:
+    """A tanh network that learns a smaller one from twice as many samples as it has parameters."""
+    given = _required("mlp", widths)
+    parameters = sum((a + 1) * b for a, b in pairwise(given))
+    data = {"kind": "teacher", "widths": [given[0], 2, given[-1]], "samples": 2 * parameters, "noise": 0.1}
+    return {"widths": list(given), "activation": "tanh", "loss": "mse", "data": data, "l2": 1e-2}
+
+
+def _linear(widths: tuple[int, ...] | None) -> dict[str, Any]:
+    """A linear autoencoder of a diagonal covariance with the eigenvalues 1, 2, 3, ..."""
+    given = _required("linear_network", widths)
+    return {"widths": list(given), "covariance": [float(i) for i in range(given[0], 0, -1)]}
+
+
+def _sigmoid(widths: tuple[int, ...] | None) -> dict[str, Any]:
+    """The family's own example."""
+    from simcore.networks.sigmoid_unit import SigmoidUnit
+
+    return dict(SigmoidUnit.example)
+
+
+_NETWORKS = {"mlp": _mlp, "linear_network": _linear, "sigmoid_unit": _sigmoid}
+
+
+def _required(name: str, widths: tuple[int, ...] | None) -> tuple[int, ...]:
+    if widths is None:
+        raise InputError(f"{name} needs its layer widths; give --widths, such as --widths 4,8,1")
+    return widths
