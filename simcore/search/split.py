@@ -62,6 +62,8 @@ def finish_draw(
     spectrum: bool = False,
 ) -> pd.DataFrame:
     """Return the rows of one draw, complete, from those of all its parts one below the other in order of start."""
+    import pandas as pd
+
     chosen = settings(landscape, seed=seed, solver=solver, backend=backend, start_law=start_law)
     starts, number = len(parts), int(parts["draw"].iloc[0])
     rows = _Rows(landscape, 1, starts, positions, spectrum)
@@ -71,8 +73,7 @@ def finish_draw(
     for name in ("iterations", "cost", "grad_norm", "index", "nullity"):
         column = getattr(rows, name)
         column[:] = parts[name].to_numpy()
-    codes = parts["status"].cat.codes.to_numpy()
-    rows.status[:] = np.array([STATUSES.index(name) for name in parts["status"].cat.categories], np.int8)[codes]
+    rows.status[:] = pd.Categorical(parts["status"].astype(str), categories=list(STATUSES)).codes
     if rows.x is not None:
         rows.x[:] = x
     job._x[:], job._decrement[:] = x, parts["decrement"].to_numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ def compute_shard(
         "backend": backend,
         "software": provenance.software(),
         "instruction_set": provenance.instruction_set(),
-        "host": provenance.machine()["host"],
+        "host": platform.node(),
         "threads": threads,
         "ended": provenance.now(),
         "wall_seconds": round(time.monotonic() - wall, 4),

@@ -38,6 +38,7 @@ MOST_COMBINATIONS = 10_000
 MOST_BYTES = 1 << 20  # of a configuration file: beyond it the file is not a configuration
 WORD = (1 << 32) - 1  # draws and starts are 32-bit words of the random number generator's counter
 SEEDS = (1 << 64) - 1
+SAMPLED_TORUS = 12  # beyond it a torus field has too many waves to draw; its law is still known
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,10 @@ def shown(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int) and abs(value) >= 10**40:
         return "a whole number of more than 40 digits"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python prints no whole number of more than some thousand digits
+        return f"a {type(value).__name__} too long to print"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -349,6 +353,7 @@ def _landscapes(table: Any, where: str, room: int) -> Iterator[Landscape]:
     if name not in registry.names():
         raise unknown_name("landscape", name[:60], registry.names())
     depths = _list_depths(registry.get_class(name))
+    annotations = {f.name: str(f.type) for f in fields(registry.get_class(name))}  # type: ignore[arg-type]
     values: dict[str, list[Any]] = {}
     for key, value in table.items():
         if key == "name":
@@ -360,7 +365,7 @@ def _landscapes(table: Any, where: str, room: int) -> Iterator[Landscape]:
         if not values[key]:
             raise InputError(f"{where}: {key} is an empty list; give at least one value")
         for one in values[key]:
-            _check_plain(f"{where}: {key}", one)
+            _check_plain(f"{where}: {key}", one, booleans="bool" in annotations[key])
     count = math.prod(len(choices) for choices in values.values())
     if count > room:
         raise InputError(
@@ -412,8 +417,8 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _check_plain(where: str, value: Any) -> None:
-    """Refuse what no parameter can be: NaN, infinities, dates, numbers beyond 64 bits, endless nesting."""
+def _check_plain(where: str, value: Any, *, booleans: bool) -> None:
+    """Refuse what no parameter can be: NaN, infinities, dates, numbers beyond 64 bits, a boolean for a number."""
     stack = [value]
     while stack:
         one = stack.pop()
@@ -421,6 +426,8 @@ def _check_plain(where: str, value: Any) -> None:
             stack.extend(one)
         elif isinstance(one, Mapping):
             stack.extend(one.values())
+        elif isinstance(one, bool) and not booleans:
+            raise InputError(f"{where} is {shown(one)}; give a number or a name")
         elif isinstance(one, float) and not math.isfinite(one):
             raise InputError(f"{where} is {shown(one)}; give a finite number")
         elif isinstance(one, int) and abs(one) >= 1 << 63:
@@ -436,6 +443,10 @@ def _check_search(landscape: Landscape, search: Mapping[str, Any]) -> None:
         raise InputError(
             f"search.draws is {search.get('draws') or search['max_draws']}, but {_one_line(landscape.to_dict())} has "
             f"{landscape.draws} different draw(s) only; give draws = {landscape.draws}"
+        )
+    if landscape.name == "torus_field" and landscape.n > SAMPLED_TORUS:
+        raise InputError(
+            f"{_one_line(landscape.to_dict())} can't be sampled; give n up to {SAMPLED_TORUS}, or use gaussian_field"
         )
     if search["method"] == "enumerate" and landscape.domain.compact is False and landscape.euler_characteristic is None:
         raise InputError(

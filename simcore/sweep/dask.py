@@ -2,11 +2,13 @@
 
 Workers must see the run directory under the same path and have this version of simcore. A task writes its own files and
 returns a small answer; no rows travel through the scheduler. Each worker process should have one thread
-(``dask worker --nthreads 1``): tasks in one process take turns otherwise, since Numba's thread layer allows no two callers.
+(``dask worker --nthreads 1``): tasks in one process take turns otherwise, since Numba's thread layer allows no two
+callers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from typing import Any
@@ -142,10 +144,8 @@ class DaskEngine:
         futures, self._futures = list(self._futures), {}
         client = getattr(self, "_client", None)
         if client is not None and futures:
-            try:
+            with contextlib.suppress(Exception):  # the scheduler is gone, and its tasks with it
                 client.cancel(futures, force=True)
-            except Exception:
-                pass  # the scheduler is gone, and its tasks with it
         if client is not None and self._owned:
             client.close(timeout=5)
         if self._cluster is not None:

@@ -89,20 +89,19 @@ def estimate(
     draws = configuration.most_draws
     combinations = range(len(configuration.combinations))
     shards = sum(shard_count(configuration, c, draws) for c in combinations)
-    times, counts = _calibrate(configuration, backend)
+    measured = _calibrate(configuration, backend)
     rows = size_on_disk = cpu = 0.0
     longest = 0.0
     for c in combinations:
         mine = [shard for shard in held if shard.combination == c]
         left = max(0.0, draws - sum(shard.draws * shard.starts for shard in mine) / configuration.starts) * share
-        row_count = left * (configuration.starts if configuration.method == "newton" else counts[c])
-        rows += row_count
-        size_on_disk += row_count * _row_bytes(configuration, c) + left * _audit_bytes(configuration)
-        size_on_disk += left / draws * shard_count(configuration, c, draws) * FILE_BYTES
-        cpu += left * times[c]
+        one = measured[c]
+        rows += left * (configuration.starts if configuration.method == "newton" else one.rows)
+        size_on_disk += left * one.bytes + left / draws * shard_count(configuration, c, draws) * FILE_BYTES
+        cpu += left * one.seconds
         if left:
             cut = layout(configuration, c)
-            longest = max(longest, times[c] * min(left, cut.draw_block) * cut.start_block / cut.starts)
+            longest = max(longest, one.seconds * min(left, cut.draw_block) * cut.start_block / cut.starts)
     busy = min(workers, usable(), max(1, shards - len(held)))
     wall = max(cpu / busy, longest) + (1.5 if cpu else 0.0)  # starting the workers
     per_worker = worker_bytes(configuration)
@@ -141,7 +140,7 @@ def refuse_what_does_not_fit(
                     f"the sweep would write about {size(needed)}, {size(free_disk(run.path))} are free at {run.path}; "
                     "give fewer draws or starts, leave out positions and spectrum, or another --out"
                 )
-    memory = PARENT_BYTES + workers * worker_bytes(configuration)
+    memory = PARENT_BYTES + max(1, workers) * worker_bytes(configuration)
     if memory > free_memory():
         raise RunError(
             f"the sweep would need about {size(memory)} of memory with {workers} workers "
@@ -223,51 +222,75 @@ def _rows_by_law(configuration: Configuration, combination: int) -> float:
 
 
 # ---- calibration -------------------------------------------------------------------------------------------------
-def _calibrate(configuration: Configuration, backend: str) -> tuple[dict[int, float], dict[int, float]]:
-    """Return seconds and rows a draw for each combination, measured or scaled from those measured."""
-    model = {
-        c: seconds_per_draw(configuration, configuration.landscape(c)) for c in range(len(configuration.combinations))
-    }
+@dataclass(frozen=True)
+class Measured:
+    """What one draw of a combination takes: seconds of one processor, rows, bytes on disk."""
+
+    seconds: float
+    rows: float
+    bytes: float
+
+
+def _calibrate(configuration: Configuration, backend: str) -> dict[int, Measured]:
+    """Return what a draw of each combination takes, measured, or scaled from those measured."""
+    combinations = range(len(configuration.combinations))
+    model = {c: seconds_per_draw(configuration, configuration.landscape(c)) for c in combinations}
     trial = replace(configuration, seed=CALIBRATION_SEED)
-    times: dict[int, float] = {}
-    counts: dict[int, float] = {}
+    found: dict[int, Measured] = {}
     began = time.monotonic()
-    order = sorted(model, key=lambda c: -model[c])
-    for c in order:
-        if times and time.monotonic() - began > CALIBRATION_SECONDS:
+    for c in sorted(model, key=lambda c: -model[c]):
+        if found and time.monotonic() - began > CALIBRATION_SECONDS:
             break
         try:
-            times[c], counts[c] = _measure(trial, c, backend, CALIBRATION_SECONDS / min(len(order), 8))
+            found[c] = _measure(trial, c, backend, CALIBRATION_SECONDS / min(len(model), 8))
         except SimcoreError:
             continue
-    scale = sum(times.values()) / sum(model[c] for c in times) if times else 1.0
-    for c in model:
-        times.setdefault(c, model[c] * scale)
-        counts.setdefault(c, _rows_by_law(configuration, c))
-        if configuration.method != "newton":
-            counts[c] = _rows_by_law(configuration, c) if counts[c] == 0 else counts[c]
-    return times, counts
+    scale = sum(one.seconds for one in found.values()) / sum(model[c] for c in found) if found else 1.0
+    for c in combinations:
+        if c not in found:
+            rows = _rows_by_law(configuration, c)
+            size_of_draw = rows * _row_bytes(configuration, c) + _audit_bytes(configuration)
+            found[c] = Measured(model[c] * scale, rows, size_of_draw)
+    return found
 
 
-def _measure(trial: Configuration, combination: int, backend: str, seconds: float) -> tuple[float, float]:
-    """Return (seconds a draw, rows a draw) of one combination, warm, from as many draws as fit the time."""
+def _measure(trial: Configuration, combination: int, backend: str, seconds: float) -> Measured:
+    """Measure one combination, warm, on as many draws as fit the time; a cold compilation is not counted."""
     from simcore.sweep.compute import shard_rows
 
     landscape = trial.landscape(combination)
-    limit = 4_000_000_000 if landscape.draws is None else 0
     newton = trial.method == "newton"
     starts = min(trial.starts, 480) if newton else trial.starts
-    first = limit
+    first = 4_000_000_000 if landscape.draws is None else 0
     shard_rows(trial, Shard(combination, first, first + 1, 0, starts), backend=backend, threads=1)  # compiles
-    draws, spent, rows, size = 0, 0.0, 0, 1
+    draws, spent, rows, length, size_of_draw = 0, 0.0, 0, 1, 0.0
     while spent < seconds / 2:
-        shard = Shard(combination, first, first + size, 0, starts)
+        shard = Shard(combination, first, first + length, 0, starts)
         began = time.perf_counter()
         frames = shard_rows(trial, shard, backend=backend, threads=1)
         spent += time.perf_counter() - began
-        draws += size
+        draws += length
         rows += sum(len(frame) for kind, frame in frames.items() if kind != "audits")
-        if limit:
-            first += size
-            size = max(1, min(4 * size, int(draws * (seconds / 2 - spent) / max(spent, 1e-9))))
-    return spent / draws * (trial.starts / starts if newton else 1.0), rows / draws
+        size_of_draw = sum(_compressed(frame) for frame in frames.values()) / length
+        if landscape.draws is None:
+            first += length
+            length = max(1, min(4 * length, int(draws * (seconds / 2 - spent) / max(spent, 1e-9))))
+    share = trial.starts / starts if newton else 1.0
+    counted = rows / draws if rows and not newton else _rows_by_law(trial, combination)
+    return Measured(spent / draws * share, counted, size_of_draw * share)
+
+
+def _compressed(frame: Any) -> float:
+    """Return the bytes that rows take in a file, beyond what an empty file takes."""
+    import io
+
+    import pyarrow.parquet as parquet
+
+    from simcore.sweep.schema import to_arrow
+
+    sizes = []
+    for rows in (frame, frame.iloc[:0]):
+        buffer = io.BytesIO()
+        parquet.write_table(to_arrow(rows, {}), buffer, compression="zstd", compression_level=3, use_dictionary=False)
+        sizes.append(buffer.tell())
+    return float(sizes[0] - sizes[1])

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simcore.errors import RunError
 from simcore.sweep.config import Configuration
 from simcore.sweep.plan import Shard, layout, missing
 from simcore.sweep.store import RunDirectory, read_table, write_files, write_record
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PARTS = "parts"
 
@@ -54,7 +51,7 @@ def merge_draw(path: str | Path, configuration: Configuration, first: Shard, *, 
     records = [run.record(shard) for shard in shards]
     if all(PARTS not in record["files"] for record in records):
         return {"rows": {}, "bytes": 0}
-    frames = [_part_frame(run, shard) for shard in shards]
+    frames = [read_table(run.file(PARTS, shard)).to_pandas() for shard in shards]
     rows = finish_draw(
         configuration.landscape(first.combination),
         pd.concat(frames, ignore_index=True),
@@ -77,11 +74,6 @@ def merge_draw(path: str | Path, configuration: Configuration, first: Shard, *, 
         write_record(run, shard, {**record, "files": files})
     _remove_parts(run, shards)
     return {"rows": {}, "bytes": sum(files["starts"]["bytes"] for files in written)}
-
-
-def _part_frame(run: RunDirectory, shard: Shard) -> pd.DataFrame:
-    frame = read_table(run.file(PARTS, shard)).to_pandas()
-    return frame.assign(status=frame["status"].astype(str).astype("category"))
 
 
 def _remove_parts(run: RunDirectory, shards: Iterable[Shard]) -> None:

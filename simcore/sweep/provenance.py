@@ -62,19 +62,19 @@ def machine() -> dict[str, Any]:
     from simcore import info
 
     try:
-        processor: dict[str, Any] = {k: v for k, v in info.processor().items() if k != "tile"}
-    except Exception as error:  # provenance must never stop a sweep
-        processor = {"error": f"{type(error).__name__}: {error}"}
-    try:
+        import llvmlite.binding as llvm
+
+        name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
         devices = info.gpu()["devices"]
-    except Exception as error:
-        devices = [f"{type(error).__name__}: {error}"]
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    except Exception as error:  # provenance must never stop a sweep
+        name, devices = f"unknown ({type(error).__name__}: {error})", []
     return {
         "host": platform.node(),
-        "processor": processor,
+        "system": platform.platform(),
+        "processor": name,
+        "features": instruction_set(),
         "processors": os.cpu_count(),
-        "usable": usable,
+        "usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "gpu": devices,
     }
 

@@ -79,7 +79,7 @@ def attempt(
             return {"shard": shard.name, **merge_draw(path, configuration, shard, backend=backend)}
 
         record = compute_shard(path, configuration, shard, backend=backend, threads=threads)
-        rows = {kind: facts["rows"] for kind, facts in record["files"].items()}
+        rows = {kind.replace("parts", "starts"): facts["rows"] for kind, facts in record["files"].items()}
         size = sum(facts["bytes"] for facts in record["files"].values())
         cost = {key: record[key] for key in ("wall_seconds", "cpu_seconds", "peak_bytes")}
         return {"shard": shard.name, "rows": rows, "bytes": size, **cost}
