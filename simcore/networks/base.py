@@ -56,6 +56,16 @@ class Network(Landscape):
             raise InputError(f"draw is {draw}; {self.name} with fixed data has draw 0 alone")
         return seed, draw
 
+    @property
+    def seconds_per_start(self) -> float:
+        """Fixed model of a start's time, for cutting sweeps into shards: 60 steps, each diagonalising a Hessian."""
+        return 60 * (6e-10 * self.n**3 + 1e-8 * self.samples * self.n + 3e-5)
+
+    @property
+    def samples(self) -> int:
+        """Number of training samples, 1 where the cost is a population's."""
+        return 1
+
     def sources(self, law: str, first: int, count: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         """Return the law behind each of the starts first .. first + count - 1: codes (count,) into the names returned.
 

@@ -166,6 +166,10 @@ class MLP(Network):
         return None if self.data.random else 1
 
     @property
+    def samples(self) -> int:
+        return self.data.shape[0]
+
+    @property
     def scales(self) -> Scales:
         return Scales(1.0, 1.0, 1.0, 100.0)
 

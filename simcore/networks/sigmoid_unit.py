@@ -96,6 +96,10 @@ class SigmoidUnit(Network):
         return len(self.inputs[0])
 
     @property
+    def samples(self) -> int:
+        return len(self.inputs)
+
+    @property
     def scales(self) -> Scales:
         largest = np.abs(np.array(self.inputs)).max(axis=1)
         return Scales(1.0, 1.0, 1.0, 100.0 / float(largest[largest > 0].min()))
