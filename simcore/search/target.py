@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import ModuleType, TracebackType
 from typing import Any, TypeVar
 
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore import backends
-from simcore.backends.problems import NewtonOptions, Outcome
+from simcore.backends.problems import NewtonOptions, Outcome, Waves
 from simcore.errors import InputError
 from simcore.landscapes.base import Draw, Landscape, Sphere
 from simcore.landscapes.validate import COUNTERS, SEEDS, whole
-from simcore.search.solvers import Newton, Solver, resolve
+from simcore.search.solvers import Newton, RegularisedNewton, Solver, resolve
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")
@@ -56,6 +56,14 @@ class Target:
         The dense search also serves functions with continuous symmetries, where nullity is judged by the orbit.
         """
         x, chosen = np.ascontiguousarray(x), self.settings
+        if isinstance(chosen.solver, RegularisedNewton):
+            search = getattr(chosen.backend, RegularisedNewton.method, None)
+            if search is None or not isinstance(self.problem, Waves):
+                raise InputError(
+                    f"solver method {RegularisedNewton.method!r} is for sums of waves on the backends cpu and "
+                    f"reference; use 'newton' for {chosen.landscape.name} on {chosen.backend.__name__.split('.')[-1]}"
+                )
+            return search(self.problem, x, chosen.options, chosen.landscape.scales.length)
         if isinstance(chosen.solver, Newton) and not hasattr(self.draw, "symmetry_dimension"):
             return chosen.backend.newton(self.problem, x, chosen.options)
         from simcore.search import dense
@@ -96,6 +104,8 @@ def settings(
     if solver is not None and not isinstance(solver, Solver):
         raise InputError(f"solver is {solver!r}; give a solver such as simcore.Newton(tolerance=1e-10)")
     chosen = resolve(solver, landscape)
+    if backend == "cuda" and isinstance(chosen, RegularisedNewton) and chosen is not solver:
+        chosen = Newton(**{f.name: getattr(solver, f.name) for f in fields(Newton)} if solver is not None else {})
     return Settings(
         landscape,
         whole("seed", 0 if seed is None else seed, 0, SEEDS - 1),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from simcore.backends import reference
 from simcore.backends.geometry import wrap
-from simcore.backends.problems import NewtonOptions, Outcome
+from simcore.backends.problems import NewtonOptions, Outcome, Waves
 
 Array = NDArray[np.float64]
 
@@ -31,6 +31,24 @@ def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     return result
 
 
+def gaps(problem: Any, x: Array) -> tuple[Array, Array, Array, NDArray[np.int64], Array] | None:
+    """Return value, |gradient|, |Hessian|_F, index and a lower bound on the smallest |eigenvalue| at x of shape (S, n).
+
+    All of shape (S,); see ``derivatives.fill_gaps``. None for a problem that has no compiled kernel.
+    """
+    from simcore.backends.cpu import spin, waves  # noqa: F401  (they register their kernels)
+    from simcore.backends.cpu.derivatives import fill_gaps
+    from simcore.backends.cpu.dispatch import families
+
+    if type(problem) not in families():
+        return None
+    x = np.ascontiguousarray(x, dtype=np.float64)
+    rows = len(x)
+    result = np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows, np.int64), np.empty(rows)
+    fill_gaps(_plain(problem), problem.dimension, x, *result)
+    return result
+
+
 def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArray[np.int64] | None = None) -> Outcome:
     """Run capped Newton from each start, shape (S, n).
 
@@ -43,15 +61,34 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
 
     if type(problem) not in families():
         return reference.newton(problem, starts, options)
-    starts = wrap(np.ascontiguousarray(starts, dtype=np.float64), getattr(problem, "period", 0.0))
-    outcome = Outcome.empty(*starts.shape)
-    if len(starts) == 0:
-        return outcome
-    limits = tuple(int(v) if name == "max_iterations" else float(v) for name, v in options._asdict().items())
-    if counters is None:
-        counters = np.zeros(3, np.int64)
-    search(_plain(problem), problem.dimension, starts, limits, *outcome, counters)
+    starts, limits, outcome = _laid_out(problem, starts, options)
+    if len(starts) > 0:
+        counters = np.zeros(3, np.int64) if counters is None else counters
+        search(_plain(problem), problem.dimension, starts, limits, *outcome, counters)
     return outcome._replace(x=wrap(outcome.x, getattr(problem, "period", 0.0)))
+
+
+def regularised_newton(
+    problem: Waves, starts: Array, options: NewtonOptions, length: float, counters: NDArray[np.int64] | None = None
+) -> Outcome:
+    """Run regularised Newton with chord steps from each start, shape (S, n); ``length`` is the correlation length.
+
+    ``counters``, int64 of shape (3,), is added to: lane Hessians, those of running starts, gradients beside them.
+    """
+    from simcore.backends.cpu.regularised import search
+
+    starts, limits, outcome = _laid_out(problem, starts, options)
+    if len(starts) > 0:
+        counters = np.zeros(3, np.int64) if counters is None else counters
+        search(_plain(problem), starts, float(length), limits, *outcome, counters)
+    return outcome._replace(x=wrap(outcome.x, problem.period))
+
+
+def _laid_out(problem: Any, starts: Array, options: NewtonOptions) -> tuple[Array, tuple[Any, ...], Outcome]:
+    """Return starts, limits and empty outcome as the compiled loops take them."""
+    starts = wrap(np.ascontiguousarray(starts, dtype=np.float64), getattr(problem, "period", 0.0))
+    limits = tuple(int(v) if name == "max_iterations" else float(v) for name, v in options._asdict().items())
+    return starts, limits, Outcome.empty(*starts.shape)
 
 
 def _plain(problem: Any) -> Any:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from simcore.backends.cpu.dispatch import evaluate, prepare, system
+from simcore.backends.cpu.ldlt import count_below, tridiagonalise
 from simcore.backends.cpu.tile import LANES
-from simcore.backends.cpu.vector import store
+from simcore.backends.cpu.vector import any_lane, load, store, zeros
 from simcore.compilation import jit
+from simcore.formulas.intrinsics import fma, select, sqrt
 
 T = LANES
 
@@ -72,3 +74,64 @@ def _lift(x, gradient, hessian):
             entry = hessian[i, j] - b * (u[i] * h[j] + h[i] * u[j]) + b * b * twice * u[i] * u[j]
             hessian[i, j] = entry
             hessian[j, i] = entry
+
+
+@jit
+def fill_gaps(problem, size, x, value, slope, norm, negative, gap):
+    """Set value, |gradient|, |Hessian|_F, number of negative eigenvalues, and ``gap``, all (S,), at points x (S, n).
+
+    No eigenvalue of the tangent Hessian lies within ``gap`` of 0: the first of |H|_F/(2 D), |H|_F/(4 D), ... for which
+    Sturm counts say so, 0 where none of 40 does. It exceeds half the smallest |eigenvalue|, or is the first trial.
+    """
+    count, n = x.shape
+    tables, tile = prepare(problem)
+    X = np.empty(n * T)
+    A, g = np.empty(size * (size + 1) // 2 * 8), np.empty(size * 8)
+    diagonal, off_diagonal, scales = np.empty(size * 8), np.empty(size * 8), np.empty(size * 8)
+    scratch = np.empty(4 * size * 8)
+    out = np.empty(5 * 8)
+    for begin in range(0, count, T):
+        for lane in range(T):
+            row = min(begin + lane, count - 1)
+            for i in range(n):
+                X[i * T + lane] = x[row, i]
+        evaluate(tables, tile, X)
+        for s in range(0, min(T, count - begin), 8):
+            store(out, 0, system(tile, X, s, A, g))
+            steepness, square = zeros(), zeros()
+            k = 0
+            for i in range(size):
+                gi = load(g, i * 8)
+                steepness = fma(gi, gi, steepness)
+                for _ in range(i):
+                    entry = load(A, k)
+                    square = fma(entry + entry, entry, square)
+                    k += 8
+                entry = load(A, k)
+                square = fma(entry, entry, square)
+                k += 8
+            frobenius = sqrt(square)
+            tridiagonalise(A, size, diagonal, off_diagonal, scales, scratch)
+            below, free = _free(diagonal, off_diagonal, size, frobenius * (0.5 / size))
+            store(out, 8, sqrt(steepness))
+            store(out, 16, frobenius)
+            store(out, 24, below)
+            store(out, 32, free)
+            for lane in range(min(8, count - begin - s)):
+                row = begin + s + lane
+                value[row], slope[row], norm[row] = out[lane], out[8 + lane], out[16 + lane]
+                negative[row], gap[row] = np.int64(out[24 + lane]), out[32 + lane]
+
+
+@jit
+def _free(diagonal, off_diagonal, size, trial):
+    """Return how many eigenvalues are negative, and a trial halved until none is within it of 0 (0 after 40 times)."""
+    below = count_below(diagonal, off_diagonal, size, -trial)
+    for _ in range(40):
+        taken = below < count_below(diagonal, off_diagonal, size, trial)
+        if not any_lane(taken):
+            return below, trial
+        trial = select(taken, trial * 0.5, trial)
+        below = count_below(diagonal, off_diagonal, size, -trial)
+    taken = below < count_below(diagonal, off_diagonal, size, trial)
+    return below, select(taken, trial * 0.0, trial)

@@ -167,16 +167,28 @@ def _scale(phases, first, size, c, scaled):
 @jit
 def evaluate(tables, tile, X):
     """Fill value, gradient and Hessian of the tile; the confinement is added by ``system``."""
+    if tile.n == 2:
+        waves, phases, _, _, cosine, sine, _ = tables
+        _evaluate_two(waves, phases, cosine, sine, tile.memory, X)
+    else:
+        _evaluate(tables, tile, X, True)
+
+
+@jit
+def evaluate_gradient(tables, tile, X):
+    """Fill value and gradient alone, bit for bit what ``evaluate`` gives for n > 2, at about 4/n of its cost."""
+    _evaluate(tables, tile, X, False)
+
+
+@jit
+def _evaluate(tables, tile, X, with_hessian):
     n, memory = tile.n, tile.memory
     waves, phases, panels, products, cosine, sine, scratch = tables
-    if n == 2:
-        _evaluate_two(waves, phases, cosine, sine, memory, X)
-        return
     part = scratch.size // 3
     c, d, scaled = scratch[:part], scratch[part : 2 * part], scratch[2 * part :]
     first_row = 1 + (n + 7) // 8 * 8
     pairs = n * (n + 1) // 2
-    for k in range(0, memory.size, 8):
+    for k in range(0, memory.size if with_hessian else first_row * T, 8):
         store(memory, k, 0.0)
     for first in range(0, waves, _CHUNK):
         size = min(_CHUNK, waves - first)
@@ -185,6 +197,8 @@ def evaluate(tables, tile, X):
         _trigonometry(cosine, sine, first, size, memory, c, d)
         for i in range(0, n, 8):
             _add_rows(panels, ((i >> 3) * waves + first) * 8, d, size, memory, 1 + i, n - i)
+        if not with_hessian:
+            continue
         if tile.table:
             for k in range(0, pairs, 8):
                 _add_rows(products, ((k >> 3) * waves + first) * 8, c, size, memory, first_row + k, pairs - k)
@@ -215,6 +229,13 @@ def system(tile, X, s, A, g):
         k += 8
         row += _row_width(i, tile.table) * T
     return fma(square, 0.5 * mu, load(memory, s))
+
+
+@jit
+def slope(tile, X, s, g):
+    """Copy the gradient of eight lanes, confinement added."""
+    for i in range(tile.n):
+        store(g, i * 8, fma(load(X, i * T + s), tile.confinement, load(tile.memory, (1 + i) * T + s)))
 
 
 @jit

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from simcore.backends.cuda.arithmetic import divide, fma, multiply, sqrt
 from simcore.backends.cuda.device import body as cuda
 from simcore.backends.cuda.device import function
+from simcore.backends.cuda.memory import load, store
 
 _TINY = 1e-300
 
@@ -46,18 +47,18 @@ def routines(lanes: int, warps: int) -> Routines:
             top = (j * (j + 1)) >> 1
             k = warp
             while k < j:
-                row[k * L + lane] = multiply(A[(top + k) * L + lane], pivots[k * L + lane])
+                store(row, k * L + lane, multiply(load(A, (top + k) * L + lane), load(pivots, k * L + lane)))
                 k += W
             cuda.syncthreads()
             i = j + warp
             while i <= size:
                 begin = (i * (i + 1)) >> 1
-                total = A[(begin + j) * L + lane]
+                total = load(A, (begin + j) * L + lane)
                 for k in range(j):
-                    total = fma(-row[k * L + lane], A[(begin + k) * L + lane], total)
-                A[(begin + j) * L + lane] = total
+                    total = fma(-load(row, k * L + lane), load(A, (begin + k) * L + lane), total)
+                store(A, (begin + j) * L + lane, total)
                 if i == j:
-                    pivots[j * L + lane] = divide(1.0, total)
+                    store(pivots, j * L + lane, divide(1.0, total))
                 i += W
             cuda.syncthreads()
 
@@ -68,12 +69,14 @@ def routines(lanes: int, warps: int) -> Routines:
         for step in range(size):
             i = size - 1 - step
             begin = (i * (i + 1)) >> 1
-            x = multiply(A[(right + i) * L + lane], pivots[i * L + lane])
+            x = multiply(load(A, (right + i) * L + lane), load(pivots, i * L + lane))
             if warp == 0:
-                d[i * L + lane] = x
+                store(d, i * L + lane, x)
             k = warp
             while k < i:
-                A[(right + k) * L + lane] = fma(-A[(begin + k) * L + lane], x, A[(right + k) * L + lane])
+                store(
+                    A, (right + k) * L + lane, fma(-load(A, (begin + k) * L + lane), x, load(A, (right + k) * L + lane))
+                )
                 k += W
             cuda.syncthreads()
 
@@ -91,50 +94,50 @@ def routines(lanes: int, warps: int) -> Routines:
         while i < size:
             for j in range(size):
                 high, low = (i, j) if i >= j else (j, i)
-                full[i * width + j] = A[(((high * (high + 1)) >> 1) + low) * L + chosen]
-            full[i * width + size] = A[(right + i) * L + chosen]
+                store(full, i * width + j, load(A, (((high * (high + 1)) >> 1) + low) * L + chosen))
+            store(full, i * width + size, load(A, (right + i) * L + chosen))
             i += threads
         cuda.syncthreads()
         largest = 0.0
         for i in range(size):
             for j in range(i + 1):
-                largest = max(largest, abs(full[i * width + j]))
+                largest = max(largest, abs(load(full, i * width + j)))
         smallest = fma(2.2e-16, largest, _TINY)
         for j in range(size):
             best = j
             for i in range(j + 1, size):
-                if abs(full[i * width + j]) > abs(full[best * width + j]):
+                if abs(load(full, i * width + j)) > abs(load(full, best * width + j)):
                     best = i
             cuda.syncthreads()
             if best != j:
                 k = j + thread
                 while k < width:
-                    kept = full[j * width + k]
-                    full[j * width + k] = full[best * width + k]
-                    full[best * width + k] = kept
+                    kept = load(full, j * width + k)
+                    store(full, j * width + k, load(full, best * width + k))
+                    store(full, best * width + k, kept)
                     k += threads
                 cuda.syncthreads()
-            pivot = full[j * width + j]
+            pivot = load(full, j * width + j)
             if abs(pivot) < smallest:
                 pivot = smallest
             i = j + 1 + thread
             while i < size:
-                multiplier = -divide(full[i * width + j], pivot)
+                multiplier = -divide(load(full, i * width + j), pivot)
                 for k in range(j + 1, width):
-                    full[i * width + k] = fma(multiplier, full[j * width + k], full[i * width + k])
+                    store(full, i * width + k, fma(multiplier, load(full, j * width + k), load(full, i * width + k)))
                 i += threads
             cuda.syncthreads()
         for step in range(size):
             i = size - 1 - step
-            pivot = full[i * width + i]
+            pivot = load(full, i * width + i)
             if abs(pivot) < smallest:
                 pivot = smallest
-            x = divide(full[i * width + size], pivot)
+            x = divide(load(full, i * width + size), pivot)
             if thread == 0:
-                d[i * L + chosen] = x
+                store(d, i * L + chosen, x)
             k = thread
             while k < i:
-                full[k * width + size] = fma(-full[k * width + i], x, full[k * width + size])
+                store(full, k * width + size, fma(-load(full, k * width + i), x, load(full, k * width + size)))
                 k += threads
             cuda.syncthreads()
 
@@ -152,55 +155,55 @@ def routines(lanes: int, warps: int) -> Routines:
             begin = (i * (i + 1)) >> 1
             k = warp
             while k < i:
-                u[k * L + lane] = A[(begin + k) * L + lane]
+                store(u, k * L + lane, load(A, (begin + k) * L + lane))
                 k += W
             cuda.syncthreads()
             # every warp takes the same sum: cheaper than handing it over
             square = 0.0
             for k in range(i):
-                square = fma(u[k * L + lane], u[k * L + lane], square)
-            pivot = A[(begin + i - 1) * L + lane]
+                square = fma(load(u, k * L + lane), load(u, k * L + lane), square)
+            pivot = load(A, (begin + i - 1) * L + lane)
             beta = sqrt(square) if pivot < 0.0 else -sqrt(square)
             half = fma(-pivot, beta, square)  # |u|^2 / 2
             scale = 0.0 if half < _TINY else divide(1.0, half)
             cuda.syncthreads()
             if warp == 0:
-                diagonal[i * L + lane] = A[(begin + i) * L + lane]
-                off_diagonal[i * L + lane] = beta
-                u[(i - 1) * L + lane] = pivot - beta
+                store(diagonal, i * L + lane, load(A, (begin + i) * L + lane))
+                store(off_diagonal, i * L + lane, beta)
+                store(u, (i - 1) * L + lane, pivot - beta)
             cuda.syncthreads()
             r = warp
             while r < i:
                 total = 0.0
                 at = (r * (r + 1)) >> 1
                 for k in range(r + 1):
-                    total = fma(A[(at + k) * L + lane], u[k * L + lane], total)
+                    total = fma(load(A, (at + k) * L + lane), load(u, k * L + lane), total)
                 for k in range(r + 1, i):
-                    total = fma(A[(((k * (k + 1)) >> 1) + r) * L + lane], u[k * L + lane], total)
-                p[r * L + lane] = multiply(total, scale)
+                    total = fma(load(A, (((k * (k + 1)) >> 1) + r) * L + lane), load(u, k * L + lane), total)
+                store(p, r * L + lane, multiply(total, scale))
                 r += W
             cuda.syncthreads()
             overlap = 0.0
             for k in range(i):
-                overlap = fma(p[k * L + lane], u[k * L + lane], overlap)
+                overlap = fma(load(p, k * L + lane), load(u, k * L + lane), overlap)
             overlap = multiply(multiply(overlap, scale), 0.5)
             cuda.syncthreads()
             k = warp
             while k < i:
-                p[k * L + lane] = fma(-overlap, u[k * L + lane], p[k * L + lane])
+                store(p, k * L + lane, fma(-overlap, load(u, k * L + lane), load(p, k * L + lane)))
                 k += W
             cuda.syncthreads()
             r = warp
             while r < i:
                 at = (r * (r + 1)) >> 1
-                ur, pr = -u[r * L + lane], -p[r * L + lane]
+                ur, pr = -load(u, r * L + lane), -load(p, r * L + lane)
                 for k in range(r + 1):
-                    entry = fma(ur, p[k * L + lane], A[(at + k) * L + lane])
-                    A[(at + k) * L + lane] = fma(pr, u[k * L + lane], entry)
+                    entry = fma(ur, load(p, k * L + lane), load(A, (at + k) * L + lane))
+                    store(A, (at + k) * L + lane, fma(pr, load(u, k * L + lane), entry))
                 r += W
             cuda.syncthreads()
         if warp == 0:
-            diagonal[lane] = A[lane]
+            store(diagonal, lane, load(A, lane))
         cuda.syncthreads()
 
     @function
@@ -212,9 +215,9 @@ def routines(lanes: int, warps: int) -> Routines:
         count = 0
         q = 1.0
         for i in range(size):
-            t = diagonal[i * L + lane] - shift
+            t = load(diagonal, i * L + lane) - shift
             if i > 0:
-                e = off_diagonal[i * L + lane]
+                e = load(off_diagonal, i * L + lane)
                 t = fma(-e, divide(e, q), t)
             if abs(t) < _TINY:
                 t = -_TINY

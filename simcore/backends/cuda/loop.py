@@ -19,6 +19,7 @@ from numba import float64, int32, int64
 from simcore.backends.cuda import ldlt
 from simcore.backends.cuda.arithmetic import capped_fraction, fma, sqrt
 from simcore.backends.cuda.device import body, cuda, kernel
+from simcore.backends.cuda.memory import load, store
 from simcore.backends.cuda.shape import CHUNK, Shape
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
 from simcore.formulas.verdict import GO_ON, confirmed, exhausted, flat, verdict
@@ -79,7 +80,7 @@ def search_kernel(family: Any, shape: Shape) -> Any:
         if warp == 0:
             owner[lane] = _ENDED
             for i in range(n):
-                X[i * L + lane] = starts[i]
+                store(X, i * L + lane, load(starts, i))
         body.syncthreads()
 
         while True:
@@ -91,7 +92,7 @@ def search_kernel(family: Any, shape: Shape) -> Any:
                 if following < count:
                     owner[lane] = following
                     for i in range(n):
-                        X[i * L + lane] = starts[following * n + i]
+                        store(X, i * L + lane, load(starts, following * n + i))
             body.syncthreads()
             running = 0
             for k in range(L):
@@ -106,9 +107,9 @@ def search_kernel(family: Any, shape: Shape) -> Any:
                 square = 0.0
                 total = 0.0
                 for i in range(size):
-                    g = A[(right + i) * L + lane]
+                    g = load(A, (right + i) * L + lane)
                     square = fma(g, g, square)
-                    total += abs(A[((i * (i + 3)) >> 1) * L + lane])
+                    total += abs(load(A, ((i * (i + 3)) >> 1) * L + lane))
                 gradient_square[lane] = square
                 trace[lane] = total
             body.syncthreads()
@@ -118,8 +119,8 @@ def search_kernel(family: Any, shape: Shape) -> Any:
             if warp == 0:
                 growth = 0.0
                 for i in range(size):
-                    growth = max(growth, abs(A[((i * (i + 3)) >> 1) * L + lane]))
-                    step_square = fma(step[i * L + lane], step[i * L + lane], step_square)
+                    growth = max(growth, abs(load(A, ((i * (i + 3)) >> 1) * L + lane)))
+                    step_square = fma(load(step, i * L + lane), load(step, i * L + lane), step_square)
                 sound = growth < fma(trace[lane], _GROWTH, 0.0) and step_square < _HUGE
                 doubtful[lane] = 0 if sound or owner[lane] < 0 else 1
             body.syncthreads()
@@ -134,7 +135,7 @@ def search_kernel(family: Any, shape: Shape) -> Any:
                 if warp == 0:
                     step_square = 0.0
                     for i in range(size):
-                        step_square = fma(step[i * L + lane], step[i * L + lane], step_square)
+                        step_square = fma(load(step, i * L + lane), load(step, i * L + lane), step_square)
 
             if warp == 0:
                 o = owner[lane]
@@ -149,7 +150,7 @@ def search_kernel(family: Any, shape: Shape) -> Any:
                     furthest = 0.0
                     if region < _HUGE:
                         for i in range(n):
-                            furthest = max(furthest, abs(X[i * L + lane]))
+                            furthest = max(furthest, abs(load(X, i * L + lane)))
                     finite = square < _HUGE and abs(f) < _HUGE and (small or step_square < _HUGE)
                     last = steps[lane] >= max_iterations
                     code = verdict(finite, furthest > region, small, short, settled[lane], last)
@@ -157,13 +158,13 @@ def search_kernel(family: Any, shape: Shape) -> Any:
                         steps[lane] += 1
                         fraction[lane] = capped_fraction(step_square, cap)
                     else:
-                        status[o] = code
-                        iterations[o] = steps[lane]
-                        cost[o] = f
-                        grad_norm[o] = sqrt(square)
-                        decrement[o] = length
+                        store(status, o, code)
+                        store(iterations, o, steps[lane])
+                        store(cost, o, f)
+                        store(grad_norm, o, sqrt(square))
+                        store(decrement, o, length)
                         for i in range(n):
-                            x_out[o * n + i] = X[i * L + lane]
+                            store(x_out, o * n + i, load(X, i * L + lane))
                         owner[lane] = _ENDED
             body.syncthreads()
             advance(problem, X, extra, step, fraction[lane], lane, warp)
@@ -208,10 +209,10 @@ def classify_kernel(family: Any, shape: Shape) -> Any:
         first = cuda.blockIdx.x * L
         while first < count:
             slot = min(first + lane, count - 1)
-            o = rows[slot]
+            o = load(rows, slot)
             i = warp
             while i < n:
-                X[i * L + lane] = x[o * n + i]
+                store(X, i * L + lane, load(x, o * n + i))
                 i += W
             body.syncthreads()
             evaluate(problem, X, H, extra, value, c, d, lane, warp)
@@ -221,14 +222,14 @@ def classify_kernel(family: Any, shape: Shape) -> Any:
             h_square = 0.0
             hg_square = 0.0
             for i in range(size):
-                g = A[(right + i) * L + lane]
+                g = load(A, (right + i) * L + lane)
                 g_square = fma(g, g, g_square)
                 total = 0.0
                 for j in range(size):
                     high, low = (i, j) if i >= j else (j, i)
-                    entry = A[(((high * (high + 1)) >> 1) + low) * L + lane]
+                    entry = load(A, (((high * (high + 1)) >> 1) + low) * L + lane)
                     h_square = fma(entry, entry, h_square)
-                    total = fma(entry, A[(right + j) * L + lane], total)
+                    total = fma(entry, load(A, (right + j) * L + lane), total)
                 hg_square = fma(total, total, hg_square)
             body.syncthreads()
             tridiagonalise(A, size, diagonal, off_diagonal, u, p, lane, warp)
@@ -237,14 +238,14 @@ def classify_kernel(family: Any, shape: Shape) -> Any:
                 threshold = fma(sqrt(h_square), zero_tolerance, 0.0)
                 below = count_below(diagonal, off_diagonal, size, -threshold, lane)
                 null = count_below(diagonal, off_diagonal, size, threshold, lane) - below
-                code = status[o]
+                code = load(status, o)
                 if code == MAX_ITERATIONS:
                     code = exhausted(flat(small, hg_square, h_square, g_square, flat_tolerance))
                 code = confirmed(code, small, null, 0)
-                status[o] = code
+                store(status, o, code)
                 if code == CRITICAL or code == DEGENERATE:  # noqa: SIM109 (compiled code)
-                    index[o] = below
-                    nullity[o] = null
+                    store(index, o, below)
+                    store(nullity, o, null)
             body.syncthreads()
             first += cuda.gridDim.x * L
 

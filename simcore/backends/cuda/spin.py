@@ -19,6 +19,7 @@ from simcore.backends.cuda import device
 from simcore.backends.cuda.arithmetic import divide, fma, multiply, sqrt
 from simcore.backends.cuda.device import body as cuda
 from simcore.backends.cuda.device import function
+from simcore.backends.cuda.memory import load, store
 from simcore.backends.cuda.monomials import PANEL, hessian_table, tree
 from simcore.backends.cuda.shape import Shape, Space
 from simcore.backends.problems import Spin
@@ -72,16 +73,20 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
         n, monomials = problem.n, problem.monomials
         offset = 3 * n
         if warp == 0:
-            extra[offset * L + lane] = 1.0
+            store(extra, offset * L + lane, 1.0)
         cuda.syncthreads()
         for r in range(1, problem.degree + 1):
-            k = problem.level[r] + warp
-            while k < problem.level[r + 1]:
-                x = X[problem.variable[k] * L + lane]
-                extra[(offset + k) * L + lane] = multiply(extra[(offset + problem.parent[k]) * L + lane], x)
+            k = load(problem.level, r) + warp
+            while k < load(problem.level, r + 1):
+                x = load(X, load(problem.variable, k) * L + lane)
+                store(
+                    extra,
+                    (offset + k) * L + lane,
+                    multiply(load(extra, (offset + load(problem.parent, k)) * L + lane), x),
+                )
                 k += W
             cuda.syncthreads()
-        offset += problem.level[problem.degree]
+        offset += load(problem.level, problem.degree)
         rows = cuda.local.array(_ROWS, float64)
         first = _ROWS * warp
         while first < problem.pairs:
@@ -89,12 +94,12 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
                 rows[r] = 0.0
             at = first * monomials
             for k in range(monomials):
-                x = extra[(offset + k) * L + lane]
+                x = load(extra, (offset + k) * L + lane)
                 for r in range(_ROWS):
-                    rows[r] = fma(problem.table[at + r], x, rows[r])
+                    rows[r] = fma(load(problem.table, at + r), x, rows[r])
                 at += _ROWS
             for r in range(_ROWS):
-                H[(first + r) * L + lane] = rows[r]
+                store(H, (first + r) * L + lane, rows[r])
             first += W * _ROWS
         cuda.syncthreads()
 
@@ -109,61 +114,65 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
             total = 0.0
             begin = (i * (i + 1)) >> 1
             for j in range(i + 1):
-                total = fma(H[(begin + j) * L + lane], X[j * L + lane], total)
+                total = fma(load(H, (begin + j) * L + lane), load(X, j * L + lane), total)
             for j in range(i + 1, n):
-                total = fma(H[(((j * (j + 1)) >> 1) + i) * L + lane], X[j * L + lane], total)
-            extra[(hx + i) * L + lane] = total
+                total = fma(load(H, (((j * (j + 1)) >> 1) + i) * L + lane), load(X, j * L + lane), total)
+            store(extra, (hx + i) * L + lane, total)
             i += W
         cuda.syncthreads()
 
         # scalars of a start, the same in every warp: cheaper to repeat than to hand over
         radial = 0.0
         for i in range(n):
-            radial = fma(extra[(hx + i) * L + lane], X[i * L + lane], radial)
+            radial = fma(load(extra, (hx + i) * L + lane), load(X, i * L + lane), radial)
         inverse_degree = divide(1.0, problem.degree + 1.0)
         mu = divide(
             radial, (problem.degree + 1.0) * n
         )  # a quotient: nothing for a compiler to fuse with the sums below
         unit = divide(1.0, sqrt(float(n)))
-        last = multiply(X[(n - 1) * L + lane], unit)
+        last = multiply(load(X, (n - 1) * L + lane), unit)
         sign = -1.0 if last < 0.0 else 1.0
         b = divide(1.0, abs(last) + 1.0)
         bottom = ((n - 1) * n) >> 1
         overlap = 0.0
         for i in range(n):
-            x = X[i * L + lane]
-            column = H[(bottom + i) * L + lane]
+            x = load(X, i * L + lane)
+            column = load(H, (bottom + i) * L + lane)
             reflected = fma(x, unit, sign if i == n - 1 else 0.0)
             if i == n - 1:
                 column -= mu
-            ax = multiply(fma(-mu, x, extra[(hx + i) * L + lane]), unit)
+            ax = multiply(fma(-mu, x, load(extra, (hx + i) * L + lane)), unit)
             au = multiply(fma(sign, column, ax), b)
             overlap = fma(au, reflected, overlap)
             if warp == 0:
-                extra[(u + i) * L + lane] = reflected
-                extra[(q + i) * L + lane] = au
+                store(extra, (u + i) * L + lane, reflected)
+                store(extra, (q + i) * L + lane, au)
         cuda.syncthreads()
         overlap = multiply(multiply(overlap, b), 0.5)
         i = warp
         while i < n:
-            extra[(q + i) * L + lane] = fma(-overlap, extra[(u + i) * L + lane], extra[(q + i) * L + lane])
+            store(
+                extra,
+                (q + i) * L + lane,
+                fma(-overlap, load(extra, (u + i) * L + lane), load(extra, (q + i) * L + lane)),
+            )
             i += W
         cuda.syncthreads()
 
         right = (size * (size + 1)) >> 1
-        end = fma(-mu, X[(n - 1) * L + lane], multiply(extra[(hx + n - 1) * L + lane], inverse_degree))
+        end = fma(-mu, load(X, (n - 1) * L + lane), multiply(load(extra, (hx + n - 1) * L + lane), inverse_degree))
         shift = multiply(multiply(b, sign), end)  # b u.grad, since grad is orthogonal to x
         i = warp
         while i < size:
             begin = (i * (i + 1)) >> 1
-            ui, qi = -extra[(u + i) * L + lane], -extra[(q + i) * L + lane]
+            ui, qi = -load(extra, (u + i) * L + lane), -load(extra, (q + i) * L + lane)
             for j in range(i + 1):
-                entry = H[(begin + j) * L + lane]
+                entry = load(H, (begin + j) * L + lane)
                 if j == i:
                     entry -= mu
-                entry = fma(qi, extra[(u + j) * L + lane], entry)
-                A[(begin + j) * L + lane] = fma(ui, extra[(q + j) * L + lane], entry)
-            tangential = fma(-mu, X[i * L + lane], multiply(extra[(hx + i) * L + lane], inverse_degree))
+                entry = fma(qi, load(extra, (u + j) * L + lane), entry)
+                A[(begin + j) * L + lane] = fma(ui, load(extra, (q + j) * L + lane), entry)
+            tangential = fma(-mu, load(X, i * L + lane), multiply(load(extra, (hx + i) * L + lane), inverse_degree))
             A[(right + i) * L + lane] = fma(shift, ui, tangential)
             i += W
         cuda.syncthreads()
@@ -175,20 +184,20 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
         n = problem.n
         if warp > 0 or not t > 0.0:
             return
-        last = divide(X[(n - 1) * L + lane], sqrt(float(n)))
+        last = divide(load(X, (n - 1) * L + lane), sqrt(float(n)))
         b = divide(1.0, abs(last) + 1.0)
         overlap = 0.0
         for i in range(n - 1):
-            overlap = fma(extra[(n + i) * L + lane], d[i * L + lane], overlap)
+            overlap = fma(load(extra, (n + i) * L + lane), load(d, i * L + lane), overlap)
         overlap = multiply(overlap, b)
         total = 0.0
         for i in range(n):
-            step = fma(-overlap, extra[(n + i) * L + lane], d[i * L + lane] if i < n - 1 else 0.0)
-            x = fma(-t, step, X[i * L + lane])
-            X[i * L + lane] = x
+            step = fma(-overlap, load(extra, (n + i) * L + lane), load(d, i * L + lane) if i < n - 1 else 0.0)
+            x = fma(-t, step, load(X, i * L + lane))
+            store(X, i * L + lane, x)
             total = fma(x, x, total)
         scale = sqrt(divide(float(n), total))
         for i in range(n):
-            X[i * L + lane] = multiply(X[i * L + lane], scale)
+            store(X, i * L + lane, multiply(load(X, i * L + lane), scale))
 
     return evaluate, system, advance

@@ -21,6 +21,7 @@ from simcore.backends.cuda import device
 from simcore.backends.cuda.arithmetic import divide, floor, fma, multiply, sincos
 from simcore.backends.cuda.device import body as cuda
 from simcore.backends.cuda.device import function
+from simcore.backends.cuda.memory import load, store
 from simcore.backends.cuda.shape import CHUNK, Shape, Space
 from simcore.backends.problems import Waves
 
@@ -88,11 +89,11 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
             at = (first + m) * row
             p0, p1, p2, p3 = 0.0, 0.0, 0.0, 0.0
             for i in range(n):
-                x = X[i * L + lane]
-                p0 = fma(w[at + i], x, p0)
-                p1 = fma(w[at + row + i], x, p1)
-                p2 = fma(w[at + 2 * row + i], x, p2)
-                p3 = fma(w[at + 3 * row + i], x, p3)
+                x = load(X, i * L + lane)
+                p0 = fma(load(w, at + i), x, p0)
+                p1 = fma(load(w, at + row + i), x, p1)
+                p2 = fma(load(w, at + 2 * row + i), x, p2)
+                p3 = fma(load(w, at + 3 * row + i), x, p3)
             for k in range(_GROUP):
                 p = p0
                 if k == 1:
@@ -102,9 +103,9 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
                 elif k == 3:
                     p = p3
                 sine, cosine = sincos(p)
-                a, b = problem.cosine[first + m + k], problem.sine[first + m + k]
-                c[(m + k) * L + lane] = fma(a, cosine, multiply(b, sine))
-                d[(m + k) * L + lane] = fma(b, cosine, -multiply(a, sine))
+                a, b = load(problem.cosine, first + m + k), load(problem.sine, first + m + k)
+                store(c, (m + k) * L + lane, fma(a, cosine, multiply(b, sine)))
+                store(d, (m + k) * L + lane, fma(b, cosine, -multiply(a, sine)))
             m += W * _GROUP
 
     @function
@@ -127,22 +128,22 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
                 for b in range(E):
                     j = left + b
                     if i < n and j <= i:
-                        entries[a * E + b] = H[(begin + j) * L + lane]
+                        entries[a * E + b] = load(H, (begin + j) * L + lane)
                 if diagonal and i < n:
-                    slope[a] = extra[i * L + lane]
+                    slope[a] = load(extra, i * L + lane)
         for m in range(size):
             at = (first + m) * row
-            wave = c[m * L + lane]
+            wave = load(c, m * L + lane)
             for a in range(E):
-                scaled[a] = -multiply(w[at + top + a], wave)
+                scaled[a] = -multiply(load(w, at + top + a), wave)
             for b in range(E):
-                factor = w[at + left + b]
+                factor = load(w, at + left + b)
                 for a in range(E):
                     entries[a * E + b] = fma(scaled[a], factor, entries[a * E + b])
             if diagonal:
-                rise = d[m * L + lane]
+                rise = load(d, m * L + lane)
                 for a in range(E):
-                    slope[a] = fma(w[at + top + a], rise, slope[a])
+                    slope[a] = fma(load(w, at + top + a), rise, slope[a])
                 value += wave
         for a in range(E):
             i = top + a
@@ -150,16 +151,16 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
             for b in range(E):
                 j = left + b
                 if i < n and j <= i:
-                    H[(begin + j) * L + lane] = entries[a * E + b]
+                    store(H, (begin + j) * L + lane, entries[a * E + b])
             if diagonal and i < n:
-                extra[i * L + lane] = slope[a]
+                store(extra, i * L + lane, slope[a])
         return value
 
     @function
     def evaluate(problem, X, H, extra, value, c, d, lane, warp):
         """Fill value, gradient (extra) and packed Hessian of the block's starts, confinement left out."""
         if warp == 0:
-            value[lane] = 0.0
+            store(value, lane, 0.0)
         first = 0
         while first < problem.waves:
             size = min(CHUNK, problem.waves - first)
@@ -173,7 +174,7 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
                     if task == warp:
                         part = square(problem, H, extra, c, d, first, size, top, left, lane)
                         if top == 0:
-                            value[lane] = value[lane] + part
+                            store(value, lane, load(value, lane) + part)
                     task = task + 1 if task + 1 < W else 0
                     left += E
                 top += E
@@ -189,15 +190,15 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
         while i < n:
             begin = (i * (i + 1)) >> 1
             for j in range(i):
-                A[(begin + j) * L + lane] = H[(begin + j) * L + lane]
-            A[(begin + i) * L + lane] = H[(begin + i) * L + lane] + mu
-            A[(right + i) * L + lane] = fma(X[i * L + lane], mu, extra[i * L + lane])
+                A[(begin + j) * L + lane] = load(H, (begin + j) * L + lane)
+            A[(begin + i) * L + lane] = load(H, (begin + i) * L + lane) + mu
+            A[(right + i) * L + lane] = fma(load(X, i * L + lane), mu, load(extra, i * L + lane))
             i += W
-        total = value[lane]
+        total = load(value, lane)
         if mu != 0.0:
             distance = 0.0
             for i in range(n):
-                distance = fma(X[i * L + lane], X[i * L + lane], distance)
+                distance = fma(load(X, i * L + lane), load(X, i * L + lane), distance)
             total = fma(distance, 0.5 * mu, total)
         cuda.syncthreads()
         return total
@@ -208,10 +209,10 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
         n, period = problem.n, problem.period
         i = warp if t > 0.0 else n
         while i < n:
-            x = fma(-t, d[i * L + lane], X[i * L + lane])
+            x = fma(-t, load(d, i * L + lane), load(X, i * L + lane))
             if period > 0.0:
                 x = fma(-floor(divide(x, period)), period, x)
-            X[i * L + lane] = x
+            store(X, i * L + lane, x)
             i += W
 
     return evaluate, system, advance
