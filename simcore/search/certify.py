@@ -28,8 +28,9 @@ terms: 1/s = p(p-1) |T| n^{(p-3)/2}.
 
 Rounding. Gradient and Hessian at y_0 are sums of K products; each entry's error is at most (K + c) u times the sum
 of the absolute values of its terms, for any order of summation (Higham 2002, section 3.1); u = 2^-53. Phases w.x carry
-an error of (n + 2) u |w|_1 max|x_i|, and sin and cos one of 4u. The eigenvalue solver is taken to be backward stable
-with 10 D u |H|_F. These bounds enlarge |g| and lower sigma before the test. What could still break a proof: a backend
+an error of (n + 2) u |w|_1 max|x_i|, and sin and cos one of 4u. sigma comes from Sturm counts at +-s after a
+tridiagonalisation (the CPU backend; no eigenvalue in (-s, s)) or from eigenvalues; either is taken to be backward
+stable with 10 n u |H|_F. These bounds enlarge |g| and lower sigma before the test. What could still break a proof: a backend
 whose sin, cos or eigenvalues err by more than that; the arithmetic of this test itself is not rounded outwards, but
 the inequalities are asked for with 1 % to spare.
 
@@ -47,7 +48,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,36 +113,47 @@ class _Terms:
     shrink: float
 
 
+class Derivatives(NamedTuple):
+    """What the test needs to know at K points: f, |gradient|, |Hessian|_F, its number of negative eigenvalues, and a
+    lower bound on the smallest |eigenvalue|; arrays of shape (K,)."""
+
+    value: Array
+    slope: Array
+    size: Array
+    negative: NDArray[Any]
+    gap: Array
+
+
+def derivatives_at(target: Target, x: Array) -> Derivatives:
+    """Return what the test needs at points x of shape (K, n), by the backend's Sturm counts, else by eigenvalues."""
+    compiled = getattr(target.settings.backend, "gaps", lambda problem, x: None)(target.problem, x)
+    if compiled is not None:
+        return Derivatives(*compiled)
+    parts = []
+    for begin in range(0, max(len(x), 1), CHUNK):
+        here = x[begin : begin + CHUNK]
+        value, gradient, hessian = target.evaluate(here)
+        eigenvalues = np.linalg.eigvalsh(tangent_hessians(target, here, hessian))
+        size = np.linalg.norm(eigenvalues, axis=1)
+        negative, gap = (eigenvalues < 0).sum(axis=1), np.abs(eigenvalues).min(axis=1, initial=np.inf)
+        parts.append((value, np.linalg.norm(gradient, axis=1), size, negative, gap))
+    return Derivatives(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
 def certify(target: Target, x: Array, index: NDArray) -> Certificate:
     """Test points x of shape (K, n) with recorded indices; a problem without a bound on D^3 f gets no certificates."""
-    problem = target.problem
-    period = target.settings.landscape.domain.period
-    if not isinstance(problem, (Waves, Spin)) or len(x) == 0:
-        return _nothing(x, period)
-    parts = []
-    for begin in range(0, len(x), CHUNK):
-        here = slice(begin, begin + CHUNK)
-        value, gradient, hessian = target.evaluate(x[here])
-        eigenvalues = np.linalg.eigvalsh(tangent_hessians(target, x[here], hessian))
-        parts.append(prove(target, x[here], index[here], value, gradient, eigenvalues))
-    return Certificate(
-        x,
-        period,
-        np.concatenate([part.certified for part in parts]),
-        np.concatenate([part.existence for part in parts]),
-        np.concatenate([part.uniqueness for part in parts]),
-    )
+    if not isinstance(target.problem, (Waves, Spin)) or len(x) == 0:
+        return _nothing(x, target.settings.landscape.domain.period)
+    return prove(target, x, index, derivatives_at(target, x))
 
 
-def prove(
-    target: Target, x: Array, index: NDArray, value: Array, gradient: Array, eigenvalues: NDArray[Any]
-) -> Certificate:
-    """As ``certify``, of derivatives known already: value (K,), gradient (K, n), tangent eigenvalues (K, D)."""
+def prove(target: Target, x: Array, index: NDArray, at: Derivatives) -> Certificate:
+    """As ``certify``, of derivatives known already."""
     landscape = target.settings.landscape
     if isinstance(target.problem, Spin):
-        terms = _spin_terms(target.problem, x, value, gradient, eigenvalues)
+        terms = _spin_terms(target.problem, x, at)
     elif isinstance(target.problem, Waves):
-        terms = _wave_terms(target.problem, x, value, gradient, eigenvalues)
+        terms = _wave_terms(target.problem, x, at)
     else:
         return _nothing(x, landscape.domain.period)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -156,7 +168,7 @@ def prove(
             & (SPARE * h <= 0.5)
             & (existence <= PRECISION * landscape.scales.length)
             & (existence < uniqueness)
-            & ((eigenvalues < 0).sum(axis=1) == index)
+            & (at.negative == index)
         )
     existence = np.where(certified, existence, np.inf)
     return Certificate(x, landscape.domain.period, certified, existence, np.where(certified, uniqueness, 0.0))
@@ -166,7 +178,7 @@ def _nothing(x: Array, period: float) -> Certificate:
     return Certificate(x, period, np.zeros(len(x), np.bool_), np.full(len(x), np.inf), np.zeros(len(x)))
 
 
-def _wave_terms(problem: Waves, x: Array, value: Array, gradient: Array, eigenvalues: NDArray[Any]) -> _Terms:
+def _wave_terms(problem: Waves, x: Array, at: Derivatives) -> _Terms:
     waves, n = problem.frequencies.shape
     amplitude = np.hypot(problem.cosine, problem.sine)
     norm = np.linalg.norm(problem.frequencies, axis=1)
@@ -178,15 +190,15 @@ def _wave_terms(problem: Waves, x: Array, value: Array, gradient: Array, eigenva
     gradient_error = relative * (amplitude * norm).sum() + confinement * np.linalg.norm(x, axis=1)
     hessian_error = relative * (amplitude * norm**2).sum() + confinement * math.sqrt(n)
     return _Terms(
-        residual=np.linalg.norm(gradient, axis=1) + gradient_error,
-        sigma=_smallest(eigenvalues) - hessian_error,
+        residual=at.slope + gradient_error,
+        sigma=at.gap - 10 * n * UNIT * at.size - hessian_error,
         lipschitz=float((amplitude * norm**3).sum()),
         reach=math.inf,
         shrink=1.0,
     )
 
 
-def _spin_terms(problem: Spin, x: Array, value: Array, gradient: Array, eigenvalues: NDArray[Any]) -> _Terms:
+def _spin_terms(problem: Spin, x: Array, at: Derivatives) -> _Terms:
     n, p = problem.n, problem.p
     root = math.sqrt(n)
     tensor = math.sqrt(float((problem.coefficients**2 / _orderings(n, p)).sum()))
@@ -197,24 +209,19 @@ def _spin_terms(problem: Spin, x: Array, value: Array, gradient: Array, eigenval
     relative = 2 * UNIT * (len(problem.coefficients) + 4 * n + 4 * p + 20)
     gradient_error = relative * p * tensor * root ** (p - 1)
     hessian_error = 2 * relative * p * (p - 1) * tensor * root ** (p - 2)
-    slope = np.linalg.norm(gradient, axis=1) + gradient_error
+    slope = at.slope + gradient_error
     off_sphere = np.abs((x * x).sum(axis=1) - n) + 2 * n * (n + 2) * UNIT
-    radial, border = (p - 2) * p * np.abs(value) / n, root * inverse_scale
+    radial, border = (p - 2) * p * np.abs(at.value) / n, root * inverse_scale
     normal = (np.sqrt(radial**2 + 4 * border**2) - radial) / 2
     change = p * (p + 2) * tensor * (0.9 * root if p < 3 else 1.1 * root) ** (p - 3)
     return _Terms(
         residual=np.hypot(slope, off_sphere * inverse_scale / 2),
-        sigma=np.minimum(_smallest(eigenvalues) - hessian_error, 0.99 * normal) - (p - 1) * 1.01 * slope / root,
+        sigma=np.minimum(at.gap - 10 * n * UNIT * at.size - hessian_error, 0.99 * normal)
+        - (p - 1) * 1.01 * slope / root,
         lipschitz=third + 2 / math.sqrt(3) * inverse_scale,
         reach=reach,
         shrink=math.hypot(1.0, change / inverse_scale),
     )
-
-
-def _smallest(eigenvalues: NDArray[Any]) -> Array:
-    """Smallest |eigenvalue|, less the error of the solver."""
-    size = np.linalg.norm(eigenvalues, axis=1)
-    return np.abs(eigenvalues).min(axis=1) - 10 * eigenvalues.shape[1] * UNIT * size
 
 
 @functools.lru_cache(maxsize=8)

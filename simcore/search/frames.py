@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.search.certify import prove
+from simcore.search.certify import derivatives_at, prove
 from simcore.search.points import Points
-from simcore.search.spectrum import CHUNK, tangent_hessians, to_ambient
+from simcore.search.spectrum import CHUNK, spectra, tangent_hessians, to_ambient
 from simcore.search.target import Target
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def points_frame(
     order = chosen[np.argsort(points.first[chosen], kind="stable")]
     x = points.table.x[order]
     pieces = [_finished(target, x[b : b + CHUNK], points.table.index[order[b : b + CHUNK]]) for b in _chunks(len(x))]
-    x, value, slope, eigenvalues, certified = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    x, value, slope, certified = (np.concatenate(column) for column in zip(*pieces, strict=True))
     columns: dict[str, Any] = {
         "point": np.arange(len(order)),
         "cost": value,
@@ -45,7 +45,7 @@ def points_frame(
     if positions:
         columns["x"] = list(x)
     if spectrum:
-        columns["eigenvalues"] = list(eigenvalues)
+        columns["eigenvalues"] = list(spectra(target, x))
     return pd.DataFrame(columns), certified
 
 
@@ -53,18 +53,19 @@ def _chunks(rows: int) -> range:
     return range(0, max(rows, 1), CHUNK)
 
 
-def _finished(target: Target, x: Array, index: NDArray) -> tuple[Array, Array, Array, Array, NDArray]:
+def _finished(target: Target, x: Array, index: NDArray) -> tuple[Array, Array, Array, NDArray]:
     x = _polished(target, x)
-    value, gradient, hessian = target.evaluate(x)
-    eigenvalues: Any = np.linalg.eigvalsh(tangent_hessians(target, x, hessian))
-    proof = prove(target, x, index, value, gradient, eigenvalues)
-    return x, value, np.linalg.norm(gradient, axis=1), eigenvalues, proof.certified
+    at = derivatives_at(target, x)
+    return x, at.value, at.slope, prove(target, x, index, at).certified
 
 
 def _polished(target: Target, x: Array) -> Array:
     """Return points one undamped Newton step further: from the square root of rounding error to rounding error."""
     _, gradient, hessian = target.evaluate(x)
-    eigenvalues, vectors = np.linalg.eigh(tangent_hessians(target, x, hessian))
-    ambient = to_ambient(target, x, vectors)
-    along = np.einsum("sij,si->sj", ambient, gradient)
-    return target.on_domain(x - np.einsum("sij,sj->si", ambient, along / eigenvalues))
+    tangent = tangent_hessians(target, x, hessian)
+    basis = to_ambient(target, x, np.broadcast_to(np.eye(tangent.shape[1]), tangent.shape))
+    try:
+        step = np.linalg.solve(tangent, np.einsum("sij,si->sj", basis, gradient)[..., np.newaxis])
+    except np.linalg.LinAlgError:  # a Hessian singular to the last bit: the points stay where their search ended
+        return x
+    return target.on_domain(x - (basis @ step)[..., 0])
