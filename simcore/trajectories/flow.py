@@ -1,0 +1,54 @@
+"""Gradient flow dx/dt = -grad f, by SciPy's adaptive integrators, each start alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from simcore.backends import geometry
+from simcore.backends.problems import Array
+from simcore.trajectories import derivatives
+from simcore.trajectories.paths import Record
+from simcore.trajectories.settings import Walk
+
+
+def flow(problem: Any, walk: Walk, x: Array, record: Record) -> None:
+    """Integrate from points x, shape (S, n), and fill the record; NaN after a time that could not be reached."""
+    places = walk.recorded()
+    times = walk.step_size * np.array(places, float)
+    path = np.stack([_one(problem, walk, start, times) for start in x])
+    with np.errstate(all="ignore"):
+        for place in range(len(places)):
+            here = derivatives.at(problem, path[:, place])
+            bent = here.times(here.gradient)
+            # along the flow df/dt = -g'g and d2f/dt2 = 2 g'Hg
+            change = walk.step_size * (here.gradient * (walk.step_size * bent - here.gradient)).sum(axis=1)
+            record.store(place, problem, path[:, place], here, bent, change, None)
+
+
+def _one(problem: Any, walk: Walk, start: Array, times: Array) -> Array:
+    """Return the points at the given times, shape (times, n)."""
+    from scipy.integrate import solve_ivp
+
+    n, sphere = len(start), geometry.on_sphere(problem)
+
+    def velocity(t: float, y: Array) -> Array:
+        x = y * np.sqrt(n / (y @ y)) if sphere else y
+        return -derivatives.at(problem, x[None]).gradient[0]
+
+    points = np.full((len(times), n), np.nan)
+    with np.errstate(all="ignore"):
+        found = solve_ivp(
+            velocity,
+            (0.0, times[-1]),
+            start,
+            method=walk.integrator,
+            t_eval=times,
+            rtol=walk.tolerance,
+            atol=1e-3 * walk.tolerance,
+        )
+    points[: found.y.shape[1]] = found.y.T
+    if sphere:
+        points *= np.sqrt(n / (points * points).sum(axis=1))[:, None]
+    return geometry.wrap(points, getattr(problem, "period", 0.0))
