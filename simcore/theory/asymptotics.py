@@ -18,8 +18,8 @@ def log_minima_fraction(n: ArrayLike) -> Array:
     field in n dimensions, up to O(ln n). Bray and Dean (2007) give the leading term; the rate per dimension tends to 1
     (coin flips: ln 2) as slowly as 1 - O(n^{-1/2}).
     """
-    n = np.asarray(n, dtype=float)
-    return -n + 4 * np.sqrt(2) / 3 * np.sqrt(n) - 2**1.75 / 3 * n**0.25
+    size: Array = np.asarray(n, dtype=float)
+    return -size + 4 * np.sqrt(2) / 3 * np.sqrt(size) - 2**1.75 / 3 * size**0.25
 
 
 def cost_of_index_fraction(fraction: ArrayLike, *, kappa: float = 1.0) -> Array:
@@ -86,13 +86,12 @@ def spin_complexity(u: ArrayLike, p: int, index: int | None = None) -> Array:
     edge = spin_threshold(p)
     if index is not None and index < 0:
         raise InputError(f"index is {index}; an index is at least 0")
-    u = np.asarray(u, dtype=float)
-    u = np.minimum(u, 0.0 if index is None else -edge)
-    beyond = np.maximum(-u, edge)
+    energy: Array = np.minimum(np.asarray(u, dtype=float), 0.0 if index is None else -edge)
+    beyond = np.maximum(-energy, edge)
     root = np.sqrt(beyond**2 - edge**2)
     rate = (beyond * root - edge**2 * np.log((beyond + root) / edge)) / edge**2
     times = 1 if index is None else index + 1
-    return 0.5 * np.log(p - 1) - (p - 2) / (4 * (p - 1)) * u**2 - times * rate
+    return 0.5 * np.log(p - 1) - (p - 2) / (4 * (p - 1)) * energy**2 - times * rate
 
 
 def spin_threshold(p: int) -> float:

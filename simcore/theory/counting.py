@@ -35,7 +35,7 @@ Array = NDArray[np.float64]
 
 FLOOR = 1e-12  # shares below this are rounding, not law
 _ROOTS = 16  # roots of unity: the count at a level spreads over far fewer values
-_CHUNK = 12  # levels treated together
+_CHUNK = 12  # levels treated together, fewer for large n: their matrices should stay near the cache
 
 
 class CountWeights(NamedTuple):
@@ -82,8 +82,9 @@ def count_weights(n: int, levels: ArrayLike, *, log_r: ArrayLike = 0.0, distance
     y = np.atleast_1d(np.asarray(levels, dtype=float))
     radius = np.broadcast_to(np.asarray(log_r, dtype=float), y.shape)
     log_weight, error = np.empty((len(y), n + 1)), np.empty((len(y), n + 1))
-    for first in range(0, len(y), _CHUNK):
-        part = slice(first, first + _CHUNK)
+    chunk = int(np.clip(32_000 // n**2, 2, _CHUNK))
+    for first in range(0, len(y), chunk):
+        part = slice(first, first + chunk)
         log_weight[part], error[part] = _weights_of_chunk(n, y[part], radius[part], distance)
     return CountWeights(log_weight, error)
 
@@ -103,7 +104,8 @@ def _weights_of_chunk(n: int, y: Array, log_r: Array, distance: bool) -> tuple[A
             padded[..., :n, n] = edge
             padded[..., n, :n] = -edge
             skew = padded
-        return log_pfaffian(skew)
+        phase, log_modulus = log_pfaffian(skew)
+        return phase.astype(np.complex128), log_modulus
 
     roots = min(_ROOTS, n + 1)
     angles = 2 * np.pi * np.arange(roots // 2 + 1) / roots

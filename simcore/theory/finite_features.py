@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from simcore.blas import single_threaded_blas
 from simcore.errors import InputError, unknown_name
 from simcore.theory.gaussian import gaussian_field_law, torus_moments
 
@@ -94,6 +95,7 @@ def _isotropic(n: int) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=32)
+@single_threaded_blas()
 def _random(n: int, features: int, draws: int) -> pd.DataFrame:
     import pandas as pd
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore.blas import single_threaded_blas
 from simcore.errors import InputError, RunError
 from simcore.theory.counting import count_weights
 
@@ -114,6 +115,7 @@ def integrate_counts(
     return out
 
 
+@single_threaded_blas()  # many small matrices: two threads would wait for each other
 def fill(
     n: int,
     y: Array,
