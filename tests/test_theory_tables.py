@@ -82,3 +82,11 @@ def test_the_law_by_name_is_the_law():
 def test_bad_requests_say_what_is_allowed(name, n, given, words):
     with pytest.raises(InputError, match=words):
         theory_rows(name, n, **given)
+
+
+def test_modules_are_reached_as_attributes():
+    import simcore.theory
+
+    assert simcore.theory.spin.spherical_spin_law(4, 3).attrs["p"] == 3
+    with pytest.raises(AttributeError, match="it offers"):
+        simcore.theory.nothing  # noqa: B018

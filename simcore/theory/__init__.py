@@ -10,3 +10,33 @@ deep linear networks). ``tables`` turns laws into rows for the command line. ``c
 Words: index k, the number of negative Hessian eigenvalues; D, the dimension of the domain; saddle, 0 < k < D.
 GOE_n: symmetric, Gaussian, variance 1 off the diagonal and 2 on it.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+_MODULES = (
+    "asymptotics",
+    "coin_flip",
+    "confined",
+    "finite_features",
+    "gaussian",
+    "goe",
+    "linear",
+    "saxe",
+    "spin",
+    "tables",
+)
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _MODULES:
+        return import_module(f"simcore.theory.{name}")
+    raise AttributeError(f"module 'simcore.theory' has no attribute {name!r}; it offers {', '.join(_MODULES)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
