@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from simcore.search.solvers import LevenbergMarquardt as LevenbergMarquardt
     from simcore.search.solvers import Newton as Newton
     from simcore.search.solvers import PseudoInverseNewton as PseudoInverseNewton
+    from simcore.search.solvers import RegularisedNewton as RegularisedNewton
     from simcore.search.solvers import SaddleFreeNewton as SaddleFreeNewton
     from simcore.sweep import iter_shards as iter_shards
     from simcore.sweep import load as load
+    from simcore.trajectories.trajectory import trajectory as trajectory
     from simcore.trajectories.trajectory import trajectory as trajectory
 
 __version__ = "0.1.0"
@@ -60,6 +62,7 @@ _HOME = {
     "MLP": "simcore.networks.mlp",
     "Newton": "simcore.search.solvers",
     "PseudoInverseNewton": "simcore.search.solvers",
+    "RegularisedNewton": "simcore.search.solvers",
     "RunError": "simcore.errors",
     "SaddleFreeNewton": "simcore.search.solvers",
     "SigmoidUnit": "simcore.networks.sigmoid_unit",
@@ -73,6 +76,7 @@ _HOME = {
     "find_critical_points": "simcore.search.find",
     "iter_shards": "simcore.sweep",
     "load": "simcore.sweep",
+    "trajectory": "simcore.trajectories.trajectory",
     "trajectory": "simcore.trajectories.trajectory",
 }
 """The module that defines each public name."""
