@@ -144,6 +144,34 @@ def test_points_agree_with_a_much_larger_search():
         np.testing.assert_allclose(*costs, atol=1e-12)
 
 
+@pytest.mark.parametrize("unit", [1e-8, 1e-3, 1e5, 1e9])
+def test_the_units_of_couplings_do_not_matter(unit):
+    tensor = np.random.default_rng(6).normal(size=(5, 5, 5))
+    plain = enumerate_critical_points(simcore.SphericalSpin.from_couplings(tensor), threads=1)
+    scaled = enumerate_critical_points(simcore.SphericalSpin.from_couplings(unit * tensor), threads=1)
+    assert scaled.audit["complete"]
+    assert scaled.points["certified"].all()
+    order = [np.argsort(e.points["cost"].to_numpy()) for e in (plain, scaled)]
+    x = [np.stack(e.points["x"].to_list())[o] for e, o in zip((plain, scaled), order, strict=True)]
+    np.testing.assert_allclose(*x, atol=1e-9)
+    costs = [e.points["cost"].to_numpy()[o] for e, o in zip((plain, scaled), order, strict=True)]
+    np.testing.assert_allclose(unit * costs[0], costs[1], rtol=1e-10)
+
+
+def test_couplings_of_distinct_indices_have_fourteen_points():
+    """x y z on the sphere: four maxima, four minima and six saddles on the axes, where the cost vanishes."""
+    tensor = np.zeros((3, 3, 3))
+    tensor[0, 1, 2] = -1.7
+    found = enumerate_critical_points(simcore.SphericalSpin.from_couplings(tensor), threads=1)
+    assert found.audit["complete"]
+    assert counts(found.points, 2).tolist() == [4, 6, 4]
+    x = np.stack(found.points["x"].to_list())
+    np.testing.assert_allclose(
+        np.sort(np.abs(x[found.points["index"] == 1]), axis=1), [[0, 0, math.sqrt(3)]] * 6, atol=1e-12
+    )
+    np.testing.assert_allclose(np.abs(x[found.points["index"] != 1]), 1, atol=1e-12)
+
+
 # ---- audits that must say no ------------------------------------------------------------------------------------
 def test_a_budget_that_is_too_small_is_reported():
     found = enumerate_critical_points(simcore.SphericalSpin(9), seed=1, starts=48, max_starts=48, threads=1)

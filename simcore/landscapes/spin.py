@@ -175,6 +175,16 @@ class SpinDraw(Draw):
         coefficients *= scale
         return Spin(n, p, coefficients)
 
+    @cached_property
+    def scale(self) -> float:
+        """Size of the user's couplings relative to the law's: root mean square of the symmetrised entries. 1 for a
+        random draw, and where all couplings vanish."""
+        if self.couplings is None:
+            return 1.0
+        n, p, coefficients = self.problem
+        mean_square = float((coefficients**2 / multiplicities(n, p)).mean())
+        return n * math.sqrt(mean_square * float(n ** (p - 1))) or 1.0
+
     @property
     def symmetries(self) -> tuple[Symmetry, ...]:
         return (Symmetry("antipode", np.negative, (-1) ** self.landscape.p),)

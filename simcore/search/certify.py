@@ -31,8 +31,8 @@ of the absolute values of its terms, for any order of summation (Higham 2002, se
 an error of (n + 2) u |w|_1 max|x_i|, and sin and cos one of 4u. sigma comes from Sturm counts at +-s after a
 tridiagonalisation (the CPU backend; no eigenvalue in (-s, s)) or from eigenvalues; either is taken to be backward
 stable with 10 n u |H|_F. These bounds enlarge |g| and lower sigma before the test. What could still break a proof: a
-backend whose sin, cos or eigenvalues err by more than that; the arithmetic of this test itself is not rounded outwards, but
-the inequalities are asked for with 1 % to spare.
+backend whose sin, cos or eigenvalues err by more than that; the arithmetic of this test itself is not rounded
+outwards, but the inequalities are asked for with 1 % to spare.
 
 A row is ``certified`` when the test holds, t is at most PRECISION correlation lengths (a proof of a point nearby but
 not *here* does not count) and the inertia gives the recorded index.

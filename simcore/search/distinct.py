@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 MARGIN = 4.0
 FLOOR = 1e-7
 COST_TOLERANCE = 1e-8
-"""Largest difference of cost within a point, relative to |cost| + gradient scale * length."""
+"""Largest difference of cost within a point, relative to |cost| + the cost unit."""
 
 
 @jit
@@ -140,12 +140,14 @@ class PointTable:
         Gives the dimension, the period and the scales.
     decrement_limit : float
         Largest Newton decrement of an accepted end, a length in x (``NewtonOptions.decrement_tolerance``).
+    cost_unit : float, optional
+        Size of a typical difference of costs; default gradient scale times correlation length.
     """
 
-    def __init__(self, landscape: Landscape, decrement_limit: float) -> None:
+    def __init__(self, landscape: Landscape, decrement_limit: float, cost_unit: float | None = None) -> None:
         length = landscape.scales.length
         width = 1.01 * (2 * MARGIN * decrement_limit + FLOOR * length)
-        cost_unit = landscape.scales.gradient * length
+        cost_unit = landscape.scales.gradient * length if cost_unit is None else cost_unit
         self.count = 0
         self._limits = np.array([width, landscape.domain.period, length, cost_unit])
         # Any fixed direction will do; square roots keep it clear of lattice symmetries.

@@ -203,7 +203,7 @@ class _DrawJob:
         critical = rows.status[place] == CRITICAL
         index, cost = rows.index[place][critical], rows.cost[place][critical]
         x, decrement = target.canonical(self._x[critical]), self._decrement[critical]
-        table = PointTable(self._settings.landscape, self._settings.options.decrement_tolerance)
+        table = PointTable(self._settings.landscape, self._settings.options.decrement_tolerance, target.cost_unit)
         labels = table.absorb(x, index, cost, decrement)
         rows.point[place] = -1
         rows.point[place][critical] = labels

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simcore.backends.problems import Outcome
 from simcore.formulas.outcome import CRITICAL, STATUSES
-from simcore.search.distinct import FLOOR, MARGIN, PointTable
+from simcore.search.distinct import COST_TOLERANCE, FLOOR, MARGIN, PointTable
 from simcore.search.target import Target, Workers
 
 Array = NDArray[np.float64]
@@ -32,7 +32,7 @@ class Points:
     def __init__(self, target: Target, workers: Workers) -> None:
         chosen = target.settings
         self._target, self._workers = target, workers
-        self.table = PointTable(chosen.landscape, chosen.options.decrement_tolerance)
+        self.table = PointTable(chosen.landscape, chosen.options.decrement_tolerance, target.cost_unit)
         self.hits = np.empty(0, np.int64)
         self.first = np.empty(0, np.int64)
         self.orbit = np.empty(0, np.int64)
@@ -102,5 +102,5 @@ class Points:
         if landscape.domain.period > 0:
             gap = np.minimum(gap, np.abs(landscape.domain.period - gap))
         near = np.linalg.norm(gap, axis=1) <= reach
-        level = np.abs(outcome.cost - cost) <= 1e-8 * (np.abs(cost) + scales.gradient * scales.length)
+        level = np.abs(outcome.cost - cost) <= COST_TOLERANCE * (np.abs(cost) + self._target.cost_unit)
         return (outcome.status == CRITICAL) & near & level & (outcome.index == index)

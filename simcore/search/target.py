@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import ModuleType, TracebackType
 from typing import Any, TypeVar
 
@@ -45,10 +45,26 @@ class Target:
     settings: Settings
     draw: Draw
     problem: Any
+    scale: float = 1.0
 
     @classmethod
     def of(cls, chosen: Settings, draw: Draw) -> Target:
-        return cls(chosen, draw, draw.problem)
+        """Return the draw with its settings.
+
+        A draw may state the ``scale`` of its function relative to the landscape's law: gradients and costs are then
+        judged relative to it, so that a user's units don't matter.
+        """
+        scale = float(getattr(draw, "scale", 1.0))
+        if scale != 1.0:
+            tolerance = chosen.options.gradient_tolerance * scale
+            chosen = replace(chosen, options=chosen.options._replace(gradient_tolerance=tolerance))
+        return cls(chosen, draw, draw.problem, scale)
+
+    @property
+    def cost_unit(self) -> float:
+        """Size of a typical difference of costs, gradient scale times correlation length."""
+        scales = self.settings.landscape.scales
+        return self.scale * scales.gradient * scales.length
 
     def newton(self, x: Array) -> Outcome:
         """Search from points x of shape (S, n), by the backend's Newton loop or, with other solvers, the dense one.
