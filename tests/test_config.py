@@ -72,7 +72,7 @@ def test_the_hash_leaves_out_how_many_draws_and_nothing_else():
     different = [
         changed(seed=8), changed(landscape__0__p=4), changed(search__starts=65), changed(search__positions=True),
         changed(search__spectrum=True), changed(search__max_starts=9999), changed(solver__tolerance=1e-9),
-        changed(search__method="ball"), changed(landscape__0__n=[6, 4]),
+        changed(search__method="newton"), changed(landscape__0__n=[6, 4]),
     ]  # fmt: skip
     hashes = {Configuration.from_mapping(tables).hash for tables in different}
     assert len(hashes) == len(different) and base.hash not in hashes
@@ -162,6 +162,10 @@ def test_a_run_may_be_continued_with_more_draws_only(change, words):
         ({"search__method": "newton", "search__max_starts": 640}, ["does not use it"]),
         ({"search__start_law": "uniforn"}, ["did you mean 'uniform'"]),
         ({"search__start_law": 3}, ["search.start_law is 3"]),
+        ({"search__radius": 1.0}, ["does not use it"]),
+        ({"search__method": "ball"}, ["spherical_spin", "not a stationary random field"]),
+        ({"landscape": [{"name": "gaussian_field", "n": 2}], "search__method": "ball", "search__radius": 0}, ["above 0"]),
+        ({"landscape": [{"name": "gaussian_field", "n": 2}], "search__method": "ball", "search__start_law": "box"}, ["own starts"]),
         ({"search__positions": 1}, ["search.positions is 1", "true or false"]),
         ({"solver__stepcap": 1}, ["did you mean 'step_cap'"]),
         ({"solver__step_cap": -1.0}, ["step_cap is -1.0"]),

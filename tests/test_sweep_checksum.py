@@ -11,7 +11,8 @@ from simcore.sweep.schema import to_arrow
 def frame(rows=50):
     u = np.random.default_rng(1).random(rows)
     return pd.DataFrame({
-        "draw": np.arange(rows) // 10, "start": np.arange(rows) % 10, "status": pd.Categorical.from_codes((u > 0.8).astype(int), ["critical", "left_domain"]),
+        "draw": np.arange(rows) // 10, "start": np.arange(rows) % 10,
+        "status": pd.Categorical.from_codes((u > 0.8).astype(int), ["critical", "left_domain"]),
         "iterations": np.int32(3), "cost": np.where(u > 0.9, np.nan, u), "certified": u > 0.5,
         "x": [np.full(1 + i % 3, u[i]) for i in range(rows)],
     })  # fmt: skip

@@ -91,7 +91,7 @@ def test_parts_share_the_plan_out(k):
     for made in CASES:
         shards = list(planned(made, 0, 500))
         parts = [[s for s in shards if part_of(s, made, (i, k))] for i in range(1, k + 1)]
-        assert sorted(sum(parts, [])) == sorted(shards)
+        assert sorted(shard for part in parts for shard in part) == sorted(shards)
         # A later extension of a block goes to the same job.
         assert part_of(shards[0], made, (1, k)) == part_of(Shard(0, 0, 1, 0, shards[0].last_start), made, (1, k))
 

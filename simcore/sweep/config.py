@@ -62,6 +62,8 @@ class Key:
         if self.kind == "word":
             return "a name in quotes"
         noun = "a whole number" if self.kind == "whole" else "a number"
+        if self.open and self.high == math.inf:
+            return f"{noun} above {self.low:g}"
         if self.open:
             return f"{noun} between {self.low:g} and {self.high:g}"
         if self.high == math.inf:
@@ -96,8 +98,10 @@ SEARCH: dict[str, Key] = {
     "positions": Key("flag", default=False),
     "spectrum": Key("flag", default=False),
     "max_starts": Key("whole", 1, WORD, methods=("enumerate", "ball")),
+    "radius": Key("number", 0, math.inf, open=True, methods=("ball",)),
 }
-"""Keys of ``[search]``. ``max_starts``: starts after which a draw that is not complete is given up (and says so)."""
+"""Keys of ``[search]``. ``max_starts``: starts after which a draw that is not complete is given up (and says so);
+``radius``: of the ball, a length in x, by default one that holds some ten points."""
 
 DEFAULT_STARTS = {"newton": 256, "enumerate": 512, "ball": 512}
 TABLES = ("seed", "landscape", "search", "solver")
@@ -125,8 +129,8 @@ class Configuration:
     method : "newton", "enumerate" or "ball".
     draws : functions per combination; None where ``target_error`` (relative standard error of the ratio of saddles to
         minima, annealed) with ``max_draws`` decides.
-    starts, max_starts, start_law, positions, spectrum : see ``[search]``; ``start_law`` None is each landscape's
-    default. solver : the ``[solver]`` table, normalised.
+    starts, max_starts, radius, start_law, positions, spectrum : see ``[search]``; ``start_law`` None is each
+    landscape's default. solver : the ``[solver]`` table, normalised.
     """
 
     seed: int
@@ -137,6 +141,7 @@ class Configuration:
     target_error: float | None = None
     max_draws: int | None = None
     max_starts: int | None = None
+    radius: float | None = None
     start_law: str | None = None
     positions: bool = False
     spectrum: bool = False
@@ -448,6 +453,16 @@ def _check_search(landscape: Landscape, search: Mapping[str, Any]) -> None:
         raise InputError(
             f"{_one_line(landscape.to_dict())} can't be sampled; give n up to {SAMPLED_TORUS}, or use gaussian_field"
         )
+    if search["method"] == "ball":
+        from simcore.landscapes.base import Space
+
+        if type(landscape.domain) is not Space or landscape.draws is not None:
+            raise InputError(
+                f"search.method is 'ball', but {landscape.name} is not a stationary random field in R^n; "
+                "use gaussian_field, or another method"
+            )
+        if search.get("start_law") is not None:
+            raise InputError("search.start_law is given, but a ball has its own starts; leave it out")
     if search["method"] == "enumerate" and landscape.domain.compact is False and landscape.euler_characteristic is None:
         raise InputError(
             f"search.method is 'enumerate', but the domain of {landscape.name} is neither compact nor confined; "

@@ -173,7 +173,8 @@ def free_disk(path: Path) -> float:
     where = path.resolve()
     while not where.exists():
         where = where.parent
-    return float(shutil.disk_usage(where).free)
+    usage = shutil.disk_usage(where)
+    return float(usage.free) if usage.total else math.inf  # a file system without blocks says nothing
 
 
 def free_memory() -> float:

@@ -1,7 +1,8 @@
 """Rows that look like a search's and depend on (seed, draw, start) alone, with faults on demand.
 
 The environment variable SWEEP_FAKE holds a JSON object: ``delay`` seconds a shard; ``nan``, ``raise``, ``allocate``,
-``die`` or ``input``: a draw whose shard is struck; ``once``: a path, so that the fault strikes only until the file is there.
+``die`` or ``input``: a draw whose shard is struck; ``once``: a path, so that the fault strikes only until the file is
+there.
 """
 
 import json
@@ -43,7 +44,7 @@ def _strike(first_draw, draws):
     if "die" in struck:
         os.kill(os.getpid(), 9)
     if "allocate" in struck:
-        hold = [np.ones(1 << 24) for _ in range(4096)]
+        hold = [np.empty(1 << 27) for _ in range(512)]
         return str(len(hold))
     return struck[0]
 

@@ -1,6 +1,7 @@
 """Puts ``fake_shards`` in the place of ``simcore.search.shards`` in every Python process that finds this folder first.
 
-Real processes, real files, real signals; only the search is replaced, so that faults can be planted and shards are quick.
+Real processes, real files, real signals; only the search is replaced, so that faults can be planted and shards are
+quick.
 """
 
 import importlib.util

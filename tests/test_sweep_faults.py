@@ -1,0 +1,448 @@
+"""Faults, for real: processes that are killed, disks that are full, writers that meet. After each, the data are whole.
+
+Real processes, files, locks and signals. Only the search is a fake in most tests (tests/sweep_fakes), so that shards
+are quick and faults can be planted; the tests marked ``long`` use the real one too.
+"""
+
+import json
+import os
+import random
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sweep_tools import (
+    FAKE_ENUMERATE,
+    FAKE_NEWTON,
+    ROOT,
+    environment,
+    kill,
+    names,
+    one_line,
+    row_sums,
+    simcore_run,
+    start,
+    wait_for_shards,
+    write,
+)
+
+from simcore.errors import RunError
+from simcore.sweep.lock import RunLock, identity, start_time
+from simcore.sweep.verify import verify_run
+
+DRAWS = 10
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A fake run of ten shards, nothing happening to it."""
+    base = tmp_path_factory.mktemp("undisturbed")
+    config = write(base / "config.toml", FAKE_ENUMERATE.format(draws=DRAWS))
+    done = simcore_run(config, base / "run", "--workers", "2", fake={})
+    assert done.returncode == 0, done.stderr
+    assert len(names(base / "run")) == DRAWS
+    return base / "run"
+
+
+@pytest.fixture
+def config(tmp_path):
+    return write(tmp_path / "config.toml", FAKE_ENUMERATE.format(draws=DRAWS))
+
+
+def children(pid: int) -> list[int]:
+    """Return the process numbers of a process's children."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(entry.parent.name))
+    return found
+
+
+def gone(pid: int, timeout: float = 20) -> bool:
+    deadline = time.monotonic() + timeout
+    while start_time(pid) is not None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return start_time(pid) is None
+
+
+def check_whole(out, undisturbed):
+    assert row_sums(out) == row_sums(undisturbed)
+    report = verify_run(out)
+    assert report.ok, report.text()
+    assert not list(out.rglob("*.tmp"))
+
+
+# ---- kill -9 -----------------------------------------------------------------------------------------------------
+def test_kill_9_of_the_run_then_resume(config, tmp_path, undisturbed):
+    out = tmp_path / "run"
+    child = start(config, out, "--workers", "2", fake={"delay": 0.15})
+    wait_for_shards(out, 3, child)
+    workers = children(child.pid)
+    kill(child)
+    assert workers and all(gone(pid) for pid in workers), "workers outlived the run"
+    kept = names(out)
+    assert 3 <= len(kept) < DRAWS
+    done = simcore_run(config, out, fake={})
+    assert done.returncode == 0 and f"resuming: {len(kept)} shards are there" in done.stderr
+    check_whole(out, undisturbed)
+
+
+def test_kill_9_of_workers_does_not_stop_the_run(config, tmp_path, undisturbed):
+    out = tmp_path / "run"
+    child = start(config, out, "--workers", "2", fake={"delay": 0.2})
+    for shards in (1, 4):
+        wait_for_shards(out, shards, child)
+        victims = children(child.pid)
+        if victims:
+            os.kill(victims[0], signal.SIGKILL)
+    _, errors = child.communicate(timeout=120)
+    assert child.returncode == 0, errors
+    assert "signal 9" in errors
+    check_whole(out, undisturbed)
+
+
+# ---- Ctrl-C and SIGTERM ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_run_that_can_be_resumed(config, tmp_path, undisturbed, number):
+    out = tmp_path / "run"
+    child = start(config, out, "--workers", "2", fake={"delay": 0.3})
+    wait_for_shards(out, 2, child)
+    child.send_signal(number)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 130 and "everything finished is kept" in one_line(errors)
+    kept = names(out)
+    assert 2 <= len(kept) < DRAWS
+    assert json.loads((out / "run.json").read_text())["sessions"][-1]["outcome"] == "interrupted"
+    assert simcore_run(config, out, fake={}).returncode == 0
+    check_whole(out, undisturbed)
+
+
+def test_a_second_signal_does_not_wait(config, tmp_path):
+    out = tmp_path / "run"
+    child = start(config, out, "--workers", "1", fake={"delay": 60})
+    while not (out / "run.json").exists() or not children(child.pid):
+        assert child.poll() is None
+        time.sleep(0.02)
+    time.sleep(1.0)
+    began = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=30)
+    assert child.returncode == 130 and time.monotonic() - began < 20 and names(out) == []
+
+
+# ---- shards that fail --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "fault, words",
+    [
+        ({"raise": 4}, "ValueError: planted"),
+        ({"die": 4}, "signal 9"),
+        ({"nan": 4}, "a critical point whose cost is not a number"),
+    ],
+)
+def test_a_shard_that_fails_is_set_aside_and_the_rest_goes_on(config, tmp_path, undisturbed, fault, words):
+    out = tmp_path / "run"
+    done = simcore_run(config, out, "--workers", "2", "--json", fake=fault)
+    assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["computed"] == DRAWS - 1 and not summary["complete"]
+    (name,) = summary["set_aside"]
+    assert "d0000000004" in name
+    stored = json.loads((out / "failed" / f"{name}.json").read_text())
+    assert stored["attempts"] == 3 and words.split(":")[0] in stored["error"]
+    assert ("Traceback" in stored["traceback"]) == ("die" not in fault)
+    text = verify_run(out).text()
+    assert f"SET ASIDE: failed/{name}.json" in text and f"MISSING: {name}" in text
+    assert simcore_run(config, out, fake={}).returncode == 0
+    check_whole(out, undisturbed)
+    assert not list((out / "failed").iterdir())
+
+
+def test_a_fault_that_passes_costs_nothing(config, tmp_path, undisturbed):
+    done = simcore_run(config, tmp_path / "run", "--workers", "2", fake={"die": 3, "once": str(tmp_path / "once")})
+    assert done.returncode == 0 and "it will be tried again" in done.stderr
+    check_whole(tmp_path / "run", undisturbed)
+
+
+def test_bad_input_that_only_a_shard_can_see_stops_the_run(config, tmp_path):
+    done = simcore_run(config, tmp_path / "run", "--workers", "1", fake={"input": 0})
+    assert done.returncode == 2 and "planted bad input" in one_line(done.stderr)
+
+
+def test_a_worker_that_runs_out_of_memory(config, tmp_path, undisturbed):
+    """The limit on the address space strikes in the worker; the run and the other shards do not feel it."""
+    out = tmp_path / "run"
+    limit = 5 << 30
+
+    def limited():
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+    done = simcore_run(config, out, "--workers", "2", fake={"allocate": 6}, preexec_fn=limited)
+    assert done.returncode == 1 and "MemoryError" in done.stderr and "Traceback" not in done.stderr
+    assert len(names(out)) == DRAWS - 1
+    assert simcore_run(config, out, fake={}).returncode == 0
+    check_whole(out, undisturbed)
+
+
+# ---- disks -------------------------------------------------------------------------------------------------------
+def test_a_file_size_limit_stops_the_run_in_one_line(tmp_path):
+    config = write(tmp_path / "config.toml", FAKE_NEWTON.format(draws=6))
+    assert simcore_run(config, tmp_path / "whole", "--workers", "1", fake={}).returncode == 0
+    largest = max(path.stat().st_size for path in (tmp_path / "whole" / "starts").iterdir())
+    out = tmp_path / "run"
+
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest - 200, largest - 200))
+
+    done = simcore_run(config, out, "--workers", "2", fake={}, preexec_fn=limited)
+    assert done.returncode == 1 and "make room" in one_line(done.stderr), done.stderr
+    assert not list(out.glob("starts/*.tmp"))
+    assert simcore_run(config, out, fake={}).returncode == 0
+    check_whole(out, tmp_path / "whole")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_stops_the_run_in_one_line(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("no file system may be mounted here")
+    try:
+        config = write(tmp_path / "config.toml", FAKE_NEWTON.format(draws=40))
+        done = simcore_run(config, disk / "run", "--workers", "2", fake={})
+        assert done.returncode == 1 and "No space left" in one_line(done.stderr), done.stderr
+        kept = names(disk / "run")
+        assert 0 < len(kept) < 40
+        subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
+        assert simcore_run(config, disk / "run", fake={}).returncode == 0
+        assert simcore_run(config, tmp_path / "whole", fake={}).returncode == 0
+        check_whole(disk / "run", tmp_path / "whole")
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_read_only_place_is_refused_in_one_line(tmp_path, config):
+    """Root may write anywhere, so the child gives its rights up if it has them; /proc takes no directory from anyone."""
+    done = simcore_run(config, Path("/proc/simcore-run"), fake={})
+    assert done.returncode == 2 and "can't be made" in one_line(done.stderr)
+    place = tmp_path / "place"
+    place.mkdir()
+    out = place / "run"
+    assert simcore_run(config, out, "--shard", "1/2", fake={}).returncode == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and "locks" not in path.parts}
+    for path in [*out.rglob("*"), out]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    script = (
+        "import os, sys\n"
+        "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "from simcore.cli import main\nsys.exit(main(sys.argv[1:]))"
+    )
+    for path in (tmp_path, *tmp_path.parents):  # let the unprivileged child reach the place
+        if path.stat().st_uid == os.geteuid() and path.is_relative_to(Path("/tmp")) and path != Path("/tmp"):
+            path.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", script, "run", str(config), "--out", str(out)],
+        env=environment({}), cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    for path in [out, *out.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    assert done.returncode in (1, 2) and "ermission" in one_line(done.stderr), done.stderr
+    assert before == {
+        path: path.read_bytes() for path in out.rglob("*") if path.is_file() and "locks" not in path.parts
+    }
+
+
+# ---- writers -----------------------------------------------------------------------------------------------------
+def test_two_writers_exclude_each_other(config, tmp_path, undisturbed):
+    out = tmp_path / "run"
+    first = start(config, out, "--workers", "1", fake={"delay": 0.3})
+    wait_for_shards(out, 1, first)
+    second = simcore_run(config, out, fake={})
+    assert second.returncode == 1 and f"is being written by process {first.pid}" in one_line(second.stderr)
+    part = simcore_run(config, out, "--shard", "1/2", fake={})
+    assert part.returncode == 1 and "is being written" in one_line(part.stderr)
+    _, errors = first.communicate(timeout=120)
+    assert first.returncode == 0, errors
+    check_whole(out, undisturbed)
+
+
+def test_parts_run_together_and_the_same_part_does_not(config, tmp_path, undisturbed):
+    out = tmp_path / "run"
+    one = start(config, out, "--workers", "1", "--shard", "1/2", fake={"delay": 0.4})
+    wait_for_shards(out, 1, one)
+    two = start(config, out, "--workers", "1", "--shard", "2/2", fake={"delay": 0.1})
+    for other in ("1/2", "1/3"):
+        refused = simcore_run(config, out, "--shard", other, fake={})
+        assert refused.returncode == 1 and "is being written" in one_line(refused.stderr)
+    for child in (one, two):
+        _, errors = child.communicate(timeout=120)
+        assert child.returncode == 0, errors
+    check_whole(out, undisturbed)
+
+
+def test_locks_of_the_dead_are_recovered(tmp_path, monkeypatch):
+    """A process number that somebody else has now, another boot, a holder elsewhere whose heartbeat stands still."""
+    from simcore.sweep import lock
+
+    monkeypatch.setattr(lock, "WATCH", 1.0)
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    me = identity(os.getpid())
+    for holder in (
+        {**me, "started": 1},
+        {**me, "boot": "another"},
+        {**me, "pid": 2**22 + 1},
+        {**me, "host": "elsewhere", "count": 4},
+        {"nonsense": []},
+    ):
+        (locks / "writer.lock").write_text(json.dumps(holder))
+        with RunLock(tmp_path):
+            pass
+    (locks / "writer.lock").write_text("{torn")
+    with RunLock(tmp_path):
+        pass
+
+
+def test_a_living_holder_elsewhere_is_seen_by_its_heartbeat(tmp_path):
+    import threading
+
+    path = tmp_path / "locks" / "writer.lock"
+    path.parent.mkdir()
+    stop = threading.Event()
+
+    def beat():
+        count = 0
+        while not stop.wait(0.2):
+            count += 1
+            path.write_text(json.dumps({"pid": 7, "host": "elsewhere", "boot": "b", "started": 1, "count": count}))
+
+    path.write_text(json.dumps({"pid": 7, "host": "elsewhere", "boot": "b", "started": 1, "count": 0}))
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        with pytest.raises(RunError, match="process 7 on elsewhere"):
+            RunLock(tmp_path).__enter__()
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_living_holder_is_seen_where_the_system_has_no_locks(tmp_path, monkeypatch):
+    from simcore.sweep import lock
+
+    monkeypatch.setattr(lock, "_try_lock", lambda stream: True)
+    with RunLock(tmp_path):
+        assert json.loads((tmp_path / "locks" / "writer.lock").read_text())["host"] == socket.gethostname()
+        with pytest.raises(RunError, match=f"process {os.getpid()}"):
+            RunLock(tmp_path).__enter__()
+
+
+# ---- clocks ------------------------------------------------------------------------------------------------------
+def test_clocks_that_jump_change_nothing(config, tmp_path, undisturbed):
+    """Files dated years ahead and back, and a wall clock that runs backwards while the run goes on."""
+    out = tmp_path / "run"
+    assert simcore_run(config, out, "--shard", "1/2", fake={}).returncode == 0
+    for number, path in enumerate(sorted(out.rglob("*"))):
+        when = 4e9 if number % 2 else 1e6
+        os.utime(path, (when, when))
+    clock = write(
+        tmp_path / "jumping.py",
+        "import sys, time, random\n"
+        "true = time.time\n"
+        "time.time = lambda: true() + random.choice([-1e8, 0, 1e8])\n"
+        "from simcore.cli import main\nsys.exit(main(sys.argv[1:]))",
+    )
+    done = subprocess.run(
+        [sys.executable, str(clock), "run", str(config), "--out", str(out), "--workers", "2"],
+        env=environment({"delay": 0.05}), capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    check_whole(out, undisturbed)
+
+
+# ---- damage before a resume --------------------------------------------------------------------------------------
+def test_a_resume_does_not_overwrite_what_is_damaged(config, tmp_path, undisturbed):
+    import shutil
+
+    out = tmp_path / "run"
+    shutil.copytree(undisturbed, out)
+    victim = sorted((out / "points").iterdir())[3]
+    victim.write_bytes(victim.read_bytes()[:-100])
+    done = simcore_run(config, out, fake={})
+    assert done.returncode == 1 and victim.name in one_line(done.stderr) and "remove it" in done.stderr
+    victim.unlink()
+    record = sorted((out / "manifest").iterdir())[5]
+    record.write_text(record.read_text().replace('"rows": 6', '"rows": 7'))
+    done = simcore_run(config, out, fake={})
+    assert done.returncode == 1 and record.name in one_line(done.stderr)
+    record.unlink()
+    assert simcore_run(config, out, fake={}).returncode == 0
+    check_whole(out, undisturbed)
+
+
+# ---- at length ---------------------------------------------------------------------------------------------------
+@pytest.mark.long
+def test_fifty_kills_at_random_moments(tmp_path):
+    """kill -9 of the run or of a worker, at any moment of its life, until it is done; then everything is there once."""
+    config = write(tmp_path / "config.toml", FAKE_ENUMERATE.format(draws=150))
+    assert simcore_run(config, tmp_path / "whole", fake={}).returncode == 0
+    source = random.Random(7)
+    kills, round_number = 0, 0
+    while kills < 50:
+        out = tmp_path / f"run{round_number}"
+        round_number += 1
+        child = start(config, out, "--workers", "2", fake={"delay": 0.05})
+        while kills < 50:
+            time.sleep(source.uniform(0.1, 3.0))
+            if child.poll() is not None:
+                break
+            workers = children(child.pid)
+            if workers and source.random() < 0.5:
+                os.kill(source.choice(workers), signal.SIGKILL)
+                kills += 1
+                continue
+            kill(child)
+            kills += 1
+            child = start(config, out, "--workers", "2", fake={"delay": 0.05})
+        child.communicate(timeout=300)
+        if child.returncode != 0:
+            assert simcore_run(config, out, fake={}).returncode == 0
+        check_whole(out, tmp_path / "whole")
+    assert kills == 50
+
+
+@pytest.mark.long
+def test_kills_of_a_real_search(tmp_path):
+    text = """
+seed = 3
+[[landscape]]
+name = "torus_field"
+n = [2, 3]
+[search]
+method = "newton"
+draws = 2000
+starts = 400
+"""
+    config = write(tmp_path / "config.toml", text)
+    assert simcore_run(config, tmp_path / "whole", timeout=900).returncode == 0
+    source = random.Random(8)
+    out = tmp_path / "run"
+    for _ in range(8):
+        child = start(config, out, "--workers", "2")
+        time.sleep(source.uniform(1.0, 12.0))
+        if child.poll() is None:
+            kill(child)
+        else:
+            child.communicate()
+    assert simcore_run(config, out, timeout=900).returncode == 0
+    check_whole(out, tmp_path / "whole")
