@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from simcore.sweep import iter_shards as iter_shards
     from simcore.sweep import load as load
     from simcore.trajectories.trajectory import trajectory as trajectory
-    from simcore.trajectories.trajectory import trajectory as trajectory
 
 __version__ = "0.1.0"
 
@@ -76,7 +75,6 @@ _HOME = {
     "find_critical_points": "simcore.search.find",
     "iter_shards": "simcore.sweep",
     "load": "simcore.sweep",
-    "trajectory": "simcore.trajectories.trajectory",
     "trajectory": "simcore.trajectories.trajectory",
 }
 """The module that defines each public name."""

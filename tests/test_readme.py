@@ -47,3 +47,40 @@ def test_ci_finds_the_test_command():
     assert block is not None
     commands = [line for line in block[1].splitlines() if line.startswith("pip install")]
     assert commands == ["pip install '.[test]' && python -m pytest"]
+
+
+def test_the_configuration_page_names_every_key_and_method():
+    from dataclasses import fields
+
+    from simcore.search.solvers import SOLVERS
+    from simcore.sweep.config import METHODS, SEARCH
+
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    words = [*SEARCH, *METHODS, *SOLVERS, *(f.name for kind in SOLVERS.values() for f in fields(kind))]
+    assert [word for word in words if f"`{word}`" not in page and f'"{word}"' not in page] == []
+
+
+def test_the_example_of_the_configuration_page_and_of_the_readme_are_valid():
+    import tomllib
+
+    from simcore.sweep.config import Configuration
+
+    pages = [README, (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")]
+    examples = [block for page in pages for block in re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)]
+    assert len(examples) == 2
+    for example in examples:
+        assert Configuration.from_mapping(tomllib.loads(example)).method == "enumerate"
+
+
+def test_the_status_page_says_all_statuses():
+    from simcore.formulas.outcome import STATUSES
+
+    page = (ROOT / "docs" / "statuses.md").read_text(encoding="utf-8")
+    assert [status for status in STATUSES if f"| `{status}`" not in page and f", `{status}`" not in page] == []
+
+
+def test_the_readme_lists_every_verb():
+    from simcore.cli import _parsers
+
+    verbs = _parsers()[1]
+    assert [verb for verb in verbs if f"| `simcore {verb}" not in README] == []

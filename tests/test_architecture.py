@@ -1,0 +1,96 @@
+"""The house keeps its shape: imports point downwards, files stay readable, public names are documented."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FLOORS = [
+    {"simcore.cli"},
+    {"analysis", "simcore.benchmarks"},
+    {"simcore.sweep"},
+    {"simcore.trajectories"},
+    {"simcore.search"},
+    {"simcore.networks"},
+    {"simcore.landscapes"},
+    {"simcore.info"},
+    {"simcore.backends"},
+    {"simcore.theory"},
+    {"simcore.formulas"},
+    {"simcore.compilation"},
+    {"simcore.blas", "simcore.errors"},
+]
+"""Rooms from the top; a room imports only rooms below it. ``simcore/__init__.py`` names all and imports none."""
+
+HEIGHT = {room: -floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+SOURCES = sorted(path for top in ("simcore", "analysis") for path in (ROOT / top).rglob("*.py"))
+MOST_LINES = 600
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return "analysis" if parts[0] == "analysis" else ".".join(parts[:2])
+
+
+def imported(tree: ast.Module):
+    """Yield the modules that a file imports, anywhere, but for those that only a type checker sees."""
+    hidden = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in hidden:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from ([f"simcore.{a.name}" for a in node.names] if node.module == "simcore" else [node.module])
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_downwards(path):
+    own = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    if own in ("simcore.__init__", "simcore.__main__"):
+        return
+    assert own in HEIGHT, f"{own} has no floor in this test's list; give it one"
+    for module in imported(ast.parse(path.read_text(encoding="utf-8"))):
+        room = room_of(module)
+        if room in HEIGHT and room != own:
+            assert HEIGHT[room] < HEIGHT[own], f"{own} imports {module}, which is not below it"
+
+
+def test_only_the_command_line_imports_analysis():
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        if path.relative_to(ROOT).parts[0] == "simcore"
+        and any(room_of(m) == "analysis" for m in imported(ast.parse(path.read_text(encoding="utf-8"))))
+    }
+    assert users == {"simcore/cli.py"}
+
+
+def test_no_file_is_too_long():
+    long = {p.relative_to(ROOT).as_posix(): n for p in SOURCES if (n := len(p.read_text().splitlines())) > MOST_LINES}
+    assert long == {}
+
+
+def test_every_public_definition_has_a_docstring():
+    missing = []
+    for path in SOURCES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            public = isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+            if public and not ast.get_docstring(node):
+                missing.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
+    assert missing == []
+
+
+def test_the_compiler_flags_are_in_one_place():
+    users = [
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        if "fastmath" in path.read_text(encoding="utf-8") or "njit(" in path.read_text(encoding="utf-8")
+    ]
+    assert [user for user in users if not user.endswith("compilation.py")] == []
