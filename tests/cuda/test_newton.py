@@ -17,7 +17,7 @@ from simcore.formulas.outcome import CRITICAL, DEGENERATE, GRADIENT_FLAT, LEFT_D
 
 cuda, reference = backends.get("cuda"), backends.get("reference")
 
-# Newton's map is chaotic: after many capped steps rounding decides which point a start ends at. Measured, 3 of 48 starts
+# Newton's map is chaotic: after many capped steps rounding decides where a start ends. Measured, 3 of 48 starts
 # on the sphere with p = 4, n = 4 and 10 of 48 with p = 3, n = 6 end elsewhere, as many as between any two backends, and
 # none of those took fewer than 45 steps.
 _SHORT = 30

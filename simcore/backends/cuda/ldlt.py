@@ -4,7 +4,8 @@ A matrix of a block is packed by rows of its lower triangle: entry (i, j), j <= 
 (i(i+1)/2 + j) lanes + l, so that the threads of a warp read neighbouring doubles. Row ``size`` of the augmented system
 is the right-hand side: factorising it along with the matrix is the forward substitution.
 
-Every function is called by all threads of a block and ends with a barrier, unless it says otherwise.
+Every function is called by all threads of a block and ends with a barrier, unless it says otherwise. Loops whose length
+is known at run time alone are written with ``while``: Numba's range iterator costs several instructions a pass.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def routines(lanes: int, warps: int) -> Routines:
         ``pivots`` receives 1/d_j, ``row`` (size) is scratch; d_j stay on the diagonal. Left-looking: column j of all
         rows below at once, each entry a sum over k in order.
         """
-        for j in range(size):
+        j = 0
+        while j < size:
             top = (j * (j + 1)) >> 1
             k = warp
             while k < j:
@@ -54,19 +56,23 @@ def routines(lanes: int, warps: int) -> Routines:
             while i <= size:
                 begin = (i * (i + 1)) >> 1
                 total = load(A, (begin + j) * L + lane)
-                for k in range(j):
+                k = 0
+                while k < j:
                     total = fma(-load(row, k * L + lane), load(A, (begin + k) * L + lane), total)
+                    k += 1
                 store(A, (begin + j) * L + lane, total)
                 if i == j:
                     store(pivots, j * L + lane, divide(1.0, total))
                 i += W
             cuda.syncthreads()
+            j += 1
 
     @function
     def back_substitute(A, size, pivots, d, lane, warp):
         """Set d to the solution, from the factors; the right-hand side's row is overwritten."""
         right = (size * (size + 1)) >> 1
-        for step in range(size):
+        step = 0
+        while step < size:
             i = size - 1 - step
             begin = (i * (i + 1)) >> 1
             x = multiply(load(A, (right + i) * L + lane), load(pivots, i * L + lane))
@@ -79,6 +85,7 @@ def routines(lanes: int, warps: int) -> Routines:
                 )
                 k += W
             cuda.syncthreads()
+            step += 1
 
     @function
     def eliminate(full, A, size, chosen, d, lane, warp):
@@ -92,22 +99,31 @@ def routines(lanes: int, warps: int) -> Routines:
         right = (size * (size + 1)) >> 1
         i = thread
         while i < size:
-            for j in range(size):
+            j = 0
+            while j < size:
                 high, low = (i, j) if i >= j else (j, i)
                 store(full, i * width + j, load(A, (((high * (high + 1)) >> 1) + low) * L + chosen))
+                j += 1
             store(full, i * width + size, load(A, (right + i) * L + chosen))
             i += threads
         cuda.syncthreads()
         largest = 0.0
-        for i in range(size):
-            for j in range(i + 1):
+        i = 0
+        while i < size:
+            j = 0
+            while j < i + 1:
                 largest = max(largest, abs(load(full, i * width + j)))
+                j += 1
+            i += 1
         smallest = fma(2.2e-16, largest, _TINY)
-        for j in range(size):
+        j = 0
+        while j < size:
             best = j
-            for i in range(j + 1, size):
+            i = j + 1
+            while i < size:
                 if abs(load(full, i * width + j)) > abs(load(full, best * width + j)):
                     best = i
+                i += 1
             cuda.syncthreads()
             if best != j:
                 k = j + thread
@@ -123,11 +139,15 @@ def routines(lanes: int, warps: int) -> Routines:
             i = j + 1 + thread
             while i < size:
                 multiplier = -divide(load(full, i * width + j), pivot)
-                for k in range(j + 1, width):
+                k = j + 1
+                while k < width:
                     store(full, i * width + k, fma(multiplier, load(full, j * width + k), load(full, i * width + k)))
+                    k += 1
                 i += threads
             cuda.syncthreads()
-        for step in range(size):
+            j += 1
+        step = 0
+        while step < size:
             i = size - 1 - step
             pivot = load(full, i * width + i)
             if abs(pivot) < smallest:
@@ -140,6 +160,7 @@ def routines(lanes: int, warps: int) -> Routines:
                 store(full, k * width + size, fma(-load(full, k * width + i), x, load(full, k * width + size)))
                 k += threads
             cuda.syncthreads()
+            step += 1
 
     @function
     def tridiagonalise(A, size, diagonal, off_diagonal, u, p, lane, warp):
@@ -150,7 +171,8 @@ def routines(lanes: int, warps: int) -> Routines:
 
         Source: Golub and Van Loan, Matrix Computations, 4th ed., algorithm 8.3.1, last row first.
         """
-        for step in range(size - 1):
+        step = 0
+        while step < size - 1:
             i = size - 1 - step
             begin = (i * (i + 1)) >> 1
             k = warp
@@ -160,8 +182,10 @@ def routines(lanes: int, warps: int) -> Routines:
             cuda.syncthreads()
             # every warp takes the same sum: cheaper than handing it over
             square = 0.0
-            for k in range(i):
+            k = 0
+            while k < i:
                 square = fma(load(u, k * L + lane), load(u, k * L + lane), square)
+                k += 1
             pivot = load(A, (begin + i - 1) * L + lane)
             beta = sqrt(square) if pivot < 0.0 else -sqrt(square)
             half = fma(-pivot, beta, square)  # |u|^2 / 2
@@ -176,16 +200,22 @@ def routines(lanes: int, warps: int) -> Routines:
             while r < i:
                 total = 0.0
                 at = (r * (r + 1)) >> 1
-                for k in range(r + 1):
+                k = 0
+                while k < r + 1:
                     total = fma(load(A, (at + k) * L + lane), load(u, k * L + lane), total)
-                for k in range(r + 1, i):
+                    k += 1
+                k = r + 1
+                while k < i:
                     total = fma(load(A, (((k * (k + 1)) >> 1) + r) * L + lane), load(u, k * L + lane), total)
+                    k += 1
                 store(p, r * L + lane, multiply(total, scale))
                 r += W
             cuda.syncthreads()
             overlap = 0.0
-            for k in range(i):
+            k = 0
+            while k < i:
                 overlap = fma(load(p, k * L + lane), load(u, k * L + lane), overlap)
+                k += 1
             overlap = multiply(multiply(overlap, scale), 0.5)
             cuda.syncthreads()
             k = warp
@@ -197,11 +227,14 @@ def routines(lanes: int, warps: int) -> Routines:
             while r < i:
                 at = (r * (r + 1)) >> 1
                 ur, pr = -load(u, r * L + lane), -load(p, r * L + lane)
-                for k in range(r + 1):
+                k = 0
+                while k < r + 1:
                     entry = fma(ur, load(p, k * L + lane), load(A, (at + k) * L + lane))
                     store(A, (at + k) * L + lane, fma(pr, load(u, k * L + lane), entry))
+                    k += 1
                 r += W
             cuda.syncthreads()
+            step += 1
         if warp == 0:
             store(diagonal, lane, load(A, lane))
         cuda.syncthreads()
@@ -214,7 +247,8 @@ def routines(lanes: int, warps: int) -> Routines:
         """
         count = 0
         q = 1.0
-        for i in range(size):
+        i = 0
+        while i < size:
             t = load(diagonal, i * L + lane) - shift
             if i > 0:
                 e = load(off_diagonal, i * L + lane)
@@ -224,6 +258,7 @@ def routines(lanes: int, warps: int) -> Routines:
             if t < 0.0:
                 count += 1
             q = t
+            i += 1
         return count
 
     return Routines(factor, back_substitute, eliminate, tridiagonalise, count_below)

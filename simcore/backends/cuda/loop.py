@@ -19,7 +19,7 @@ from numba import float64, int32, int64
 from simcore.backends.cuda import ldlt
 from simcore.backends.cuda.arithmetic import capped_fraction, fma, sqrt
 from simcore.backends.cuda.device import body, cuda, kernel
-from simcore.backends.cuda.memory import load, store
+from simcore.backends.cuda.memory import load, part, store
 from simcore.backends.cuda.shape import CHUNK, Shape
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
 from simcore.formulas.verdict import GO_ON, confirmed, exhausted, flat, verdict
@@ -60,27 +60,29 @@ def search_kernel(family: Any, shape: Shape) -> Any:
         doubtful = cuda.shared.array(L, int32)
 
         at = cuda.blockIdx.x * stride
-        X = scratch[at : at + n * L]
+        X = part(scratch, at, n * L)
         at += n * L
         augmented = ((size + 1) * (size + 2)) >> 1
-        A = scratch[at : at + augmented * L]
+        A = part(scratch, at, augmented * L)
         at += augmented * L
-        pivots = scratch[at : at + size * L]
-        row = scratch[at + size * L : at + 2 * size * L]
-        step = scratch[at + 2 * size * L : at + 3 * size * L]
+        pivots = part(scratch, at, size * L)
+        row = part(scratch, at + size * L, size * L)
+        step = part(scratch, at + 2 * size * L, size * L)
         at += 4 * size * L
-        H = scratch[at : at + hessian * L]
+        H = part(scratch, at, hessian * L)
         at += hessian * L
-        extra = scratch[at : at + special * L]
+        extra = part(scratch, at, special * L)
         at += special * L
-        full = scratch[at : at + size * (size + 1)]
+        full = part(scratch, at, size * (size + 1))
 
         cap, gradient_tolerance, decrement_tolerance, region, max_iterations = limits
         right = (size * (size + 1)) >> 1
         if warp == 0:
             owner[lane] = _ENDED
-            for i in range(n):
+            i = 0
+            while i < n:
                 store(X, i * L + lane, load(starts, i))
+                i += 1
         body.syncthreads()
 
         while True:
@@ -91,8 +93,10 @@ def search_kernel(family: Any, shape: Shape) -> Any:
                 settled[lane] = 0
                 if following < count:
                     owner[lane] = following
-                    for i in range(n):
+                    i = 0
+                    while i < n:
                         store(X, i * L + lane, load(starts, following * n + i))
+                        i += 1
             body.syncthreads()
             running = 0
             for k in range(L):
@@ -106,10 +110,12 @@ def search_kernel(family: Any, shape: Shape) -> Any:
             if warp == 0:
                 square = 0.0
                 total = 0.0
-                for i in range(size):
+                i = 0
+                while i < size:
                     g = load(A, (right + i) * L + lane)
                     square = fma(g, g, square)
                     total += abs(load(A, ((i * (i + 3)) >> 1) * L + lane))
+                    i += 1
                 gradient_square[lane] = square
                 trace[lane] = total
             body.syncthreads()
@@ -118,9 +124,11 @@ def search_kernel(family: Any, shape: Shape) -> Any:
             step_square = 0.0
             if warp == 0:
                 growth = 0.0
-                for i in range(size):
+                i = 0
+                while i < size:
                     growth = max(growth, abs(load(A, ((i * (i + 3)) >> 1) * L + lane)))
                     step_square = fma(load(step, i * L + lane), load(step, i * L + lane), step_square)
+                    i += 1
                 sound = growth < fma(trace[lane], _GROWTH, 0.0) and step_square < _HUGE
                 doubtful[lane] = 0 if sound or owner[lane] < 0 else 1
             body.syncthreads()
@@ -134,8 +142,10 @@ def search_kernel(family: Any, shape: Shape) -> Any:
                         eliminate(full, A, size, k, step, lane, warp)
                 if warp == 0:
                     step_square = 0.0
-                    for i in range(size):
+                    i = 0
+                    while i < size:
                         step_square = fma(load(step, i * L + lane), load(step, i * L + lane), step_square)
+                        i += 1
 
             if warp == 0:
                 o = owner[lane]
@@ -149,8 +159,10 @@ def search_kernel(family: Any, shape: Shape) -> Any:
                         settled[lane] += 1
                     furthest = 0.0
                     if region < _HUGE:
-                        for i in range(n):
+                        i = 0
+                        while i < n:
                             furthest = max(furthest, abs(load(X, i * L + lane)))
+                            i += 1
                     finite = square < _HUGE and abs(f) < _HUGE and (small or step_square < _HUGE)
                     last = steps[lane] >= max_iterations
                     code = verdict(finite, furthest > region, small, short, settled[lane], last)
@@ -163,8 +175,10 @@ def search_kernel(family: Any, shape: Shape) -> Any:
                         store(cost, o, f)
                         store(grad_norm, o, sqrt(square))
                         store(decrement, o, length)
-                        for i in range(n):
+                        i = 0
+                        while i < n:
                             store(x_out, o * n + i, load(X, i * L + lane))
+                            i += 1
                         owner[lane] = _ENDED
             body.syncthreads()
             advance(problem, X, extra, step, fraction[lane], lane, warp)
@@ -190,19 +204,19 @@ def classify_kernel(family: Any, shape: Shape) -> Any:
         value = cuda.shared.array(L, float64)
 
         at = cuda.blockIdx.x * stride
-        X = scratch[at : at + n * L]
+        X = part(scratch, at, n * L)
         at += n * L
         augmented = ((size + 1) * (size + 2)) >> 1
-        A = scratch[at : at + augmented * L]
+        A = part(scratch, at, augmented * L)
         at += augmented * L
-        diagonal = scratch[at : at + size * L]
-        off_diagonal = scratch[at + size * L : at + 2 * size * L]
-        u = scratch[at + 2 * size * L : at + 3 * size * L]
-        p = scratch[at + 3 * size * L : at + 4 * size * L]
+        diagonal = part(scratch, at, size * L)
+        off_diagonal = part(scratch, at + size * L, size * L)
+        u = part(scratch, at + 2 * size * L, size * L)
+        p = part(scratch, at + 3 * size * L, size * L)
         at += 4 * size * L
-        H = scratch[at : at + hessian * L]
+        H = part(scratch, at, hessian * L)
         at += hessian * L
-        extra = scratch[at : at + special * L]
+        extra = part(scratch, at, special * L)
 
         gradient_tolerance, zero_tolerance, flat_tolerance = limits
         right = (size * (size + 1)) >> 1
@@ -221,16 +235,20 @@ def classify_kernel(family: Any, shape: Shape) -> Any:
             g_square = 0.0
             h_square = 0.0
             hg_square = 0.0
-            for i in range(size):
+            i = 0
+            while i < size:
                 g = load(A, (right + i) * L + lane)
                 g_square = fma(g, g, g_square)
                 total = 0.0
-                for j in range(size):
+                j = 0
+                while j < size:
                     high, low = (i, j) if i >= j else (j, i)
                     entry = load(A, (((high * (high + 1)) >> 1) + low) * L + lane)
                     h_square = fma(entry, entry, h_square)
                     total = fma(entry, load(A, (right + j) * L + lane), total)
+                    j += 1
                 hg_square = fma(total, total, hg_square)
+                i += 1
             body.syncthreads()
             tridiagonalise(A, size, diagonal, off_diagonal, u, p, lane, warp)
             if warp == 0 and first + lane < count:

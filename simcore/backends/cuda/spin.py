@@ -75,7 +75,8 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
         if warp == 0:
             store(extra, offset * L + lane, 1.0)
         cuda.syncthreads()
-        for r in range(1, problem.degree + 1):
+        r = 1
+        while r < problem.degree + 1:
             k = load(problem.level, r) + warp
             while k < load(problem.level, r + 1):
                 x = load(X, load(problem.variable, k) * L + lane)
@@ -86,6 +87,7 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
                 )
                 k += W
             cuda.syncthreads()
+            r += 1
         offset += load(problem.level, problem.degree)
         rows = cuda.local.array(_ROWS, float64)
         first = _ROWS * warp
@@ -93,11 +95,13 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
             for r in range(_ROWS):
                 rows[r] = 0.0
             at = first * monomials
-            for k in range(monomials):
+            k = 0
+            while k < monomials:
                 x = load(extra, (offset + k) * L + lane)
                 for r in range(_ROWS):
                     rows[r] = fma(load(problem.table, at + r), x, rows[r])
                 at += _ROWS
+                k += 1
             for r in range(_ROWS):
                 store(H, (first + r) * L + lane, rows[r])
             first += W * _ROWS
@@ -113,18 +117,24 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
         while i < n:
             total = 0.0
             begin = (i * (i + 1)) >> 1
-            for j in range(i + 1):
+            j = 0
+            while j < i + 1:
                 total = fma(load(H, (begin + j) * L + lane), load(X, j * L + lane), total)
-            for j in range(i + 1, n):
+                j += 1
+            j = i + 1
+            while j < n:
                 total = fma(load(H, (((j * (j + 1)) >> 1) + i) * L + lane), load(X, j * L + lane), total)
+                j += 1
             store(extra, (hx + i) * L + lane, total)
             i += W
         cuda.syncthreads()
 
         # scalars of a start, the same in every warp: cheaper to repeat than to hand over
         radial = 0.0
-        for i in range(n):
+        i = 0
+        while i < n:
             radial = fma(load(extra, (hx + i) * L + lane), load(X, i * L + lane), radial)
+            i += 1
         inverse_degree = divide(1.0, problem.degree + 1.0)
         mu = divide(
             radial, (problem.degree + 1.0) * n
@@ -135,7 +145,8 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
         b = divide(1.0, abs(last) + 1.0)
         bottom = ((n - 1) * n) >> 1
         overlap = 0.0
-        for i in range(n):
+        i = 0
+        while i < n:
             x = load(X, i * L + lane)
             column = load(H, (bottom + i) * L + lane)
             reflected = fma(x, unit, sign if i == n - 1 else 0.0)
@@ -147,6 +158,7 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
             if warp == 0:
                 store(extra, (u + i) * L + lane, reflected)
                 store(extra, (q + i) * L + lane, au)
+            i += 1
         cuda.syncthreads()
         overlap = multiply(multiply(overlap, b), 0.5)
         i = warp
@@ -166,12 +178,14 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
         while i < size:
             begin = (i * (i + 1)) >> 1
             ui, qi = -load(extra, (u + i) * L + lane), -load(extra, (q + i) * L + lane)
-            for j in range(i + 1):
+            j = 0
+            while j < i + 1:
                 entry = load(H, (begin + j) * L + lane)
                 if j == i:
                     entry -= mu
                 entry = fma(qi, load(extra, (u + j) * L + lane), entry)
                 A[(begin + j) * L + lane] = fma(ui, load(extra, (q + j) * L + lane), entry)
+                j += 1
             tangential = fma(-mu, load(X, i * L + lane), multiply(load(extra, (hx + i) * L + lane), inverse_degree))
             A[(right + i) * L + lane] = fma(shift, ui, tangential)
             i += W
@@ -187,17 +201,23 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
         last = divide(load(X, (n - 1) * L + lane), sqrt(float(n)))
         b = divide(1.0, abs(last) + 1.0)
         overlap = 0.0
-        for i in range(n - 1):
+        i = 0
+        while i < n - 1:
             overlap = fma(load(extra, (n + i) * L + lane), load(d, i * L + lane), overlap)
+            i += 1
         overlap = multiply(overlap, b)
         total = 0.0
-        for i in range(n):
+        i = 0
+        while i < n:
             step = fma(-overlap, load(extra, (n + i) * L + lane), load(d, i * L + lane) if i < n - 1 else 0.0)
             x = fma(-t, step, load(X, i * L + lane))
             store(X, i * L + lane, x)
             total = fma(x, x, total)
+            i += 1
         scale = sqrt(divide(float(n), total))
-        for i in range(n):
+        i = 0
+        while i < n:
             store(X, i * L + lane, multiply(load(X, i * L + lane), scale))
+            i += 1
 
     return evaluate, system, advance

@@ -61,17 +61,19 @@ def space(problem: Waves) -> Space:
 
 
 def best_edge(n: int) -> int:
-    """Return the edge whose squares cost least at dimension n, in double-precision issues a wave.
+    """Return the edge whose squares cost least at dimension n.
 
-    A square costs edge^2 multiply-adds and edge products, and at least two issues for each pair of loads; edges above 5
-    leave registers for too few warps (6) or spill (8).
+    Counted in the machine code for sm_90, a square takes E^2 + E double-precision instructions a wave, two issue cycles
+    each, and about 2 E + 21 others. At least two squares a side, so that several warps have work; edges above 6 need
+    more registers than leave room for enough warps.
     """
 
-    def cost(edge: int) -> float:
-        blocks = -(-n // edge)
-        return blocks * (blocks + 1) / 2 * max(edge * edge + edge, 2 * (2 * edge + 2))
+    def cost(edge: int) -> int:
+        side = -(-n // edge)
+        real = edge * edge + edge
+        return side * (side + 1) // 2 * max(2 * real, real + 2 * edge + 21)
 
-    return min((2, 3, 4, 5), key=lambda edge: (cost(edge), edge))
+    return min(range(2, min(6, max(2, -(-n // 2))) + 1), key=cost)
 
 
 @functools.cache
@@ -88,12 +90,14 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
         while m < size:
             at = (first + m) * row
             p0, p1, p2, p3 = 0.0, 0.0, 0.0, 0.0
-            for i in range(n):
+            i = 0
+            while i < n:
                 x = load(X, i * L + lane)
                 p0 = fma(load(w, at + i), x, p0)
                 p1 = fma(load(w, at + row + i), x, p1)
                 p2 = fma(load(w, at + 2 * row + i), x, p2)
                 p3 = fma(load(w, at + 3 * row + i), x, p3)
+                i += 1
             for k in range(_GROUP):
                 p = p0
                 if k == 1:
@@ -131,7 +135,8 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
                         entries[a * E + b] = load(H, (begin + j) * L + lane)
                 if diagonal and i < n:
                     slope[a] = load(extra, i * L + lane)
-        for m in range(size):
+        m = 0
+        while m < size:
             at = (first + m) * row
             wave = load(c, m * L + lane)
             for a in range(E):
@@ -145,6 +150,7 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
                 for a in range(E):
                     slope[a] = fma(load(w, at + top + a), rise, slope[a])
                 value += wave
+            m += 1
         for a in range(E):
             i = top + a
             begin = (i * (i + 1)) >> 1
@@ -189,16 +195,20 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
         i = warp
         while i < n:
             begin = (i * (i + 1)) >> 1
-            for j in range(i):
+            j = 0
+            while j < i:
                 A[(begin + j) * L + lane] = load(H, (begin + j) * L + lane)
+                j += 1
             A[(begin + i) * L + lane] = load(H, (begin + i) * L + lane) + mu
             A[(right + i) * L + lane] = fma(load(X, i * L + lane), mu, load(extra, i * L + lane))
             i += W
         total = load(value, lane)
         if mu != 0.0:
             distance = 0.0
-            for i in range(n):
+            i = 0
+            while i < n:
                 distance = fma(load(X, i * L + lane), load(X, i * L + lane), distance)
+                i += 1
             total = fma(distance, 0.5 * mu, total)
         cuda.syncthreads()
         return total
