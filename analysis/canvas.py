@@ -115,6 +115,18 @@ def common_legend(figure: Figure, axes: np.ndarray, columns: int | None = None) 
         figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=-(-len(entries) // rows))
 
 
+def log_ticks(axis: Axes, which: str = "y") -> None:
+    """Label a logarithmic axis at 1, 2, 5, 10, ... in plain numbers where it spans less than two decades."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    side = axis.yaxis if which == "y" else axis.xaxis
+    low, high = side.get_view_interval()
+    if low > 0 and high / low < 100:
+        side.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low > 5 else (1, 1.5, 2, 3, 4, 5, 6, 8)))
+        side.set_major_formatter(StrMethodFormatter("{x:g}"))
+        side.set_minor_formatter(NullFormatter())
+
+
 def whole_ticks(axis: Axes, values: Any) -> None:
     """Put ticks of the x axis at whole numbers."""
     low, high = int(np.floor(min(values))), int(np.ceil(max(values)))

@@ -100,6 +100,33 @@ def mean(values: ArrayLike, *, level: float = 0.95) -> Estimate:
     return Estimate(float(x.mean()), se, float(x.mean() - half), float(x.mean() + half), level, 2, len(x), "mean")
 
 
+def mean_count(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
+    """Return the mean of a count over draws; honest where nearly all draws have the same, smallest count.
+
+    Student's t interval of the mean, except where fewer than ``RARE_DRAWS`` draws exceed the smallest count: then the
+    excess is a rare count and gets Garwood's interval (for clusters, as in the module docstring), or, where no draw
+    exceeds it, the exact binomial upper bound on the share of draws that do, times an excess of one orbit.
+
+    Parameters
+    ----------
+    counts : (N,) whole numbers of at least 0.
+    """
+    x = _per_draw(counts)
+    excess = x - x.min()
+    seen = int(np.count_nonzero(excess))
+    plain = mean(x, level=level)
+    if seen >= RARE_DRAWS or len(x) < 2:
+        return plain
+    if seen == 0:
+        upper = float(x.min()) + (1 - (1 - level) ** (1 / len(x))) * _orbit(x)
+        note = f"all {len(x)} draws have the same count: an upper bound only"
+        return Estimate(plain.value, math.nan, plain.value, upper, level, 1, len(x), "mean", note)
+    down, up = _log_interval(excess, level)
+    low, high = (float(x.min() + excess.mean() * math.exp(d)) for d in (-down, up))
+    note = f"rare: only {seen} of {len(x)} draws exceed the smallest count"
+    return Estimate(plain.value, plain.se, low, high, level, 2, len(x), "mean", note)
+
+
 def annealed_ratio(
     numerator: ArrayLike, denominator: ArrayLike, *, level: float = 0.95, orbit: int | None = None
 ) -> Estimate:

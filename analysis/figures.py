@@ -107,6 +107,7 @@ def _ratio_panel(axis: Axes, members: list[Sample]) -> None:
             color="black", linestyle="none", label="distinct points, lower bound",
         )  # fmt: skip
     canvas.whole_ticks(axis, n)
+    canvas.log_ticks(axis)
 
 
 def _agreement_panel(axis: Axes, members: list[Sample]) -> None:

@@ -65,14 +65,22 @@ class Sample:
     @property
     def label(self) -> str:
         """The combination in words: the name and every parameter but n."""
-        rest = [f"{k}={_short(v)}" for k, v in self.parameters.items() if k not in ("landscape", "n")]
+        rest = [f"{k}={_short(v)}" for k, v in self._law_parameters.items()]
         return " ".join([self.landscape, *rest])
 
     @property
     def title(self) -> str:
         """The same for figures: spelt as words, symbols in mathematics."""
-        rest = [f"${k} = {_short(v)}$" for k, v in self.parameters.items() if k not in ("landscape", "n")]
+        rest = [f"${k} = {_short(v)}$" if len(k) == 1 else f"{k} {_short(v)}" for k, v in self._law_parameters.items()]
         return ", ".join([self.landscape.replace("_", " "), *rest])
+
+    @property
+    def _law_parameters(self) -> dict[str, Any]:
+        """Parameters that a name should show: not n, and not the waves of an isotropic set, which n fixes."""
+        hidden = {"landscape", "n"}
+        if self.parameters.get("frequencies") == "isotropic":
+            hidden |= {"features", "frequencies"}
+        return {k: v for k, v in self.parameters.items() if k not in hidden}
 
     @property
     def minima(self) -> Array:

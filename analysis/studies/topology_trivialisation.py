@@ -1,0 +1,185 @@
+"""Confinement removes all but one critical point: topology trivialisation at m = 1.
+
+Fyodorov (2004): a Gaussian field in a parabola (mu/2)|x|^2, mu = m sqrt(n), has exponentially many critical points for
+m < 1 and, as n grows, one minimum for m > 1. Every draw is enumerated completely (Euler sum 1) and compared with the
+exact law at finite n, where the transition is smooth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis import canvas
+from analysis.estimates import Estimate, growth_rate, growth_slope, log_means, mean, mean_count
+from analysis.samples import Sample, load_samples
+from analysis.studies.runs import compute
+from analysis.studies.study import Result, Study
+from analysis.studies.verdicts import Claim
+from analysis.writers import Column, Table
+
+QUICK: dict[str, Any] = {"n": [1, 2, 3, 5], "m": [0.5, 0.75, 1.0, 1.25, 1.5, 2.0], "draws": 400}
+FULL: dict[str, Any] = {"n": [1, 2, 3, 4, 5, 6], "m": [0.5, 0.75, 1.0, 1.25, 1.5, 2.0], "draws": 2000}
+JUDGED = ((1, 0.5), (2, 0.5), (2, 1.0), (5, 0.5), (5, 1.0), (5, 1.5))
+"""Combinations (n, m) whose mean counts are judged one by one."""
+
+FYODOROV = "Fyodorov (2004)"
+EXACT = "simcore.theory.confined"
+
+
+def measure(full: bool, out: Path) -> Result:
+    """Enumerate the grid of (n, m) and judge counts, growth and trivialisation."""
+    plan = FULL if full else QUICK
+    landscape = {"name": "confined_field", "n": plan["n"], "m": plan["m"]}
+    run = compute(out / "runs" / f"grid-{plan['draws']}", [landscape], draws=plan["draws"])
+    samples = {(s.n, float(s.parameters["m"])): s for s in load_samples(run)}
+    return Result(table(list(samples.values())), figure(samples), claims_of(samples))
+
+
+def claims_of(samples: dict[tuple[int, float], Sample]) -> list[Claim]:
+    """Return the claims: mean counts, their growth below the transition, and what is left above it."""
+    claims = []
+    for n, m in JUDGED:
+        s = samples[n, m]
+        total, minima = exact_total(s), exact_minima(s)
+        claims += [
+            Claim(
+                f"n = {n}, m = {m:g}: mean number of critical points is the exact one", total, EXACT,
+                _mean(s.counts.sum(axis=1)), 0.4 * total,
+            ),
+            Claim(
+                f"n = {n}, m = {m:g}: mean number of minima is the exact one", minima, EXACT, _mean(s.minima),
+                0.4 * minima,
+            ),
+        ]  # fmt: skip
+    claims += growth_claims([s for (_, m), s in sorted(samples.items()) if m == min(key[1] for key in samples)])
+    n, m = max(samples)
+    claims.append(
+        Claim(
+            f"n = {n}, m = {m:g}: one critical point is left (the limit of large n)", 1.0, f"{FYODOROV}, m > 1",
+            _mean(samples[n, m].counts.sum(axis=1)), 0.2,
+        )
+    )  # fmt: skip
+    return claims
+
+
+def growth_claims(family: Sequence[Sample]) -> list[Claim]:
+    """Return the claims about the growth of the total with n at one m < 1."""
+    from simcore.theory.asymptotics import confined_complexity
+
+    m = float(family[0].parameters["m"])
+    n = [s.n for s in family]
+    logs = [log_means([(1, s.counts.sum(axis=1))]) for s in family]
+    se = [e.se for e in logs]
+    same = growth_slope(n, [math.log(exact_total(s)) for s in family], se)
+    limit = confined_complexity(m)[0]
+
+    def rate(level: float) -> Estimate:
+        return growth_rate(n, [e.value for e in logs], se, degrees=[e.draws - 1 for e in logs], level=level)
+
+    where = f"m = {m:g}, n = {n[0]}..{n[-1]}: critical points grow exponentially"
+    return [
+        Claim(f"{where}, by the exact rate per dimension", same, f"the same weighted fit on the exact law ({EXACT})",
+              rate, 0.2 * same),
+        Claim(f"{where}, by the rate of large n", limit, f"{FYODOROV}, simcore.theory.asymptotics", rate, 0.2 * limit),
+    ]  # fmt: skip
+
+
+def exact_total(sample: Sample) -> float:
+    """Return the exact mean number of critical points."""
+    return float(_law(sample)["mean_count"].sum())
+
+
+def exact_minima(sample: Sample) -> float:
+    """Return the exact mean number of minima."""
+    return float(_law(sample)["mean_count"].iloc[0])
+
+
+def table(samples: Sequence[Sample]) -> Table:
+    """Return a row for each (n, m)."""
+    rows = []
+    for s in samples:
+        total, minima = mean_count(s.counts.sum(axis=1)), mean_count(s.minima)
+        alone = mean(s.counts.sum(axis=1) == 1)
+        done = bool(s.complete.all())
+        rows.append(
+            {
+                "n": s.n, "m": float(s.parameters["m"]), "functions": s.draws, "complete": int(s.complete.sum()),
+                "critical_points": total, "critical_points_exact": exact_total(s),
+                "z_total": total.z(exact_total(s)) if done and total.se > 0 else None,
+                "minima": minima, "minima_exact": exact_minima(s),
+                "z_minima": minima.z(exact_minima(s)) if done and minima.se > 0 else None, "alone": alone.value,
+            }
+        )  # fmt: skip
+    columns = [
+        Column("n", "n", "$n$"), Column("m", "m", "$m$"), Column("functions", "functions"),
+        Column("complete", "complete"), Column("critical_points", "critical points"),
+        Column("critical_points_exact", "exact", places=4), Column("z_total", "z", "$z$", places=2),
+        Column("minima", "minima"), Column("minima_exact", "exact", places=4),
+        Column("z_minima", "z", "$z$", places=2), Column("alone", "one point only", digits=3),
+    ]  # fmt: skip
+    notes = [
+        "Mean numbers a function, with one standard error between functions; the last column is the share of functions "
+        "with a single critical point."
+    ]
+    return Table(columns, rows, "Critical points of a Gaussian field in a parabola, mu = m sqrt(n)", notes)
+
+
+def figure(samples: dict[tuple[int, float], Sample]) -> Figure:
+    """Return mean numbers of critical points (left) and of minima (right) against m, a curve an n."""
+    from simcore.theory.confined import confined_field_law
+
+    dimensions = sorted({n for n, _ in samples})
+    grid = np.linspace(min(m for _, m in samples), max(m for _, m in samples), 25)
+    with canvas.style():
+        figure, axes = canvas.grid(1, 2, width=3.8, height=3.2)
+        for j, n in enumerate(dimensions):
+            laws = [confined_field_law(n, float(m)) for m in grid]
+            members = [s for (k, _), s in sorted(samples.items()) if k == n]
+            color, mark = canvas.SEQUENCE[j % 7], canvas.MARKERS[j % 7]
+            exact: tuple[Callable, Callable] = (lambda t: t["mean_count"].sum(), lambda t: t["mean_count"].iloc[0])
+            for axis, count, law in zip(
+                axes[0], (lambda s: s.counts.sum(axis=1), lambda s: s.minima), exact, strict=True
+            ):
+                axis.plot(grid, [law(t) for t in laws], color=color, linestyle=canvas.LINES[j % 5], linewidth=1)
+                means = [mean_count(count(s)) for s in members]
+                axis.errorbar(
+                    [float(s.parameters["m"]) for s in members], [e.value for e in means],
+                    yerr=np.array([[e.value - e.low, e.high - e.value] for e in means]).T, color=color, marker=mark,
+                    linestyle="none", markerfacecolor="white", label=f"$n = {n}$",
+                )  # fmt: skip
+        for axis, what in zip(axes[0], ("critical points", "minima"), strict=True):
+            axis.axvline(1.0, color="#999999", linewidth=0.6)
+            axis.axhline(1.0, color="#999999", linewidth=0.6)
+            axis.set_yscale("log")
+            axis.set_xlabel(r"confinement $m = \mu / \sqrt{n}$")
+            axis.set_ylabel(f"mean number of {what}")
+            canvas.log_ticks(axis)
+        axes[0, 0].plot([], [], color="black", linewidth=1, label="exact law")
+        canvas.panel_letters(axes)
+        canvas.common_legend(figure, axes, columns=7)
+    return figure
+
+
+def _law(sample: Sample):
+    law = sample.law
+    assert law is not None, "a confined field with isotropic frequencies has an exact law"
+    return law.sort_values("index")
+
+
+def _mean(values: np.ndarray) -> Callable[[float], Estimate]:
+    return lambda level: mean_count(values, level=level)
+
+
+STUDY = Study(
+    "topology_trivialisation",
+    "Confinement removes all but one critical point: below m = 1 their number grows exponentially with the dimension, "
+    "above it one minimum is left.",
+    f"{FYODOROV}; Fyodorov & Williams (2007).",
+    measure,
+)
