@@ -1,8 +1,8 @@
 """What a path needs to know of a function at its points: value, gradient, H v, and the Hessian where it is asked for.
 
-``at`` chooses by the kind of function: the compiled engine's exact Hessian for random waves, spins, sigmoid units and
-users' functions; exact Hessian-vector products, without the Hessian, for perceptrons and deep linear networks, and for
-waves of many variables. On the sphere all are Riemannian, tangential, in ambient coordinates.
+``Function`` chooses by the kind: the compiled engine's exact Hessian for random waves and spins, the reference's for
+sigmoid units and users' functions; exact Hessian-vector products, without the Hessian, for perceptrons (compiled), deep
+linear networks and waves of many variables. On the sphere all are Riemannian, tangential, in ambient coordinates.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simcore.backends import cpu, reference
+from simcore.backends.cpu import perceptron
 from simcore.backends.network_problems import Linear, Mlp, Sigmoid
 from simcore.backends.problems import Array, Spin, Waves
 from simcore.trajectories.networks import DeepLinear, Perceptron
@@ -56,15 +58,43 @@ class ManyWaves:
         return self.confinement * v - (along[:, None, :] @ self.w)[:, 0]
 
 
-def at(problem: Any, x: Array) -> Local:
-    """Return the function at points x, shape (S, n); row i of everything depends on row i of x alone."""
-    if isinstance(problem, Mlp):
-        return Perceptron(problem, x)
-    if isinstance(problem, Linear):
-        return DeepLinear(problem, x)
-    if isinstance(problem, Waves) and x.shape[1] >= MANY:
-        return ManyWaves(problem, x)
-    return Full(*evaluate(problem, x))
+class CompiledPerceptron:
+    """A perceptron's cost at points, by the compiled passes; H g comes with the gradient where it is wanted at once."""
+
+    def __init__(self, tables: perceptron.Tables, x: Array, product: bool) -> None:
+        self.tables, self.x = tables, x
+        self.value, self.gradient, bent = perceptron.evaluate(tables, x, product=product)
+        self.bent = bent if product else None
+
+    def times(self, v: Array) -> Array:
+        if v is self.gradient and self.bent is not None:
+            return self.bent
+        return perceptron.evaluate(self.tables, self.x, v)[2]
+
+
+class Function:
+    """One function, prepared for evaluation at many points."""
+
+    def __init__(self, problem: Any) -> None:
+        self.problem = problem
+        self.tables = perceptron.tables(problem) if isinstance(problem, Mlp) else None
+
+    def at(self, x: Array, product: bool = False) -> Local:
+        """Return the function at points x, shape (S, n); row i of everything depends on row i of x alone.
+
+        product : whether H g will be asked for.
+        """
+        if self.tables is not None:
+            return CompiledPerceptron(self.tables, x, product)
+        if isinstance(self.problem, Linear):
+            return DeepLinear(self.problem, x)
+        if isinstance(self.problem, Waves) and x.shape[1] >= MANY:
+            return ManyWaves(self.problem, x)
+        return Full(*evaluate(self.problem, x))
+
+    def hessian(self, x: Array, here: Local | None = None) -> Array:
+        """Return the Hessian (S, n, n) at x, taken from ``here`` where it holds it."""
+        return here.hessian if isinstance(here, Full) else evaluate(self.problem, x)[2]
 
 
 def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
@@ -74,19 +104,12 @@ def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     return reference.evaluate(problem, x)
 
 
-def hessian(problem: Any, x: Array, here: Local | None = None) -> Array:
-    """Return the Hessian (S, n, n) at x, taken from ``here`` where it holds it."""
-    if isinstance(here, Full):
-        return here.hessian
-    return evaluate(problem, x)[2]
-
-
 def samples(problem: Any) -> int:
     """Return the number of training samples behind the function; 0 where there are none."""
     return len(problem.inputs) if isinstance(problem, (Mlp, Sigmoid)) else 0
 
 
-def batch_gradient(problem: Any, x: Array, chosen: Array) -> Array:
+def batch_gradient(problem: Any, x: Array, chosen: NDArray[np.int64]) -> Array:
     """Return the gradient (S, n) of each start's cost on its own samples, numbers ``chosen`` of shape (S, batch).
 
     Its mean over batches is the gradient of the whole cost: for a sigmoid unit, whose cost is a sum, it is multiplied

@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from simcore.backends import geometry
 from simcore.backends.problems import Array
-from simcore.trajectories import derivatives
+from simcore.trajectories.derivatives import Function
 from simcore.trajectories.paths import Record
 from simcore.trajectories.settings import Walk
 
 
-def flow(problem: Any, walk: Walk, x: Array, record: Record) -> None:
+def flow(function: Function, walk: Walk, x: Array, record: Record) -> None:
     """Integrate from points x, shape (S, n), and fill the record; NaN after a time that could not be reached."""
     places = walk.recorded()
     times = walk.step_size * np.array(places, float)
-    path = np.stack([_one(problem, walk, start, times) for start in x])
+    path = np.stack([_one(function, walk, start, times) for start in x])
     with np.errstate(all="ignore"):
         for place in range(len(places)):
-            here = derivatives.at(problem, path[:, place])
+            here = function.at(path[:, place], True)
             bent = here.times(here.gradient)
             # along the flow df/dt = -g'g and d2f/dt2 = 2 g'Hg
             change = walk.step_size * (here.gradient * (walk.step_size * bent - here.gradient)).sum(axis=1)
-            record.store(place, problem, path[:, place], here, bent, change, None)
+            record.store(place, function, path[:, place], here, bent, change)
 
 
-def _one(problem: Any, walk: Walk, start: Array, times: Array) -> Array:
+def _one(function: Function, walk: Walk, start: Array, times: Array) -> Array:
     """Return the points at the given times, shape (times, n)."""
     from scipy.integrate import solve_ivp
 
-    n, sphere = len(start), geometry.on_sphere(problem)
+    n, sphere = len(start), geometry.on_sphere(function.problem)
 
     def velocity(t: float, y: Array) -> Array:
         x = y * np.sqrt(n / (y @ y)) if sphere else y
-        return -derivatives.at(problem, x[None]).gradient[0]
+        return -function.at(x[None]).gradient[0]
 
     points = np.full((len(times), n), np.nan)
     with np.errstate(all="ignore"):
@@ -51,4 +49,4 @@ def _one(problem: Any, walk: Walk, start: Array, times: Array) -> Array:
     points[: found.y.shape[1]] = found.y.T
     if sphere:
         points *= np.sqrt(n / (points * points).sum(axis=1))[:, None]
-    return geometry.wrap(points, getattr(problem, "period", 0.0))
+    return geometry.wrap(points, getattr(function.problem, "period", 0.0))

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from simcore.backends.problems import Array
 from simcore.landscapes.base import Draw
-from simcore.trajectories import derivatives
 from simcore.trajectories.batches import Batches
+from simcore.trajectories.derivatives import Function, Local, samples
 from simcore.trajectories.rules import NULL, RULES, moved
 from simcore.trajectories.settings import Walk
 
@@ -32,7 +32,7 @@ class Record:
         return view
 
     def store(
-        self, place: int, problem: Any, x: Array, here: derivatives.Local, bent: Array, change: Array, hessian: Any
+        self, place: int, function: Function, x: Array, here: Local, bent: Array, change: Array, hessian: Any = None
     ) -> None:
         """Fill in one recorded step of all starts; ``bent`` is H g."""
         self.cost[:, place] = here.value
@@ -40,40 +40,40 @@ class Record:
         self.curvature[:, place] = (here.gradient * bent).sum(axis=1)
         self.predicted_change[:, place] = change
         if self.index is not None:
-            self.index[:, place] = index_of(derivatives.hessian(problem, x, here) if hessian is None else hessian)
+            self.index[:, place] = index_of(function.hessian(x, here) if hessian is None else hessian)
         if self.x is not None:
             self.x[:, place] = x
 
 
 def index_of(hessian: Array) -> NDArray[np.int32]:
     """Return the number of eigenvalues below -1e-10 |H|_F of each Hessian, -1 where one is not finite."""
-    finite = np.isfinite(hessian).all(axis=(1, 2))
+    finite = np.asarray(np.isfinite(hessian).all(axis=(1, 2)))
     w = np.linalg.eigvalsh(np.where(finite[:, None, None], hessian, 0.0))
     scale = np.sqrt((w * w).sum(axis=1, keepdims=True))
     return np.where(finite, (w < -NULL * scale).sum(axis=1), -1).astype(np.int32)
 
 
-def follow(draw: Draw, problem: Any, walk: Walk, seed: int, first: int, x: Array, record: Record) -> None:
+def follow(draw: Draw, function: Function, walk: Walk, seed: int, first: int, x: Array, record: Record) -> None:
     """Walk from points x, shape (S, n), starts first .. first + S - 1, and fill the record."""
-    batches = None
+    problem, batches = function.problem, None
     if walk.method == "sgd":
         size = walk.batch_size
         assert size is not None
-        count = derivatives.samples(problem)
+        count = samples(problem)
         batches = Batches(draw.landscape, seed, draw.number, first, len(x), count, size)
     rule = RULES[walk.method](walk, problem, x, batches)
     places = {number: place for place, number in enumerate(walk.recorded())}
     with np.errstate(all="ignore"):  # a path that runs away says so in its rows: inf, then nan
         for number in range(walk.steps + 1):
             place = places.get(number)
-            here = derivatives.at(problem, x) if place is not None or rule.full else None
-            hessian = derivatives.hessian(problem, x, here) if rule.second else None
+            here = function.at(x, place is not None) if place is not None or rule.full else None
+            hessian = function.hessian(x, here) if rule.second else None
             d = rule.step(number, x, here, hessian)
             if place is not None:
                 assert here is not None
                 bent = here.times(here.gradient)
                 step_bent = -walk.step_size * bent if rule.parallel else here.times(d)
                 change = ((here.gradient + 0.5 * step_bent) * d).sum(axis=1)
-                record.store(place, problem, x, here, bent, change, hessian)
+                record.store(place, function, x, here, bent, change, hessian)
             if number < walk.steps:
                 x = moved(problem, x, d)

@@ -95,7 +95,7 @@ class Newton(Rule):
 
     def step(self, number: int, x: Array, here: Local | None, hessian: Array | None) -> Array:
         assert here is not None and hessian is not None
-        finite = np.isfinite(hessian).all(axis=(1, 2)) & np.isfinite(here.gradient).all(axis=1)
+        finite = np.asarray(np.isfinite(hessian).all(axis=(1, 2)) & np.isfinite(here.gradient).all(axis=1))
         w, q = np.linalg.eigh(np.where(finite[:, None, None], hessian, 0.0))
         c = self.rule(w, eigensteps.project(q, np.where(finite[:, None], here.gradient, 0.0)))
         d = eigensteps.rotated(q, eigensteps.capped(self.walk.step_size * c, self.walk.step_cap))

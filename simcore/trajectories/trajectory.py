@@ -23,8 +23,8 @@ from simcore.trajectories.settings import BATCH, Walk, walk
 if TYPE_CHECKING:
     import pandas as pd
 
-TOGETHER = 64  # starts advanced together at most
-WORK = 2**19  # doubles of a layer's activations held at a time, about: they should stay in the cache
+TOGETHER = 32  # starts advanced together at most
+WORK = 2**18  # doubles of a layer's activations on minibatches held at a time, about: they should stay in the cache
 
 
 def trajectory(
@@ -144,8 +144,9 @@ def trajectory(
     else:
         functions = [only]
     chosen = _batched(chosen, functions[0])
+    prepared = [derivatives.Function(draw.problem) for draw in functions]
     record = Record(len(functions) * starts, len(chosen.recorded()), landscape.n, index, positions)
-    size = _block(functions[0].problem, starts)
+    size = _block(chosen, functions[0].problem, starts)
     items = [(i, low) for i in range(len(functions)) for low in range(0, starts, size)]
 
     def work(item: tuple[int, int]) -> None:
@@ -158,9 +159,9 @@ def trajectory(
             x = points[low : low + count].copy()
         part = record.part(slice(i * starts + low, i * starts + low + count))
         if chosen.method == "gradient_flow":
-            flow(draw.problem, chosen, x, part)
+            flow(prepared[i], chosen, x, part)
         else:
-            follow(draw, draw.problem, chosen, seed, first_start + low, x, part)
+            follow(draw, prepared[i], chosen, seed, first_start + low, x, part)
 
     with single_threaded_blas(), Workers(thread_count(threads)) as workers:
         workers.map(work, items)
@@ -202,10 +203,10 @@ def _batched(chosen: Walk, draw: Draw) -> Walk:
     return chosen
 
 
-def _block(problem: Any, starts: int) -> int:
-    """Return how many starts go together; it changes the speed, never a row."""
-    wide = max(getattr(problem, "widths", (1,)))
-    return max(1, min(TOGETHER, starts, WORK // max(1, derivatives.samples(problem) * wide)))
+def _block(chosen: Walk, problem: Any, starts: int) -> int:
+    """Return how many starts go together, whole groups of lanes; it changes the speed, never a row."""
+    wide = (chosen.batch_size or 0) * max(getattr(problem, "widths", (1,)))
+    return min(starts, TOGETHER, max(8, WORK // max(1, wide) // 8 * 8))
 
 
 def _frame(numbers: list[int], first_start: int, starts: int, chosen: Walk, record: Record) -> pd.DataFrame:

@@ -1,0 +1,92 @@
+"""Exponential and the activations of networks: one body for a double and for eight lanes."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from simcore.compilation import jit
+from simcore.formulas.elementary import log
+from simcore.formulas.intrinsics import DOUBLE, INT64, INT_VECTOR, VECTOR, WIDTH, absolute, fma, lanes, rint, select
+
+TANH, SIGMOID, SOFTPLUS, RELU, LINEAR = range(5)
+CODES = {"tanh": TANH, "sigmoid": SIGMOID, "softplus": SOFTPLUS, "relu": RELU, "linear": LINEAR}
+"""The number by which a kernel knows an activation."""
+
+
+@intrinsic
+def power_of_two(typingctx, k):
+    """2^k for a whole number k, |k| <= 1022."""
+    wide = k == lanes
+
+    def codegen(context, builder, sig, args):
+        kind, real = (INT_VECTOR, VECTOR) if wide else (INT64, DOUBLE)
+
+        def constant(value):
+            return ir.Constant(kind, [value] * WIDTH if wide else value)
+
+        biased = builder.add(builder.fptosi(args[0], kind), constant(1023))
+        return builder.bitcast(builder.shl(biased, constant(52)), real)
+
+    result = lanes if wide else types.float64
+    return result(result), codegen
+
+
+@jit(inline=True)
+def exponential(x):
+    """Return (exp x, exp x - 1), each within 2 ulp, for |x| <= 700; arguments beyond are taken as +-700.
+
+    x = k ln 2 + r with |r| <= (ln 2)/2, ln 2 in two parts; p = exp r - 1 by its Taylor sum to r^13 (rest below 5e-18);
+    exp x = 2^k + 2^k p, exp x - 1 = (2^k - 1) + 2^k p.
+    """
+    x = select(x > 700.0, 700.0, x)
+    x = select(x < -700.0, -700.0, x)
+    k = rint(x * 1.4426950408889634)
+    r = fma(k, -6.93147180369123816490e-01, x)
+    r = fma(k, -1.90821492927058770002e-10, r)
+    p = fma(r, 1.6059043836821613e-10, 2.08767569878681e-09)
+    p = fma(p, r, 2.505210838544172e-08)
+    p = fma(p, r, 2.755731922398589e-07)
+    p = fma(p, r, 2.7557319223985893e-06)
+    p = fma(p, r, 2.48015873015873e-05)
+    p = fma(p, r, 1.984126984126984e-04)
+    p = fma(p, r, 1.388888888888889e-03)
+    p = fma(p, r, 8.333333333333333e-03)
+    p = fma(p, r, 4.1666666666666664e-02)
+    p = fma(p, r, 1.6666666666666666e-01)
+    p = fma(p, r, 0.5)
+    p = fma(p * r, r, r)
+    t = power_of_two(k)
+    return fma(t, p, t), fma(t, p, t - 1.0)
+
+
+@jit(inline=True)
+def tanh(z):
+    """Return phi, phi', phi'' of tanh: e/(e+2), 4(e+1)/(e+2)^2, -2 phi phi' with e = exp(2|z|) - 1."""
+    grown, e = exponential(2.0 * absolute(z))
+    t = 1.0 / (e + 2.0)
+    a = select(z < 0.0, -(e * t), e * t)
+    slope = 4.0 * (grown * t) * t
+    return a, slope, -2.0 * a * slope
+
+
+@jit(inline=True)
+def sigmoid(z):
+    """Return phi, phi', phi'' of 1/(1 + exp(-z)), by e = exp(-|z|) without overflow."""
+    e, _ = exponential(-absolute(z))
+    t = 1.0 / (1.0 + e)
+    a = select(z < 0.0, e * t, t)
+    other = select(z < 0.0, t, e * t)
+    slope = e * t * t
+    return a, slope, slope * (other - a)
+
+
+@jit(inline=True)
+def softplus(z):
+    """Return phi, phi', phi'' of log(1 + exp z) = max(z, 0) + log(1 + e), e = exp(-|z|), e's lost digits given back."""
+    e, _ = exponential(-absolute(z))
+    grown = 1.0 + e
+    t = 1.0 / grown
+    a = select(z < 0.0, 0.0, z) + (log(grown) + (e - (grown - 1.0)) * t)
+    return a, select(z < 0.0, e * t, t), e * t * t
