@@ -84,3 +84,22 @@ def test_the_readme_lists_every_verb():
 
     verbs = _parsers()[1]
     assert [verb for verb in verbs if f"| `simcore {verb}" not in README] == []
+
+
+def test_the_measured_table_is_that_of_the_demo():
+    import csv
+
+    with (ROOT / "results" / "demo" / "table.csv").open(encoding="utf-8") as stream:
+        demo = {(row["landscape"], row["n"]): row for row in csv.DictReader(stream)}
+    block = re.search(r"<!-- results -->(.*?)<!-- end results -->", README, flags=re.DOTALL)
+    assert block is not None
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in block[1].splitlines() if "| `" in line]
+    assert len(rows) >= 8
+    for name, n, functions, points, ratio, exact, hits, coins in rows:
+        row = demo[name, n]
+        assert row["complete"] == row["functions"] == functions
+        assert row["critical_points"] == points
+        assert ratio == f"{float(row['ratio_distinct']):.2f} ± {float(row['ratio_distinct_se']):.2f}"
+        assert exact == f"{float(row['ratio_exact']):.2f}"
+        assert hits == f"{float(row['ratio_hits']):.1f}"
+        assert coins == row["ratio_coin_flip"]
