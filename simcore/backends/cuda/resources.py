@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -42,27 +43,45 @@ def find_ptxas() -> Path | None:
     return Path(found) if found else None
 
 
-def assemble(ptx: str, ptxas: Path, capability: tuple[int, int] = CAPABILITY) -> Resources:
-    """Assemble one kernel's PTX and return its resources; ``RuntimeError`` with ptxas's words when it refuses."""
+def assemble(ptx: str, ptxas: Path, capability: tuple[int, int] = CAPABILITY) -> tuple[Resources, bytes]:
+    """Assemble one kernel's PTX; return its resources and its machine code.
+
+    Raises ``RuntimeError`` with ptxas's words when it refuses.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "kernel.ptx"
+        source, binary = Path(folder) / "kernel.ptx", Path(folder) / "kernel.cubin"
         source.write_text(ptx)
-        command = [str(ptxas), f"-arch=sm_{capability[0]}{capability[1]}", "-v", str(source), "-o", f"{source}.cubin"]
+        command = [str(ptxas), f"-arch=sm_{capability[0]}{capability[1]}", "-v", str(source), "-o", str(binary)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-    report = done.stdout + done.stderr
-    if done.returncode != 0:
-        raise RuntimeError(f"ptxas refused the kernel: {report}")
+        report = done.stdout + done.stderr
+        if done.returncode != 0:
+            raise RuntimeError(f"ptxas refused the kernel: {report}")
+        code = _text_sections(binary.read_bytes())
     entry = report[report.index("Compiling entry function") :]
 
     def number(pattern: str) -> int:
         return sum(int(found) for found in re.findall(pattern, entry))
 
-    return Resources(
+    counted = Resources(
         number(r"Used (\d+) registers"),
         number(r"(\d+) bytes stack frame"),
         number(r"(\d+) bytes spill (?:stores|loads)"),
         number(r"(\d+) bytes smem"),
     )
+    return counted, code
+
+
+def _text_sections(elf: bytes) -> bytes:
+    """Return the contents of all sections of a 64-bit ELF file whose names begin with ``.text``."""
+    (table,) = struct.unpack_from("<Q", elf, 0x28)
+    width, count, names = struct.unpack_from("<HHH", elf, 0x3A)
+    sections = [struct.unpack_from("<IIQQQQ", elf, table + i * width) for i in range(count)]
+    strings = sections[names][4]
+    found = b""
+    for name, _, _, _, offset, size in sections:
+        if elf.startswith(b".text", strings + name):
+            found += elf[offset : offset + size]
+    return found
 
 
 def example_arguments(problem: Any, shape: Shape) -> dict[str, tuple[Any, ...]]:
@@ -104,6 +123,6 @@ def kernels(problem: Any, shape: Shape | None = None) -> dict[str, tuple[Any, tu
 def report(problem: Any, ptxas: Path, shape: Shape | None = None) -> dict[str, Resources]:
     """Return the resources of each kernel of a problem."""
     return {
-        name: assemble(device.compile_ptx(kernel, arguments, CAPABILITY), ptxas)
+        name: assemble(device.compile_ptx(kernel, arguments, CAPABILITY), ptxas)[0]
         for name, (kernel, arguments) in kernels(problem, shape).items()
     }

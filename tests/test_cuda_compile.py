@@ -1,0 +1,79 @@
+"""Every CUDA kernel compiled for Hopper without a GPU: no stack, no spills, registers within a budget.
+
+Needs NVVM and ptxas from their wheels: ``pip install '.[cuda-check]'``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simcore.backends.problems import Spin, Waves
+
+# registers a thread, with a margin of a tenth over what NVVM 13.0 gives
+WAVES = {"search": 185, "classify": 185}
+SPIN = {"search": 255, "classify": 145}
+STATIC_SHARED = 48 * 1024
+
+
+@pytest.fixture(scope="module")
+def ptxas() -> Path:
+    """Return the assembler, or skip naming what is missing."""
+    if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
+        pytest.skip("Numba's simulator compiles nothing")
+    if importlib.util.find_spec("numba_cuda") is None:
+        pytest.skip("compile-only check: numba-cuda is not installed; pip install '.[cuda-check]'")
+    from simcore.backends.cuda.resources import find_ptxas
+
+    found = find_ptxas()
+    if found is None:
+        pytest.skip("compile-only check: ptxas was not found; pip install '.[cuda-check]'")
+    return found
+
+
+def waves(n: int) -> Waves:
+    return Waves(np.zeros((8, n)), np.zeros(8), np.zeros(8), 0.0, 0.0)
+
+
+def spin(n: int, p: int) -> Spin:
+    return Spin(n, p, np.zeros(math.comb(n + p - 1, p)))
+
+
+@pytest.mark.parametrize(
+    "problem, budget", [(waves(4), WAVES), (waves(10), WAVES), (spin(8, 3), SPIN)], ids=["waves4", "waves10", "spin"]
+)
+def test_kernels_fit_and_have_nothing_to_contract(problem: Any, budget: dict[str, int], ptxas: Path) -> None:
+    """The machine code is the same with contraction of products and sums forbidden: every fma is one that we wrote.
+
+    So a kernel rounds as the simulator and the cpu's scalar formulas do.
+    """
+    from simcore.backends.cuda import device, resources
+
+    for name, (kernel, arguments) in resources.kernels(problem).items():
+        used, code = resources.assemble(device.compile_ptx(kernel, arguments, resources.CAPABILITY), ptxas)
+        assert (used.stack, used.spills) == (0, 0), (name, used)
+        assert used.registers <= budget[name], (name, used)
+        assert used.shared <= STATIC_SHARED, (name, used)
+        strict = device.compile_ptx(kernel, arguments, resources.CAPABILITY, contract=False)
+        assert resources.assemble(strict, ptxas)[1] == code, name
+
+
+def _fused(x, out):
+    out[0] = x[0] * x[1] + x[2]
+
+
+def test_the_check_sees_a_contraction(ptxas: Path) -> None:
+    from simcore.backends.cuda import device, resources
+
+    arrays = (np.zeros(3), np.zeros(1))
+    code = [
+        resources.assemble(device.compile_ptx(device.kernel(_fused), arrays, (9, 0), contract=on), ptxas)[1]
+        for on in (True, False)
+    ]
+    assert code[0] != code[1]
