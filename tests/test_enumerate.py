@@ -263,6 +263,20 @@ def test_mean_counts_are_the_exact_ones(landscape):
         assert abs(sample.mean() - mean) < 5 * error + 1e-9, (index, sample.mean(), mean, error)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(("n", "m"), [(1, 0.5), (2, 0.5), (2, 1.0), (5, 0.5), (5, 1.0), (5, 1.5)])
+def test_confinement_trivialises_the_landscape_by_the_exact_law(n, m):
+    """Total and minima of 600 draws; |z| < 3.8: one false alarm in 600 runs of the 12 numbers (seed fixed)."""
+    landscape = ConfinedField(n, m)
+    points, audits = enumerate_rows(landscape, first_draw=0, draws=600, seed=1)
+    assert audits["complete"].all()
+    assert (audits["euler_sum"] == 1).all()
+    table = pd.crosstab(points["draw"], points["index"]).reindex(range(600), fill_value=0)
+    exact = landscape.expected_counts()["mean_count"]
+    for sample, mean in ((table.sum(axis=1), exact.sum()), (table[0], exact[0])):
+        assert abs(sample.mean() - mean) < 3.8 * sample.std() / math.sqrt(600)
+
+
 def test_confined_points_lie_where_the_bound_says():
     landscape = ConfinedField(2, 0.5)
     points, audits = enumerate_rows(landscape, first_draw=0, draws=20, seed=1, positions=True)

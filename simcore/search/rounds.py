@@ -25,6 +25,8 @@ Mask = NDArray[np.bool_]
 FIRST_ROUND = 512
 GROWTH = (1.3, 4.0)
 """Smallest and largest factor by which a round may raise the number of starts."""
+AT_ONCE = 2**16
+"""Starts whose outcomes are held at a time: bounds the memory of long rounds."""
 
 
 def check_limits(starts: int, max_starts: int) -> tuple[int, int]:
@@ -79,9 +81,9 @@ class Rounds:
             wanted = min(_next_total(self.starts, least, right), max_starts)
 
     def _round(self, wanted: int) -> None:
-        begin = self.starts
-        outcome = self.workers.outcomes(partial(self._block, begin), wanted - begin)
-        self.points.add_ordinary(outcome, begin)
+        for begin in range(self.starts, wanted, AT_ONCE):
+            outcome = self.workers.outcomes(partial(self._block, begin), min(AT_ONCE, wanted - begin))
+            self.points.add_ordinary(outcome, begin)
         self.starts, self.rounds = wanted, self.rounds + 1
         self.saturation.append((wanted, int((self.hits() > 0).sum())))
 
