@@ -208,6 +208,15 @@ def test_the_listed_and_the_complete_ways_meet(monkeypatch):
     assert log_saddles_over_minima(listed) == pytest.approx(ratio, rel=1e-10)
 
 
+@pytest.mark.parametrize("n, m", [(20, 3.0), (50, 2.0)])
+def test_strong_confinement_keeps_every_index_and_the_euler_sum(n, m):
+    """Counts down to e^-349: far outside the shares of one radius, so found by searching for radii."""
+    law = confined_field_law(n, m)
+    assert law["log_mean_count"].iloc[-1] < -190 and (np.diff(law["log_mean_count"]) < 0).all()
+    assert alternating_sum(law) == pytest.approx(1, abs=1e-9)
+    assert law.attrs["relative_error"] < 1e-7
+
+
 def test_all_indices_of_fifty_dimensions_take_little_time():
     from simcore.theory import gaussian
 

@@ -28,6 +28,7 @@ LOWEST = 6  # how many indices from either end beyond ALL_INDICES_UP_TO
 
 _ACCURATE = 1e-7  # relative error of a weight that needs no other radius
 _NEGLIGIBLE = 21.0  # ln of what may be left out of an integral (1e-9)
+_BEST_FIRST = 10.0  # a count known nowhere is sought at levels whose bound is within this of the best
 _MAX_PASSES = 400
 
 
@@ -139,7 +140,7 @@ def fill(
         known = error < _ACCURATE
         lowest = np.where(known.any(axis=1), known.argmax(axis=1), -1)
         highest = n - known[:, ::-1].argmax(axis=1)
-        down, up = _slopes(log_weight, known, lowest, highest)
+        down, up = _slopes(log_weight, known, lowest, highest, last)
         missing = ~known & wanted
         if log_g is not None:
             below = np.minimum(k[None, :] - lowest[:, None], 0) * down[:, :1]
@@ -151,13 +152,27 @@ def fill(
             sums = np.where(known, log_weight + log_g[:, None], -np.inf).max(axis=0)
             if mirrored:
                 sums = np.maximum(sums, sums[::-1])
-            missing &= bound > sums - _NEGLIGIBLE
+            # Counts known nowhere yet are sought where they may weigh most; that settles where else they matter.
+            most = np.where(missing, bound, -np.inf).max(axis=0, initial=-np.inf)
+            if mirrored:
+                most = np.maximum(most, most[::-1])
+            gap = (k > lowest[:, None]) & (k < highest[:, None])
+            missing &= gap | (bound > np.where(np.isfinite(sums), sums - _NEGLIGIBLE, most - _BEST_FIRST))
         need_low = (missing & (k < lowest[:, None])).any(axis=1)
         need_high = (missing & (k > highest[:, None])).any(axis=1)
-        if (missing & (k > lowest[:, None]) & (k < highest[:, None])).any():
-            raise RunError(f"the exact law at n = {n} has a gap between two radii; please report this")
-        if not (need_low.any() or need_high.any()):
+        inside = missing & (k > lowest[:, None]) & (k < highest[:, None])
+        need_inside = inside.any(axis=1)
+        if not (need_low.any() or need_high.any() or need_inside.any()):
             return log_weight, error
+
+        def improve(need: NDArray[np.bool_], tilt: Array) -> None:
+            more, more_error = count_weights(n, y[need], log_r=tilt, distance=distance)
+            better = more_error < error[need]
+            log_weight[need] = np.where(better, more, log_weight[need])
+            error[need] = np.where(better, more_error, error[need])
+
+        if need_inside.any():
+            improve(need_inside, _between(log_weight[need_inside], known[need_inside], inside[need_inside]))
         for need, slopes, direction in ((need_low, down, 1), (need_high, up, -1)):
             if need.any():
                 # The new window should reach outwards from the known counts; its half-width: sqrt(28/curvature).
@@ -165,14 +180,20 @@ def fill(
                 tilt = -(slopes[need, 0] + direction * reach * slopes[need, 1])
                 tilt = direction * np.minimum(direction * tilt, direction * last[direction][need] - 1.0)
                 last[direction][need] = tilt
-                more, more_error = count_weights(n, y[need], log_r=tilt, distance=distance)
-                better = more_error < error[need]
-                log_weight[need] = np.where(better, more, log_weight[need])
-                error[need] = np.where(better, more_error, error[need])
+                improve(need, tilt)
     raise RunError(f"the exact law at n = {n} did not settle after {_MAX_PASSES} radii; please report this")
 
 
-def _slopes(log_weight: Array, known: NDArray[np.bool_], lowest, highest) -> tuple[Array, Array]:
+def _between(log_weight: Array, known: NDArray[np.bool_], inside: NDArray[np.bool_]) -> Array:
+    """ln r, one a level, at which the known counts on either side of the first gap weigh the same."""
+    rows, k = np.arange(len(known)), np.arange(known.shape[1])
+    gap = inside.argmax(axis=1)[:, None]
+    low = np.where(known & (k < gap), k, -1).max(axis=1)
+    high = np.where(known & (k > gap), k, len(k)).min(axis=1)
+    return -(log_weight[rows, high] - log_weight[rows, low]) / (high - low)
+
+
+def _slopes(log_weight: Array, known: NDArray[np.bool_], lowest, highest, last) -> tuple[Array, Array]:
     """First difference and curvature (minus the second difference) of ln q_k at the lowest and highest known counts."""
     rows = np.arange(len(log_weight))
     n = log_weight.shape[1] - 1
@@ -182,8 +203,8 @@ def _slopes(log_weight: Array, known: NDArray[np.bool_], lowest, highest) -> tup
         with np.errstate(invalid="ignore"):
             first = (log_weight[rows, one] - log_weight[rows, end]) * inward
             second = (log_weight[rows, two] - log_weight[rows, one]) * inward
-        # A lone known count bounds nothing: a slope that surely brings in its neighbours.
-        first = np.where(known[rows, one] & (one != end), first, inward * 1.0)
-        curvature = np.where(known[rows, two] & (two != one), np.abs(second - first), 2.0)
+        # Next to a lone known count the share at the outermost radius was below e^-14: that bounds the slope there.
+        first = np.where(known[rows, one] & (one != end), first, inward * 10.0 - last[inward])
+        curvature = np.where(known[rows, two] & (two != one), np.abs(second - first), 0.5)
         out.append(np.stack([first, curvature], axis=1))
     return out[0], out[1]
