@@ -11,7 +11,7 @@ judged by the log-concavity of q_k in k, which bounds an unknown weight by extra
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,7 +165,7 @@ def fill(
         if not (need_low.any() or need_high.any() or need_inside.any()):
             return log_weight, error
 
-        def improve(need: NDArray[np.bool_], tilt: Array) -> None:
+        def improve(need: Any, tilt: Array) -> None:
             more, more_error = count_weights(n, y[need], log_r=tilt, distance=distance)
             better = more_error < error[need]
             log_weight[need] = np.where(better, more, log_weight[need])
