@@ -64,6 +64,19 @@ def test_kernels_fit_and_have_nothing_to_contract(problem: Any, budget: dict[str
         assert resources.assemble(strict, ptxas)[1] == code, name
 
 
+def test_normals_have_nothing_to_contract(ptxas: Path) -> None:
+    """So the device's normals are the host's, bit for bit: addition, product, fma, root and quotient are IEEE's."""
+    from simcore.backends.cuda import device, resources
+
+    kernel, arguments = resources.probe()
+    code = [
+        resources.assemble(device.compile_ptx(kernel, arguments, resources.CAPABILITY, contract=on), ptxas)
+        for on in (True, False)
+    ]
+    assert code[0][0].stack == code[0][0].spills == 0 and code[0][0].registers <= 48
+    assert code[0][1] == code[1][1]
+
+
 def _fused(x, out):
     out[0] = x[0] * x[1] + x[2]
 

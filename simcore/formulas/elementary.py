@@ -12,6 +12,7 @@ from simcore.formulas.intrinsics import (
     cosine_is_negative,
     fma,
     is_odd,
+    product,
     rint,
     select,
     sine_is_negative,
@@ -62,6 +63,6 @@ def log(x):
     even = w * fma(w, fma(w, 1.531383769920937332e-01, 2.222219843214978396e-01), 3.999999999940941908e-01)
     odd = fma(w, fma(w, 1.479819860511658591e-01, 1.818357216161805012e-01), 2.857142874366239149e-01)
     rest = fma(z, fma(w, odd, 6.666666666666735130e-01), even)
-    half_square = 0.5 * f * f
+    half_square = product(0.5 * f, f)
     low = fma(s, half_square + rest, k * 1.90821492927058770002e-10)
     return fma(k, 6.93147180369123816490e-01, f - (half_square - low))

@@ -196,6 +196,23 @@ minimum = _same_width("minnum", 2, "The smaller argument; the other one where on
 
 
 @intrinsic
+def product(typingctx, x, y):
+    """x y, rounded before anything is added to it: on a GPU plain products are fused with sums without being asked."""
+    result = lanes if lanes in (x, y) else types.float64
+
+    def codegen(context, builder, sig, args):
+        if result == lanes:
+            x, y = (_widen(context, builder, t, v) for t, v in zip(sig.args, args, strict=True))
+            return builder.fmul(x, y)
+        if builder.module.triple.startswith("nvptx"):
+            kind = ir.FunctionType(DOUBLE, [DOUBLE, DOUBLE])
+            return builder.call(cgutils.get_or_insert_function(builder.module, kind, "__nv_dmul_rn"), args)
+        return builder.fmul(*args)
+
+    return result(*(lanes if a == lanes else types.float64 for a in (x, y))), codegen
+
+
+@intrinsic
 def select(typingctx, condition, x, y):
     """x where the condition holds, else y, lane by lane."""
     wide = condition == mask

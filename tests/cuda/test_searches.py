@@ -10,6 +10,14 @@ import simcore
 from simcore.backends import cuda
 
 
+def test_normals_on_the_device_are_the_hosts_bit_for_bit() -> None:
+    from simcore.backends.cuda import probes
+    from simcore.formulas.random import normals
+
+    seed = 2**63 + 12345
+    np.testing.assert_array_equal(probes.normals(seed, 7, 3, 11, 41), normals(seed, 7, 3, 11, 41))
+
+
 def test_status_says_that_this_is_the_simulator() -> None:
     report = cuda.status()
     assert report["available"] and report["simulator"] and report["driver_error"] is None

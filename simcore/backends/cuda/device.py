@@ -77,12 +77,15 @@ def empty(shape: int | tuple[int, ...], dtype: Any, stream: Any = 0) -> Any:
 
 
 def to_host(array: Any, stream: Any = 0) -> Any:
-    """Return a device array's contents."""
+    """Wait for the stream and return a device array's contents; ``RunError`` when a kernel before it has failed."""
     if SIMULATED:
         return np.asarray(array)
-    result = array.copy_to_host(stream=stream)
-    if stream:
-        stream.synchronize()
+    try:
+        result = array.copy_to_host(stream=stream)
+        if stream:
+            stream.synchronize()
+    except Exception as error:  # see ``empty``
+        raise RunError(f"a CUDA kernel failed: {type(error).__name__}: {_one_line(error)}") from error
     return result
 
 

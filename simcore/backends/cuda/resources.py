@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simcore.backends.cuda import device, loop
+from simcore.backends.cuda import device, loop, probes
 from simcore.backends.cuda.search import FAMILIES
 from simcore.backends.cuda.shape import Shape, choose
 from simcore.backends.problems import NewtonOptions, Outcome
@@ -118,6 +118,11 @@ def kernels(problem: Any, shape: Shape | None = None) -> dict[str, tuple[Any, tu
         "search": (loop.search_kernel(family, shape), examples["search"]),
         "classify": (loop.classify_kernel(family, shape), examples["classify"]),
     }
+
+
+def probe() -> tuple[Any, tuple[Any, ...]]:
+    """Return the kernel of normals with example arguments."""
+    return probes.fill, (np.zeros(2), 1, 0, 0, 0, 0, 0)
 
 
 def report(problem: Any, ptxas: Path, shape: Shape | None = None) -> dict[str, Resources]:
