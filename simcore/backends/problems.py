@@ -79,7 +79,7 @@ class Outcome(NamedTuple):
     cost: Array
     grad_norm: Array
     decrement: Array  # |H^-1 g| at the last point: the distance to the critical point, to first order
-    index: NDArray[np.int32]  # -1 where undefined
+    index: NDArray[np.int32]  # type: ignore[assignment]  # (a tuple has a method index) -1 where undefined
     nullity: NDArray[np.int32]
     x: Array
 

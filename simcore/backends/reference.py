@@ -92,7 +92,7 @@ def newton(problem: Any, starts: Array, options: NewtonOptions) -> Outcome:
     outcome = Outcome.empty(len(starts), starts.shape[1])
     for row, start in enumerate(starts):
         for field, value in zip(outcome, _newton_one(problem, start, options), strict=True):
-            field[row] = value
+            field[row] = value  # type: ignore[index]
     return outcome
 
 
@@ -140,7 +140,7 @@ def regularised_newton(problem: Waves, starts: Array, options: NewtonOptions, le
     outcome = Outcome.empty(len(starts), starts.shape[1])
     for row, start in enumerate(starts):
         for field, value in zip(outcome, _regularised_one(problem, start, options, length), strict=True):
-            field[row] = value
+            field[row] = value  # type: ignore[index]
     return outcome
 
 
@@ -165,7 +165,7 @@ def _regularised_one(problem: Waves, x: Array, options: NewtonOptions, length: f
         if held and last is not None:
             soft = (vectors.T @ last) * (16 * shift**2 / (eigenvalues**2 + 16 * shift**2))
             soft = vectors @ soft / np.linalg.norm(soft)
-            d = d - 2 * min(d @ soft, 0.0) * soft
+            d = d - 2 * min(float(d @ soft), 0.0) * soft
         x = move(problem, x, d)
         before = float(np.linalg.norm(gradient))
         for chord in range(8):

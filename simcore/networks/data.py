@@ -86,8 +86,8 @@ class Data:
             return options["samples"], inputs, inputs if options["targets"] == "inputs" else options["outputs"]
         if self.kind == "teacher":
             return options["samples"], options["widths"][0], options["widths"][-1]
-        inputs, targets = self.load()
-        return len(inputs), inputs.shape[1], targets.shape[1]
+        x, y = self.load()
+        return len(x), x.shape[1], y.shape[1]
 
     def load(self, *, seed: int = 0, draw: int = 0, stream: int = 0) -> tuple[Array, Array]:
         """Return inputs (N, d) and targets (N, c), float64; seed, draw and stream count for random kinds alone."""

@@ -27,7 +27,7 @@ class SigmoidDraw(NetworkDraw):
         return Sigmoid(np.array(unit.inputs), np.array(unit.targets), np.array(unit.multiplicity))
 
     def saturated(self, x: Array) -> NDArray[np.bool_]:
-        return (np.abs(x @ self.problem.inputs.T) > SATURATION).any(axis=1)
+        return np.any(np.abs(x @ self.problem.inputs.T) > SATURATION, axis=1)
 
 
 @dataclass(frozen=True)

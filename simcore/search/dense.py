@@ -60,7 +60,7 @@ def search(draw: Draw, starts: Array, solver: Solver | None = None, evaluate: Ev
         for low in range(0, len(starts), size):
             part = _Batch(draw, starts[low : low + size], solver, evaluate).run()
             for whole, piece in zip(outcome, part, strict=True):
-                whole[low : low + size] = piece
+                whole[low : low + size] = piece  # type: ignore[index]
     return outcome
 
 
@@ -275,7 +275,7 @@ def null_modes(w: Array, tolerance: float) -> NDArray[np.bool_]:
     """
     size = np.abs(w)
     order = np.argsort(size, kind="stable")
-    rounding = 4 * len(w) * np.finfo(np.float64).eps * float(np.linalg.norm(w))
+    rounding = 4 * len(w) * float(np.finfo(np.float64).eps) * float(np.linalg.norm(w))
     floor, count = rounding, 0
     for place in order:
         if size[place] > tolerance and (size[place] > GAP * floor):

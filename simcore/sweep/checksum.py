@@ -70,7 +70,7 @@ def _column(array: Any) -> Words:
     kind = array.type
     null = np.asarray(array.is_null())
     if types.is_dictionary(kind):
-        meaning = np.array([_word(str(one)) for one in array.dictionary.to_pylist()] or [0], np.uint64)
+        meaning = np.array([_word(str(one)) for one in array.dictionary.to_pylist()] or [np.uint64(0)], np.uint64)
         words = meaning[np.asarray(array.indices.fill_null(0))]
     elif types.is_string(kind) or types.is_large_string(kind):
         words = np.array([_word("" if one is None else one) for one in array.to_pylist()], np.uint64)

@@ -39,8 +39,9 @@ class Engine(Protocol):
     """Where shards are computed."""
 
     name: str
-    capacity: int
 
+    @property
+    def capacity(self) -> int: ...
     @property
     def running(self) -> int: ...
     def submit(self, shard: Shard, merge: bool = False) -> None: ...

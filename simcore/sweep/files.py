@@ -26,7 +26,7 @@ UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, *FULL}
 """Errors that will strike the next shard too, so that a run stops instead of setting every shard aside."""
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to the disk and rename it into place.
 
     After a crash at any moment ``path`` is either what it was before or complete. The temporary name carries the

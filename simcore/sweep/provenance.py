@@ -196,7 +196,7 @@ def _keep_source(run: RunDirectory, configuration: Configuration, source: str | 
     from simcore.sweep.files import write_atomically
 
     if source is not None:
-        write_atomically(run.path / "config.toml", lambda path: path.write_bytes(source.encode()) and None)
+        write_atomically(run.path / "config.toml", lambda path: path.write_bytes(source.encode()))
 
 
 def session(engine: str, workers: int, threads: int, part: tuple[int, int] | None) -> dict[str, Any]:
