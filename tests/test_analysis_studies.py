@@ -1,0 +1,279 @@
+"""Verdicts, the files of a study, the studies' claims on samples with a known law, and the demo in small."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import estimates, report, studies
+from analysis.estimates import Estimate
+from analysis.figures import ratio_figure, run_figure
+from analysis.samples import Sample, build_landscape, ratio_of_law
+from analysis.studies import coin_flip, index_cost, newton_bias, ratio_growth, topology_trivialisation
+from analysis.studies.study import Result, Study, write_study
+from analysis.studies.verdicts import Claim, judge, verdict
+from analysis.tables import DEMO_COLUMNS, run_table
+from analysis.writers import Column, Table
+from simcore.errors import InputError
+
+KEYS = ["claim", "reference", "source", "measured", "low", "high", "resolution", "verdict"]
+
+
+def poisson_sample(name, n, draws, seed, hits_per_point=20.0, **parameters) -> Sample:
+    """A sample whose counts are Poisson with the exact means and whose hits do not depend on the index."""
+    given = {"landscape": name, "n": n, **parameters}
+    landscape = build_landscape(given)
+    law = landscape.expected_counts().sort_values("index")
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(law["mean_count"].to_numpy(), (draws, len(law))).astype(float)
+    costs = counts * law["mean_cost"].to_numpy() + np.sqrt(counts) * law["sd_cost"].to_numpy() * rng.normal(
+        size=counts.shape
+    )
+    hits = rng.poisson(hits_per_point * counts).astype(float)
+    return Sample(given, landscape.dimension, counts, hits, costs, np.ones(draws, bool), np.full(draws, 512.0))
+
+
+# ---- verdicts ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("low", "high", "reference", "resolution", "expected"),
+    [
+        (0.9, 1.1, 1.0, 0.5, "agrees"),
+        (0.9, 1.1, 1.0, 0.2, "undecided"),  # as wide as the resolution is not narrower
+        (0.5, 1.5, 1.0, 0.5, "undecided"),
+        (1.1, 1.2, 1.0, 0.5, "disagrees"),
+        (0.5, 1.5, 2.0, 0.5, "disagrees"),  # an exclusion needs no precision
+        (1.0, 1.2, 1.0, 0.5, "agrees"),  # an end belongs to the interval
+        (2.0, 2.0, 2.0, 0.1, "agrees"),
+        (3.0, math.inf, 5.0, 1.0, "undecided"),
+        (3.0, math.inf, 2.0, 1.0, "disagrees"),
+        (-math.inf, math.inf, 2.0, 1.0, "undecided"),
+        (math.nan, math.nan, 2.0, 1.0, "undecided"),
+        (-1e-18, 1e-18, 3e-18, 0.1, "agrees"),  # rounding
+    ],
+)
+def test_verdict_rule(low, high, reference, resolution, expected):
+    assert verdict(low, high, reference, resolution) == expected
+
+
+def test_intervals_are_simultaneous_and_open_ends_are_null():
+    levels = []
+
+    def measured(level):
+        levels.append(level)
+        return Estimate(1.0, 0.1, 0.8, math.inf, level)
+
+    entries = judge([Claim(f"claim {i}", 1.0, "here", measured, 0.5) for i in range(5)])
+    assert levels == [pytest.approx(0.99)] * 5
+    assert list(entries[0]) == KEYS
+    assert entries[0]["high"] is None
+    assert entries[0]["verdict"] == "undecided"
+    json.dumps(entries, allow_nan=False)
+    with pytest.raises(InputError, match="resolution"):
+        judge([Claim("c", 1.0, "s", measured, 0.0)])
+
+
+def test_a_study_writes_its_six_files(tmp_path):
+    sample = poisson_sample("spherical_spin", 5, 40, 1, p=3)
+
+    def measure(full, out):
+        table = Table([Column("n", "n"), Column("r", "r")], [{"n": 5, "r": sample.ratio()}], "A caption")
+        claim = Claim("exact", sample.ratio_exact, "theory", lambda level: sample.ratio(level), 5.0)
+        return Result(table, ratio_figure([sample]), [claim])
+
+    entries = write_study(Study("small", "A claim.", "Someone (2020).", measure), False, tmp_path)
+    names = {"table.md", "table.tex", "table.csv", "figure.png", "figure.pdf", "verdict.json"}
+    assert {p.name for p in tmp_path.iterdir()} == names
+    assert json.loads((tmp_path / "verdict.json").read_text()) == entries
+    assert "quick version" in (tmp_path / "table.md").read_text()
+    assert "\\toprule" in (tmp_path / "table.tex").read_text()
+
+
+def test_registry_knows_its_studies_and_names_the_choices(tmp_path):
+    for name in studies.names():
+        study = studies.get(name)
+        assert study.name == name
+        assert study.claim
+        assert study.source
+    assert len(studies.listing()) == len(studies.names())
+    with pytest.raises(InputError, match="did you mean 'ratio_growth'"):
+        studies.reproduce(["ratio_grow"], out=tmp_path)
+    with pytest.raises(InputError, match="no study"):
+        studies.reproduce([], out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+# ---- estimates that studies use -----------------------------------------------------------------------------------
+def test_log_means_of_one_ratio_and_of_a_ratio_with_itself():
+    rng = np.random.default_rng(3)
+    s, m = rng.poisson(20, 50), rng.poisson(4, 50)
+    one = estimates.log_means([(1, s), (-1, m)])
+    ratio = estimates.annealed_ratio(s, m)
+    assert one.value == pytest.approx(math.log(ratio.value))
+    assert one.se == pytest.approx(ratio.relative_error)
+    same = estimates.log_means([(1, s), (-1, m), (-1, s), (1, m)])
+    assert same.value == pytest.approx(0, abs=1e-12)
+    assert same.se == pytest.approx(0, abs=1e-12)
+    with pytest.raises(InputError, match="positive mean"):
+        estimates.log_means([(1, s), (-1, 0 * m)])
+
+
+def test_jackknife_of_a_mean_is_the_standard_error():
+    x = np.random.default_rng(4).normal(size=30)
+    sums = np.stack([np.ones(30), x], axis=1)
+    jack = estimates.jackknife(lambda t: t[1] / t[0], sums)
+    plain = estimates.mean(x)
+    assert (jack.value, jack.se, jack.low) == pytest.approx((plain.value, plain.se, plain.low))
+
+
+def test_mean_count_is_honest_where_all_draws_are_alike():
+    assert estimates.mean_count(np.arange(40)) == estimates.mean(np.arange(40))
+    alike = estimates.mean_count(np.ones(50))
+    assert (alike.value, alike.low, alike.sides) == (1.0, 1.0, 1)
+    assert alike.high == pytest.approx(2 - 0.05 ** (1 / 50))
+    few = np.ones(100)
+    few[:2] = 3
+    rare = estimates.mean_count(few)
+    assert rare.value == pytest.approx(1.04)
+    assert rare.low == pytest.approx(1 + 0.04 * 0.2422 / 2, rel=1e-3)  # Garwood, two clusters of two
+    assert rare.high == pytest.approx(1 + 0.04 * 7.2247 / 2, rel=1e-3)
+
+
+# ---- claims ------------------------------------------------------------------------------------------------------
+def test_ratio_growth_claims_on_a_family_with_the_exact_law():
+    """Ten thousand Poisson draws a row: agreement with the law, none with the false pictures (fixed seeds; simultaneous
+    95 % intervals, so a correct implementation fails for 5 % of seeds)."""
+    family = [poisson_sample("spherical_spin", n, 10_000, n, p=3) for n in (4, 5, 6, 7)]
+    verdicts = [entry["verdict"] for entry in judge(ratio_growth.family_claims(family))]
+    assert verdicts == ["agrees", "agrees", "disagrees", "disagrees", "agrees"]  # these hits are unbiased
+
+
+def test_coin_flip_claims_tell_the_law_from_coins():
+    torus = [poisson_sample("torus_field", n, 4000, n) for n in (2, 5)]
+    verdicts = [entry["verdict"] for entry in judge(coin_flip.family_claims(torus))]
+    assert verdicts == ["agrees", "disagrees", "disagrees", "agrees"]
+
+
+def test_sampled_matrices_have_the_exact_probability():
+    """False alarm 1e-4: |z| below 3.9."""
+    share = coin_flip.positive_definite(2, 40_000)
+    assert abs(share.z(0.5 - math.sqrt(2) / 4)) < 3.9
+    assert coin_flip.positive_definite(2, 40_000) == share
+
+
+def test_regression_slope_of_points_and_of_their_law_agree():
+    """Points drawn from a law with normal costs: the slope from sums is the law's, |z| < 3.9 (false alarm 1e-4)."""
+    sample = poisson_sample("torus_field", 3, 400, 7)
+    law = sample.law.sort_values("index")
+    rng = np.random.default_rng(8)
+    rows = [
+        (draw, k, rng.normal(law["mean_cost"].iloc[k], law["sd_cost"].iloc[k]))
+        for draw in range(sample.draws)
+        for k in range(4)
+        for _ in range(int(sample.counts[draw, k]))
+    ]
+    points = pd.DataFrame(rows, columns=["draw", "index", "cost"])
+    sums = index_cost.moment_sums(sample, points)
+    slope = estimates.jackknife(index_cost.slope_of_sums, sums)
+    assert slope.value == pytest.approx(np.polyfit(points["cost"], points["index"] / 3, 1)[0])
+    assert abs(slope.z(index_cost.slope_of_law(law))) < 3.9
+
+
+def test_unbiased_hits_have_no_excess_and_equal_basins():
+    sample = poisson_sample("spherical_spin", 5, 2000, 9, p=3)
+    rng = np.random.default_rng(10)
+    minima = [(draw, 0, rng.normal(), 5) for draw in range(2000) for _ in range(int(sample.counts[draw, 0]))]
+    points = pd.DataFrame(minima, columns=["draw", "index", "cost", "hits"])
+    comparison = newton_bias.Comparison(sample, {3.7: sample}, points)
+    assert abs(comparison.excess(3.7).value) < 0.05
+    assert all(abs(b.value) < 0.05 for b in comparison.basins(3.7))
+    assert comparison.deep_minima().value == pytest.approx(0, abs=1e-9)  # equal hits: no shift at all
+    deep = points.assign(hits=np.where(points["cost"] < 0, 10, 1))
+    assert newton_bias.Comparison(sample, {3.7: sample}, deep).deep_minima().high < 0
+
+
+def test_trivialisation_claims_on_the_exact_law():
+    keys = {(n, m) for n, m in topology_trivialisation.JUDGED} | {(3, 0.5), (5, 2.0)}
+    samples = {}
+    for n, m in keys:
+        s = poisson_sample("confined_field", n, 400, n, m=m)
+        samples[n, m] = s
+    entries = judge(topology_trivialisation.claims_of(samples))
+    exact = [e for e in entries if e["source"] == topology_trivialisation.EXACT]
+    assert len(exact) == 12
+    assert all(e["verdict"] != "disagrees" for e in exact)
+    growth = [e["verdict"] for e in entries if "exponentially" in e["claim"]]
+    assert growth[0] != "disagrees"
+    assert growth[1] == "disagrees"  # the rate of large n is not that of n = 1..5
+
+
+def test_references_are_the_laws_own():
+    law = build_landscape({"landscape": "torus_field", "n": 3}).expected_counts()
+    assert ratio_of_law(law) == pytest.approx(2 * (29 + 6 * math.sqrt(6)) / (29 - 6 * math.sqrt(6)))  # BBKS 1986
+    assert ratio_growth.goe_ratio(2) == pytest.approx((1 - 2 * (0.5 - math.sqrt(2) / 4)) / (0.5 - math.sqrt(2) / 4))
+
+
+# ---- end to end --------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def small_demo(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo")
+    patch = pytest.MonkeyPatch()
+    landscapes = [{"name": "torus_field", "n": [1, 2]}, {"name": "spherical_spin", "n": [3, 4], "p": 3}]
+    search = {"method": "enumerate", "draws": 8, "starts": 128}
+    patch.setattr(report, "CONFIGURATION", {"seed": 5, "landscape": landscapes, "search": search})
+    report.demo(out)
+    patch.undo()
+    return out
+
+
+def test_demo_writes_table_figures_and_run(small_demo):
+    names = {p.name for p in small_demo.iterdir()}
+    figures = {f"{kind}{suffix}" for kind in ("ratio", "index_cost") for suffix in (".png", ".pdf")}
+    assert names == {"run", "table.csv", "table.md", "table.tex"} | figures
+    rows = list(csv.DictReader((small_demo / "table.csv").read_text().splitlines()))
+    assert tuple(rows[0]) == DEMO_COLUMNS
+    assert [(r["landscape"], r["n"]) for r in rows] == [
+        ("torus_field", "1"), ("torus_field", "2"), ("spherical_spin", "3"), ("spherical_spin", "4"),
+    ]  # fmt: skip
+    assert all(r["functions"] == r["complete"] == "8" for r in rows)
+    for r in rows[1:]:
+        exact = float(r["ratio_exact"])
+        assert abs(float(r["z"])) < 7  # Student's t with 7 degrees: false alarm 2e-4 a row
+        assert 0.3 < float(r["ratio_distinct"]) / exact < 3
+    assert "seed 5" in (small_demo / "table.md").read_text()
+
+
+def test_the_shipped_demo_has_enough_draws_and_the_promised_dimensions():
+    assert report.CONFIGURATION["seed"] == 20260101
+    assert report.CONFIGURATION["search"]["draws"] >= 30
+    sizes = {t["name"]: t["n"] for t in report.CONFIGURATION["landscape"]}
+    assert sizes == {"torus_field": [1, 2, 3, 4, 5, 6], "spherical_spin": [3, 4, 5, 6, 7, 8, 9, 10]}
+
+
+@pytest.mark.parametrize("kind", ["ratio", "index_cost", "outcomes", "coverage"])
+def test_figures_of_a_run(small_demo, tmp_path, kind):
+    path = run_figure(small_demo / "run", kind, tmp_path / f"{kind}.svg")
+    assert path.read_text().startswith("<?xml")
+
+
+def test_newton_runs_are_hits_in_table_and_figures(tmp_path):
+    from simcore.sweep import run_sweep
+
+    tables = {
+        "seed": 1,
+        "landscape": [{"name": "torus_field", "n": [2, 3]}],
+        "search": {"method": "newton", "draws": 3, "starts": 24, "spectrum": True},
+    }
+    run_sweep(tables, tmp_path / "run", workers=1)
+    text = run_table(tmp_path / "run")
+    assert "minima (hits)" in text
+    assert "saddles/minima (hits)" in text
+    for kind in ("tolerance", "outcomes", "spectrum", "ratio"):
+        assert run_figure(tmp_path / "run", kind, tmp_path / f"{kind}.png").stat().st_size > 5000
+    with pytest.raises(InputError, match="enumerate"):
+        run_figure(tmp_path / "run", "coverage", tmp_path / "c.png")
+    rows = list(csv.DictReader(run_table(tmp_path / "run", "csv").splitlines()))
+    assert [int(r["starts"]) for r in rows] == [72, 72]
+    assert all(int(r["critical"]) + int(r["max_iterations"]) <= 72 for r in rows)
