@@ -1,0 +1,25 @@
+"""The steps of benchmarks/gpu.py at tiny sizes: what will run where a GPU is at hand runs here in the simulator."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+
+def test_the_steps_of_the_gpu_script() -> None:
+    path = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
+    spec = importlib.util.spec_from_file_location("benchmarks_gpu", path)
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+
+    report: dict[str, Any] = {"device": "simulator", "sanitizer": {"skipped": "not here"}}
+    report |= {"rows": script.rows(tiny=True), "distributions": {"passed": True}}
+    report |= {"draws": script.draws(tiny=True), "speed": script.speed(tiny=True), "peers": script.peers(tiny=True)}
+    assert report["rows"]["passed"] and report["draws"]["passed"]
+    assert report["speed"]["n=2"]["iterations_per_second"] > 0
+    assert json.loads(json.dumps(report)) == report
+    page = script.markdown(report)
+    assert "- rows: passed" in page and page.count("\n| 2 |") == 1
