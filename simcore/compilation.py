@@ -24,6 +24,9 @@ import llvmlite
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache, _CacheLocator
 
+FLAGS = {"error_model": "numpy", "nogil": True}
+"""Numba's options for every compiled function."""
+
 _PACKAGE = Path(__file__).parent
 _KERNEL_SOURCES = ("compilation.py", "formulas/*.py", "backends/problems.py", "backends/cpu/*.py")
 
@@ -105,7 +108,7 @@ def jit(function: Callable[..., Any] | None = None, *, inline: bool = False, cac
 
     def decorate(f: Callable[..., Any]) -> Any:
         options: dict[str, Any] = {"forceinline": True} if inline else {}
-        dispatcher = numba.njit(error_model="numpy", nogil=True, **options)(f)
+        dispatcher = numba.njit(**FLAGS, **options)(f)
         if cache and hasattr(dispatcher, "_cache"):
             dispatcher._cache = _Cache(f) if cache_directory() is not None else NullCache()
         return dispatcher

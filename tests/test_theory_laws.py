@@ -337,3 +337,11 @@ def test_plain_goe_by_sampling():
     observed = np.bincount(negative, minlength=5) / count
     z = (observed - expected) / np.sqrt(expected * (1 - expected) / count)
     assert np.abs(z).max() < bound(5)
+
+
+@pytest.mark.parametrize("p", [2, 3, 6])
+def test_one_spin_has_the_two_points_of_its_sphere(p):
+    law = spherical_spin_law(1, p)
+    assert law["index"].tolist() == [0]
+    assert law["mean_count"][0] == pytest.approx(2)
+    assert (law["mean_cost"][0], law["sd_cost"][0]) == (0, 1)  # f(+-1) = +-J with J standard normal

@@ -35,7 +35,7 @@ def spherical_spin_law(n: int, p: int = 3) -> pd.DataFrame:
     Parameters
     ----------
     n : int
-        Number of spins N, 2..200; the index runs from 0 to D = n - 1. Every index up to D = 50, beyond that the six
+        Number of spins N, 1..200; the index runs from 0 to D = n - 1. Every index up to D = 50, beyond that the six
         lowest and the six highest.
     p : int
         Order of the interaction, at least 2.
@@ -51,11 +51,22 @@ def spherical_spin_law(n: int, p: int = 3) -> pd.DataFrame:
         If n or p is out of range.
     """
     n = check_order("n", n)
-    if n < 2:
-        raise InputError(f"n is {n}; a spherical p-spin model has at least 2 spins")
     if isinstance(p, bool) or not isinstance(p, (int, np.integer)) or p < 2:
         raise InputError(f"p is {p!r}; the order of a p-spin model is a whole number, at least 2")
     p = int(p)
+    if n == 1:  # the sphere is two points, x = +-1, each critical: f(x) = +-J, and J is standard normal
+        one = np.zeros(1)
+        return law_frame(
+            index=np.zeros(1, np.int64),
+            dimension=0,
+            log_mean_count=one + np.log(2),
+            log_total=float(np.log(2)),
+            mean_cost=one,
+            sd_cost=one + 1,
+            unit="per draw",
+            relative_error=0.0,
+            law={"n": n, "p": p},
+        )
     integrals, log_total = _integrals(n, p)
     k = wanted_counts(n - 1)
     log_constant = (

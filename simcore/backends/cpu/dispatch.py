@@ -12,6 +12,8 @@ from typing import Any
 from numba.core import types
 from numba.extending import overload
 
+from simcore.compilation import FLAGS
+
 _OPERATIONS: dict[tuple[type, str], Callable[..., Any]] = {}
 _PROBLEMS: list[type] = []
 
@@ -39,7 +41,10 @@ def families() -> list[type]:
 
 
 def _operation(given: Any, name: str) -> Any:
-    return _OPERATIONS.get((given.instance_class, name)) if isinstance(given, types.BaseNamedTuple) else None
+    if not isinstance(given, types.BaseNamedTuple):
+        return None
+    chosen = _OPERATIONS.get((given.instance_class, name))
+    return None if chosen is None else chosen.py_func
 
 
 def prepare(problem):
@@ -62,25 +67,21 @@ def advance(tile, X, s, d, t):
     raise NotImplementedError("called from compiled code alone")
 
 
-@overload(prepare)
+@overload(prepare, jit_options=FLAGS)
 def _choose_prepare(problem):
-    chosen = _operation(problem, "prepare")
-    return None if chosen is None else lambda problem: chosen(problem)
+    return _operation(problem, "prepare")
 
 
-@overload(evaluate)
+@overload(evaluate, jit_options=FLAGS)
 def _choose_evaluate(tables, tile, X):
-    chosen = _operation(tile, "evaluate")
-    return None if chosen is None else lambda tables, tile, X: chosen(tables, tile, X)
+    return _operation(tile, "evaluate")
 
 
-@overload(system)
+@overload(system, jit_options=FLAGS)
 def _choose_system(tile, X, s, A, g):
-    chosen = _operation(tile, "system")
-    return None if chosen is None else lambda tile, X, s, A, g: chosen(tile, X, s, A, g)
+    return _operation(tile, "system")
 
 
-@overload(advance)
+@overload(advance, jit_options=FLAGS)
 def _choose_advance(tile, X, s, d, t):
-    chosen = _operation(tile, "advance")
-    return None if chosen is None else lambda tile, X, s, d, t: chosen(tile, X, s, d, t)
+    return _operation(tile, "advance")
