@@ -13,6 +13,7 @@ import shutil
 import statistics
 import subprocess
 import tempfile
+from functools import partial
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
@@ -36,22 +37,22 @@ def measure(settings: Settings) -> dict[str, Any]:
 
     table = settings.table("spherical_spin", 8)
     landscape = registry.from_dict(table)
-    times, found, complete = [], [], 0
+    clock = clock_of(settings.threads)
+    audits: list[dict[str, Any]] = []
+
+    def enumerate_one(draw: int) -> None:
+        result = enumerate_critical_points(
+            landscape, draw=draw, seed=SEED, backend=settings.backend, threads=settings.threads
+        )
+        audits.append(result.audit)
+
     with confined_to(settings.threads):
-        for draw in range(-1, DRAWS_A_REPEAT * settings.repeats):
-            audit: dict[str, Any] = {}
-
-            def enumerate_one(number: int = max(draw, 0), audit: dict[str, Any] = audit) -> None:
-                result = enumerate_critical_points(
-                    landscape, draw=number, seed=SEED, backend=settings.backend, threads=settings.threads
-                )
-                audit.update(result.audit)
-
-            elapsed = seconds(enumerate_one, clock_of(settings.threads))
-            if draw >= 0:  # the first call compiles, or loads what is compiled
-                times.append(elapsed)
-                found.append(int(audit["distinct"]))
-                complete += bool(audit["complete"])
+        enumerate_one(0)  # compiles, or loads what is compiled
+        audits.clear()
+        times = [seconds(partial(enumerate_one, draw), clock) for draw in range(DRAWS_A_REPEAT * settings.repeats)]
+        found = [int(audit["distinct"]) for audit in audits]
+        complete = sum(bool(audit["complete"]) for audit in audits)
+        first = statistics.median(seconds(partial(enumerate_one, 0), clock) for _ in range(settings.repeats))
     median = statistics.median(times)
     result: dict[str, Any] = {
         "case": "enumerate",
@@ -69,7 +70,7 @@ def measure(settings: Settings) -> dict[str, Any]:
     }
     if settings.peers:
         problem = landscape.draw(seed=SEED, draw=0).problem
-        result["peers"], result["not_installed"] = _phcpack(problem, times[0], found[0])
+        result["peers"], result["not_installed"] = _phcpack(problem, first, found[0])
     return result
 
 
