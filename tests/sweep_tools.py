@@ -20,7 +20,7 @@ FAKE_ENUMERATE = """
 seed = 5
 [[landscape]]
 name = "torus_field"
-n = 7
+n = 8
 [search]
 method = "enumerate"
 draws = {draws}
@@ -30,7 +30,7 @@ seed = 5
 [[landscape]]
 name = "gaussian_field"
 n = 20
-features = 40000
+features = 100000
 [search]
 method = "newton"
 draws = {draws}

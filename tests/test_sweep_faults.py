@@ -232,7 +232,7 @@ def test_a_full_disk_stops_the_run_in_one_line(tmp_path):
 
 
 def test_a_read_only_place_is_refused_in_one_line(tmp_path, config):
-    """Root may write anywhere, so the child gives its rights up if it has them; /proc takes no directory from anyone."""
+    """Root may write anywhere, so the child gives its rights up; /proc takes no directory from anyone."""
     done = simcore_run(config, Path("/proc/simcore-run"), fake={})
     assert done.returncode == 2 and "can't be made" in one_line(done.stderr)
     place = tmp_path / "place"

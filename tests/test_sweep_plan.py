@@ -21,8 +21,8 @@ def configuration(name="torus_field", method="newton", draws=1000, starts=100, *
 CASES = [
     configuration(n=2),
     configuration(n=[1, 7], method="enumerate"),
-    configuration("gaussian_field", n=20, features=40000, starts=50),
-    configuration("gaussian_field", n=50, features=2000, starts=2000, draws=3),  # split over starts
+    configuration("gaussian_field", n=20, features=100_000, starts=50),
+    configuration("gaussian_field", n=50, features=8000, starts=4000, draws=3),  # split over starts
 ]
 
 

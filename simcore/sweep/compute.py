@@ -111,8 +111,7 @@ def check_rows(configuration: Configuration, shard: Shard, frames: dict[str, pd.
         insist(rows["draw"].to_numpy() == np.repeat(draws, shard.starts), "draws out of order")
         starts = np.arange(shard.first_start, shard.last_start)
         insist(rows["start"].to_numpy() == np.tile(starts, shard.draws), "starts out of order")
-        critical = rows["status"].to_numpy().astype(str) == "critical"
-        points = rows[critical]
+        points = rows.loc[(rows["status"] == "critical").to_numpy(), ["cost", "grad_norm", "index"]]
     else:
         audits, points = frames["audits"], frames["points"]
         insist(len(audits) == shard.draws, f"{len(audits)} audits for {shard.draws} draws")

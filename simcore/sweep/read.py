@@ -64,7 +64,7 @@ def iter_shards(
 ) -> Iterator[pd.DataFrame]:
     """Yield a run's rows shard by shard, each a DataFrame as ``load`` gives it, in the same order.
 
-    A shard has at most about 65,000 rows of starts, whatever the run's size. Raises as ``load`` does.
+    A shard has at most about 130,000 rows of starts, whatever the run's size. Raises as ``load`` does.
     """
     yield from _Reader(run, columns, kind).frames()
 
