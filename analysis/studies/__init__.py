@@ -16,6 +16,9 @@ STUDIES = (
     "index_cost",
     "newton_bias",
     "topology_trivialisation",
+    "baldi_hornik_1989",
+    "small_network_minima",
+    "weight_symmetry",
 )
 """Names of the studies; the module of the same name holds ``STUDY``."""
 

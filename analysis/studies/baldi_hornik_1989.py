@@ -26,6 +26,7 @@ from simcore.networks.linear import LinearNetwork
 
 SMALL = {"name": "linear_network", "widths": [4, 2, 4], "covariance": [4.0, 3.0, 2.0, 1.0]}
 LARGE = {"name": "linear_network", "widths": [16, 4, 16], "covariance": list(np.linspace(1.0, 16.0, 16))}
+LARGE_SEARCH = {"start_law": "scales", "solver": {"method": "levenberg_marquardt"}}
 STARTS = {False: (4000, 600), True: (20000, 40000)}
 SAME = 1e-8
 """Largest deviation, relative to the largest eigenvalue, of a cost and of W from its projector."""
@@ -33,10 +34,8 @@ SAME = 1e-8
 
 def measure(full: bool, out: Path) -> Result:
     """Search both networks and compare every critical point with the exact table."""
-    small, large = (
-        matched(table, out / name, starts)
-        for table, name, starts in zip((SMALL, LARGE), ("small", "large"), STARTS[full], strict=True)
-    )
+    small = matched(SMALL, out / "small", STARTS[full][0])
+    large = matched(LARGE, out / "large", STARTS[full][1], **LARGE_SEARCH)
     return Result(class_table(small, large), class_figure(small, large), [*claims("4-2-4", small), *some(large)])
 
 
@@ -84,11 +83,11 @@ class Matched:
         return self._cached
 
 
-def matched(table: dict[str, Any], out: Path, starts: int) -> Matched:
-    """Search one network from its default starts and match what is found."""
+def matched(table: dict[str, Any], out: Path, starts: int, **search: Any) -> Matched:
+    """Search one network and match what is found."""
     from simcore import load
 
-    run = compute(out, [table], draws=1, method="newton", starts=starts, positions=True)
+    run = compute(out, [table], draws=1, method="newton", starts=starts, positions=True, **search)
     rows = load(run).rename(columns={"index": "index_"})
     return Matched(LinearNetwork(table["widths"], table["covariance"]), rows)
 
@@ -178,7 +177,7 @@ def class_figure(small: Matched, large: Matched) -> Figure:
 
 STUDY = Study(
     "baldi_hornik_1989",
-    "A linear autoencoder has no local minimum but the global one; its other critical points are saddles, one class for "
+    "A linear autoencoder has no local minimum but the global one; its other critical points are saddles, a class for "
     "each subset of eigenvectors.",
     "Baldi & Hornik (1989); Frye et al. (2019).",
     measure,

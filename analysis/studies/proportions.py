@@ -16,6 +16,12 @@ def counted_exactly(value: float, of: int = 1) -> Callable[[float], Estimate]:
     return lambda level: Estimate(float(value), 0.0, float(value), float(value), level, 2, of, "count")
 
 
+def up_to_rounding(difference: float, rounding: float = 1e-10) -> Callable[[float], Estimate]:
+    """Return a difference that should vanish: its interval reaches down to 0 where rounding explains it."""
+    low = 0.0 if difference <= rounding else difference
+    return lambda level: Estimate(difference, 0.0, low, difference, level, 2, 1, "count")
+
+
 def share(successes: int, trials: int) -> Callable[[float], Estimate]:
     """Return the share of independent starts with Clopper and Pearson's interval."""
 

@@ -1,0 +1,164 @@
+"""Even a network without hidden units can have a local minimum of high cost, and data can have no minimum at all.
+
+Sontag and Sussmann (1989), Brady et al. (1989): one sigmoid unit trained by squared error. Two data sets, whose minima
+are known to 20 digits (``analysis/data/sigmoid_unit.json``): one weight and two points; and four linearly separable
+points in the plane, where the bad minimum misclassifies one. The same four points with targets 0 and 1 have no
+finite critical point: starts run away, and a search must say so rather than report a minimum.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import canvas
+from analysis.studies.proportions import counted_exactly, share
+from analysis.studies.runs import compute
+from analysis.studies.study import Result, Study
+from analysis.studies.verdicts import Claim
+from analysis.writers import Column, Table
+from simcore.networks.sigmoid_unit import SigmoidUnit
+
+STARTS = {False: 1500, True: 15000}
+DATA = Path(__file__).parent.parent / "data" / "sigmoid_unit.json"
+SETS = {"one_weight": "one weight, two points", "plane": "four points in the plane"}
+
+
+def known() -> dict[str, Any]:
+    """Return the data sets and their minima."""
+    return json.loads(DATA.read_text())
+
+
+def measure(full: bool, out: Path) -> Result:
+    """Search each data set from the default starts and compare minima with the known ones."""
+    facts, starts = known(), STARTS[full]
+    found = {name: searched(facts[name], facts[name]["targets"], out / name, starts) for name in SETS}
+    runaway_targets = [round(t) for t in facts["plane"]["targets"]]
+    runaway = searched(facts["plane"], runaway_targets, out / "runaway", starts)
+    claims = [claim for name in SETS for claim in minimum_claims(name, facts[name], minima_of(found[name]))]
+    accepted = runaway.status.isin(["critical", "degenerate"])
+    claims.append(
+        Claim(
+            "separable points, targets 0 and 1: share of starts that end at a critical point",
+            0.0, "none is finite: w.grad f < 0 along a separating w", share(int(accepted.sum()), starts), 0.02,
+        )
+    )  # fmt: skip
+    return Result(minimum_table(facts, found, runaway), minimum_figure(facts, found, runaway), claims)
+
+
+def searched(facts: dict[str, Any], targets: list[float], out: Path, starts: int) -> pd.DataFrame:
+    """Return the rows of one run."""
+    from simcore import load
+
+    table = {"name": "sigmoid_unit", "inputs": facts["inputs"], "targets": [float(t) for t in targets]}
+    return load(compute(out, [table], draws=1, method="newton", starts=starts, positions=True, spectrum=True))
+
+
+def minima_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the distinct minima, lowest first, with their hits."""
+    critical = rows[(rows.status == "critical") & (rows["index"] == 0)]
+    points = critical.groupby("point", observed=True)
+    return points.first().assign(hits=points.size()).sort_values("cost", ignore_index=True)
+
+
+def minimum_claims(name: str, facts: dict[str, Any], found: pd.DataFrame) -> list[Claim]:
+    """Both minima and no other, with cost, curvature and misclassified points."""
+    words, where = SETS[name], f"analysis/data/{DATA.name}"
+    claims = [Claim(f"{words}: number of minima", float(len(facts["minima"])), where, counted_exactly(len(found)), 0.5)]
+    unit = SigmoidUnit(facts["inputs"], facts["targets"])
+    for i, (minimum, kind) in enumerate(zip(facts["minima"], ("global", "bad"), strict=True)):
+        row = found.iloc[i] if i < len(found) else None
+        softest = float("nan") if row is None else float(row.eigenvalues[0])
+        wrong = float("nan") if row is None else float(unit.misclassified(np.asarray(row.x))[0])
+        cost = float("nan") if row is None else float(row.cost)
+        claims += [
+            Claim(f"{words}: cost of the {kind} minimum", minimum["cost"], where, counted_exactly(cost), 1e-9),
+            Claim(
+                f"{words}: smallest Hessian eigenvalue at the {kind} minimum", minimum["eigenvalues"][0], where,
+                counted_exactly(softest), 1e-7,
+            ),
+            Claim(
+                f"{words}: points misclassified at the {kind} minimum", float(minimum["misclassified"]), where,
+                counted_exactly(wrong), 0.5,
+            ),
+        ]  # fmt: skip
+    return claims
+
+
+def minimum_table(facts: dict[str, Any], found: dict[str, pd.DataFrame], runaway: pd.DataFrame) -> Table:
+    """Return a row a minimum found, and how all starts ended."""
+    rows = []
+    for name, words in SETS.items():
+        unit = SigmoidUnit(facts[name]["inputs"], facts[name]["targets"])
+        for row in minima_of(found[name]).itertuples():
+            near = min(facts[name]["minima"], key=lambda m, cost=row.cost: abs(m["cost"] - cost))
+            rows.append(
+                {
+                    "data": words, "cost": float(row.cost), "exact": near["cost"],
+                    "eigenvalues": ", ".join(f"{v:.6g}" for v in row.eigenvalues),
+                    "misclassified": int(unit.misclassified(np.asarray(row.x))[0]), "hits": int(row.hits),
+                    "weights": ", ".join(f"{v:.6g}" for v in row.x),
+                }
+            )  # fmt: skip
+    columns = [
+        Column("data", "data"), Column("cost", "cost", digits=12), Column("exact", "exact cost", digits=12),
+        Column("eigenvalues", "Hessian eigenvalues"), Column("misclassified", "misclassified"),
+        Column("hits", "hits"), Column("weights", "weights"),
+    ]  # fmt: skip
+    tables = [(SETS[name], found[name]) for name in SETS] + [("separable, targets 0 and 1", runaway)]
+    notes = []
+    for words, frame in tables:
+        counts = {status: count for status, count in frame.status.value_counts().items() if count}
+        notes.append(f"{words}: {len(frame)} starts; " + ", ".join(f"{c} {s}" for s, c in counts.items()) + ".")
+    return Table(columns, rows, "Minima of one sigmoid unit", notes)
+
+
+def minimum_figure(facts: dict[str, Any], found: dict[str, pd.DataFrame], runaway: pd.DataFrame) -> Figure:
+    """Return the cost of one weight, the line between the two minima in the plane, and the runaway."""
+    with canvas.style():
+        figure, axes = canvas.grid(1, 3, width=2.9)
+        _cost_of_one_weight(axes[0, 0], facts["one_weight"])
+        _line_between(axes[0, 1], facts["plane"])
+        size = np.array([np.linalg.norm(x) for x in runaway.x])
+        axes[0, 2].loglog(size, np.maximum(runaway.cost, 1e-300), **canvas.DISTINCT, markersize=2)
+        axes[0, 2].set_xlabel(r"$|w|$ where the search ended")
+        axes[0, 2].set_ylabel("cost there")
+        axes[0, 2].set_ylim(bottom=max(1e-60, float(runaway.cost[runaway.cost > 0].min())))
+        axes[0, 2].set_title("targets 0 and 1: runaway")
+        canvas.panel_letters(axes)
+    return figure
+
+
+def _cost_of_one_weight(axis: Any, facts: dict[str, Any]) -> None:
+    w = np.concatenate([np.linspace(-1, -0.2, 100), np.linspace(-0.2, 0.2, 600), np.linspace(0.2, 5, 200)])
+    axis.plot(w, SigmoidUnit(facts["inputs"], facts["targets"]).draw(seed=0).value(w[:, None]), **canvas.EXACT)
+    for minimum in facts["minima"]:
+        axis.plot(minimum["w"], [minimum["cost"]], **canvas.DISTINCT)
+    axis.set_xlabel("$w$")
+    axis.set_ylabel("cost")
+    axis.set_title("one weight")
+
+
+def _line_between(axis: Any, facts: dict[str, Any]) -> None:
+    good, bad = (np.array(m["w"]) for m in facts["minima"])
+    t = np.linspace(-0.3, 1.3, 400)
+    draw = SigmoidUnit(facts["inputs"], facts["targets"]).draw(seed=0)
+    axis.plot(t, draw.value(good + t[:, None] * (bad - good)), **canvas.EXACT)
+    axis.plot([0, 1], [m["cost"] for m in facts["minima"]], **canvas.DISTINCT)
+    axis.set_xlabel("from the global (0) to the bad minimum (1)")
+    axis.set_ylabel("cost")
+    axis.set_title("four points in the plane")
+
+
+STUDY = Study(
+    "small_network_minima",
+    "Even a network without hidden units can have a local minimum of high cost; separable data with saturated targets "
+    "have none at all.",
+    "Sontag & Sussmann (1989); Brady, Raghavan & Slawny (1989); Auer, Herbster & Warmuth (1996).",
+    measure,
+)
