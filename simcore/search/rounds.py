@@ -75,7 +75,7 @@ class Rounds:
             sound = self.points.broken == 0 and self.points.statuses[DEGENERATE] == 0
             # A ball may hold no point; the second look guards against calling it empty too early.
             enough = least >= ENOUGH_HITS if len(self.hits()) else self.local and self.rounds > 1
-            self.complete = right and enough and sound
+            self.complete = bool(right and enough and sound)
             if self.complete or not sound or self.starts >= max_starts:
                 return
             wanted = min(_next_total(self.starts, least, right), max_starts)
