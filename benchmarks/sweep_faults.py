@@ -5,16 +5,16 @@
 Writes ``faults.md`` and ``faults.json``. Steps, all with two worker processes:
 
 1. dry run: what it predicts;
-2. undisturbed local runs and undisturbed runs on a Dask ``LocalCluster``, alternating: time, memory, checksum of all rows;
-3. a local run that gets ``kill -9`` at three random moments and is resumed each time;
-4. a Dask run one of whose workers gets ``kill -9`` midway;
-5. ``simcore verify`` on a copy with twenty planted damages.
+2. undisturbed local runs and undisturbed runs on a Dask ``LocalCluster``, alternating: time, memory, checksum of all
+rows; 3. a local run that gets ``kill -9`` at three random moments and is resumed each time; 4. a Dask run one of whose
+workers gets ``kill -9`` midway; 5. ``simcore verify`` on a copy with twenty planted damages.
 
 Memory is the sum of proportional set sizes (shared pages counted once) of the run and its workers, sampled.
 """
 
 from __future__ import annotations
 
+# ruff: noqa: E501
 import argparse
 import json
 import os
@@ -151,7 +151,8 @@ def dask_worker_killed(config: Path, out: Path) -> dict:
     while len(list((out / "manifest").glob("*.json"))) < 20:
         time.sleep(0.05)
         assert child.poll() is None
-    victim = [pid for pid in descendants(child.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()][0]
+    below = descendants(child.pid)
+    victim = next(pid for pid in below if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
     os.kill(victim, signal.SIGKILL)
     child.communicate()
     return {"exit_code": child.returncode, "checksums": verified(out)}
