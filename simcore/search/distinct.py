@@ -34,25 +34,25 @@ COST_TOLERANCE = 1e-8
 
 
 @jit
-def _projection(x, weights, period):
-    """phi(x): a weighted sum of coordinates, or on a torus of sines; 1-Lipschitz as the weights have norm 1."""
+def _projection(x, row, weights, period):
+    """phi of one row: a weighted sum of coordinates, or on a torus of sines; 1-Lipschitz as the weights have norm 1."""
     total = 0.0
     if period > 0.0:
         turn = 2.0 * math.pi / period
-        for i in range(x.size):
-            total += weights[i] * math.sin(turn * x[i] + 0.7 * (i + 1)) / turn
+        for i in range(weights.size):
+            total += weights[i] * math.sin(turn * x[row, i] + 0.7 * (i + 1)) / turn
     else:
-        for i in range(x.size):
-            total += weights[i] * x[i]
+        for i in range(weights.size):
+            total += weights[i] * x[row, i]
     return total
 
 
 @jit
-def _distance(a, b, period):
-    """Euclidean distance, each coordinate the short way round on a torus."""
+def _distance(x, row, known_x, j, period):
+    """Euclidean distance of two rows, each coordinate the short way round on a torus."""
     total = 0.0
-    for i in range(a.size):
-        gap = abs(a[i] - b[i])
+    for i in range(x.shape[1]):
+        gap = abs(x[row, i] - known_x[j, i])
         if period > 0.0:
             gap = gap % period
             gap = min(gap, period - gap)
@@ -80,8 +80,8 @@ class Known(NamedTuple):
 
 
 @jit
-def _nearest(x, index, cost, decrement, cell, known, limits):
-    """Number of the nearest representative that x belongs to, -1 where it is new."""
+def _nearest(x, row, index, cost, decrement, cell, known, limits):
+    """Number of the nearest representative that a row of x belongs to, -1 where it is new."""
     period, length, cost_unit = limits[1], limits[2], limits[3]
     best, best_distance = -1, math.inf
     for side in range(-1, 2):
@@ -90,7 +90,7 @@ def _nearest(x, index, cost, decrement, cell, known, limits):
             if known.cell[j] == cell + side and known.negative[j] == index:
                 window = COST_TOLERANCE * (abs(cost) + cost_unit)
                 if abs(known.cost[j] - cost) <= window:
-                    distance = _distance(x, known.x[j], period)
+                    distance = _distance(x, row, known.x, j, period)
                     reach = MARGIN * (decrement + known.decrement[j]) + FLOOR * length
                     if distance <= reach and (distance < best_distance or (distance == best_distance and j < best)):
                         best, best_distance = j, distance
@@ -102,12 +102,13 @@ def _nearest(x, index, cost, decrement, cell, known, limits):
 def _absorb(x, index, cost, decrement, first, insert, labels, count, known, weights, limits):
     """Label rows first, first + 1, ... until the table is full; return (rows done, representatives)."""
     for i in range(first, x.shape[0]):
-        cell = np.int64(math.floor(_projection(x[i], weights, limits[1]) / limits[0]))
-        found = _nearest(x[i], index[i], cost[i], decrement[i], cell, known, limits)
+        cell = np.int64(math.floor(_projection(x, i, weights, limits[1]) / limits[0]))
+        found = _nearest(x, i, index[i], cost[i], decrement[i], cell, known, limits)
         if found < 0 and insert:
             if count == known.cost.size:
                 return i, count
-            known.x[count] = x[i]
+            for k in range(x.shape[1]):
+                known.x[count, k] = x[i, k]
             known.negative[count] = index[i]
             known.cost[count] = cost[i]
             known.decrement[count] = decrement[i]
@@ -124,7 +125,8 @@ def _absorb(x, index, cost, decrement, first, insert, labels, count, known, weig
 @jit
 def _rehash(count, cells, heads, following):
     """Hang the first ``count`` representatives into fresh buckets, in their order."""
-    heads[:] = -1
+    for b in range(heads.size):
+        heads[b] = -1
     for j in range(count):
         bucket = _bucket(cells[j], heads.size)
         following[j] = heads[bucket]

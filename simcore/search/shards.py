@@ -127,4 +127,5 @@ def stacked(numbers: range, found: list[Any]) -> tuple[pd.DataFrame, pd.DataFram
     points.insert(0, "draw", np.repeat(np.array(numbers, np.int64), [len(frame) for frame in frames]))
     audits = pd.DataFrame([{k: v for k, v in one.audit.items() if k not in ("saturation", "centre")} for one in found])
     audits.insert(0, "draw", np.array(numbers, np.int64))
+    audits["euler_expected"] = audits["euler_expected"].astype("Int64")  # missing where the sum is not fixed
     return points, audits

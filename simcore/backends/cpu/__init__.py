@@ -26,27 +26,29 @@ def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     if type(problem) not in families():
         return reference.evaluate(problem, x)
     rows, n = x.shape
+    none = np.empty(0)
     result = np.empty(rows), np.empty((rows, n)), np.empty((rows, n, n))
-    fill(_plain(problem), problem.dimension, x, *result)
+    fill(_plain(problem), problem.dimension, x, *result, none, none, np.empty(0, np.int64), none)
     return result
 
 
 def gaps(problem: Any, x: Array) -> tuple[Array, Array, Array, NDArray[np.int64], Array] | None:
     """Return value, |gradient|, |Hessian|_F, index and a lower bound on the smallest |eigenvalue| at x of shape (S, n).
 
-    All of shape (S,); see ``derivatives.fill_gaps``. None for a problem that has no compiled kernel.
+    All of shape (S,); see ``derivatives.fill``. None for a problem that has no compiled kernel.
     """
     from simcore.backends.cpu import spin, waves  # noqa: F401  (they register their kernels)
-    from simcore.backends.cpu.derivatives import fill_gaps
+    from simcore.backends.cpu.derivatives import fill
     from simcore.backends.cpu.dispatch import families
 
     if type(problem) not in families():
         return None
     x = np.ascontiguousarray(x, dtype=np.float64)
     rows = len(x)
-    result = np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows, np.int64), np.empty(rows)
-    fill_gaps(_plain(problem), problem.dimension, x, *result)
-    return result
+    value, slope, norm, negative, gap = (np.empty(rows, kind) for kind in (float, float, float, np.int64, float))
+    unasked = np.empty((0, 0)), np.empty((0, 0, 0))
+    fill(_plain(problem), problem.dimension, x, value, *unasked, slope, norm, negative, gap)
+    return value, slope, norm, negative, gap
 
 
 def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArray[np.int64] | None = None) -> Outcome:
