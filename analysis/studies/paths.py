@@ -1,0 +1,102 @@
+"""What the studies of training dynamics share: saddles to walk from, numerical bounds, spreads as estimates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from analysis.estimates import Array, Estimate
+
+BOOK = "Goodfellow, Bengio & Courville (2016)"
+
+
+def bound(error: float) -> Estimate:
+    """Return a largest error as an estimate of zero: the interval from 0 to it. For results without sampling."""
+    return Estimate(float(error), 0.0, min(0.0, float(error)), max(0.0, float(error)), kind="bound")
+
+
+def spread(values: ArrayLike) -> Estimate:
+    """Return the middle of some results without sampling, with the range of all of them as its interval."""
+    x = np.asarray(values, float)
+    low, high = float(x.min()), float(x.max())
+    return Estimate(0.5 * (low + high), 0.0, low, high, draws=len(x), kind="range")
+
+
+def share(hits: int, count: int, level: float) -> Estimate:
+    """Return a share of independent trials with the exact binomial (Clopper-Pearson) interval."""
+    a = (1 - level) / 2
+    low = float(stats.beta.ppf(a, hits, count - hits + 1)) if hits else 0.0
+    high = float(stats.beta.ppf(1 - a, hits + 1, count - hits)) if hits < count else 1.0
+    p = hits / count
+    return Estimate(p, math.sqrt(p * (1 - p) / count), low, high, level, draws=count, kind="fraction")
+
+
+@dataclass(frozen=True)
+class Saddle:
+    """A saddle of one draw: its point, the Hessian's eigenvalues (ascending, tangent) and vectors."""
+
+    draw: Any
+    x: Array
+    eigenvalues: Array  # (D,)
+    vectors: Array  # (n, D), columns
+
+    @property
+    def index(self) -> int:
+        return int((self.eigenvalues < 0).sum())
+
+    def offset(self, x: Array) -> Array:
+        """Return x - saddle, by the shortest way on a torus; shape as x."""
+        d = x - self.x
+        period = self.draw.landscape.domain.period
+        return d - period * np.round(d / period) if period else d
+
+    def coordinates(self, x: Array) -> Array:
+        """Return the coordinates of x - saddle along the eigenvectors, shape (..., D)."""
+        return self.offset(x) @ self.vectors
+
+
+def saddles_of(landscape: Any, draw: int, seed: int, starts: int, law: str | None = None) -> list[Saddle]:
+    """Return one saddle of each index that ``starts`` searches of a draw find, the first found of each."""
+    import simcore
+
+    function = landscape.draw(seed=seed, draw=draw)
+    found = simcore.find_critical_points(function, starts=starts, positions=True, start_law=law, threads=1)
+    good = found[found["status"] == "critical"]
+    saddles = []
+    for index, rows in good.groupby("index"):
+        if 0 < int(index) < landscape.dimension:
+            saddles.append(saddle_at(function, rows["x"].iloc[0]))
+    return saddles
+
+
+def saddle_at(function: Any, x: ArrayLike) -> Saddle:
+    """Return the critical point x of a draw, after two more Newton steps, with its eigenvalues.
+
+    On the sphere the radial one is left out.
+    """
+    import simcore
+    from simcore.landscapes.base import Sphere
+
+    path = simcore.trajectory(function, method="newton", steps=2, start=x, positions=True, threads=1)
+    point = path["x"].iloc[-1]
+    w, q = np.linalg.eigh(function.hessian(point))
+    if isinstance(function.landscape.domain, Sphere):
+        radial = int(np.argmax(np.abs(point @ q)))
+        w, q = np.delete(w, radial), np.delete(q, radial, axis=1)
+    return Saddle(function, point, w, q)
+
+
+def slope(x: ArrayLike, y: ArrayLike) -> float:
+    """Return the slope of the straight line through points by least squares."""
+    return float(np.polyfit(np.asarray(x, float), np.asarray(y, float), 1)[0])
+
+
+def points_of(frame: Any) -> Array:
+    """Return the positions of a trajectory's rows, shape (starts, records, n)."""
+    x = np.stack(frame["x"].to_list())
+    return x.reshape(frame["start"].nunique(), -1, x.shape[1])
