@@ -120,8 +120,10 @@ def _reproduce(given: argparse.Namespace) -> int:
     if given.list:
         print("\n".join(studies.listing()))
         return DONE
-    if bool(given.studies) == given.all:
-        raise InputError("reproduce was given no study or both names and --all; name studies or give --all, see --list")
+    if not given.studies and not given.all:
+        raise InputError(f"reproduce was given no study; name some of {', '.join(studies.names())}, or give --all")
+    if given.studies and given.all:
+        raise InputError(f"reproduce was given --all and also {', '.join(given.studies)}; give one of the two")
     studies.reproduce(given.studies, full=given.full, out=given.out, all=given.all)
     return DONE
 
@@ -145,6 +147,8 @@ def _bench(given: argparse.Namespace) -> int:
     from simcore.benchmarks import report
 
     saved = report.load(given.compare) if given.compare else None
+    if given.save:
+        report.check_destination(given.save)  # now, not after minutes of measuring
     settings = benchmarks.Settings(
         landscape=given.landscape,
         features=given.features,

@@ -225,6 +225,12 @@ def test_a_file_that_holds_no_measurements_is_bad_input(tmp_path, capsys):
     assert "simcore bench --save" in capsys.readouterr().err
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(benchmarks, "measure_all", lambda *given: pytest.fail("measured"))
+    assert main(["bench", "sincos", "--save", str(tmp_path / "none" / "saved.json")]) == 2
+    assert "--save" in capsys.readouterr().err
+
+
 def test_the_table_names_peers_and_what_is_missing():
     text = report.markdown(MEASURED)
     assert "| newton | gaussian_field, n=10, features=1024, threads=1 | 2 us | 1.9 to 2.2 |" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,13 @@ def compare(measurements: list[dict[str, Any]], saved: list[dict[str, Any]]) -> 
         ratio = "-" if before is None else f"{m[headline] / before[headline]:.2f}"
         rows.append((m["case"], _parameters(m), "-" if before is None else _time(before)[0], _time(m)[0], ratio))
     return _table(rows)
+
+
+def check_destination(path: str) -> None:
+    """Raise ``InputError`` where a file can't be written to ``path``."""
+    folder = Path(path).resolve().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(path).is_dir():
+        raise InputError(f"--save {path} can't be written; give a file in a directory that exists and can be written")
 
 
 def save(path: str, measurements: list[dict[str, Any]]) -> None:
