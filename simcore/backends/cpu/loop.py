@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from simcore.backends.cpu.dispatch import advance, evaluate, prepare, system
+from simcore.backends.cpu.lanes import ENDED, fill, refill
 from simcore.backends.cpu.ldlt import count_below, factor, solve_pivoted, substitute, tridiagonalise
 from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import any_lane, load, store, zeros
@@ -130,15 +131,11 @@ def search(
     count, n = starts.shape
     packed = size * (size + 1) // 2
     tables, tile = prepare(problem)
-    X = np.empty(n * T)
     A = np.empty(packed * 8)
     g, d, pivots = np.empty(size * 8), np.empty(size * 8), np.empty(size * 8)
     row_0, row_1 = np.empty(size * 8), np.empty(size * 8)
     scratch = np.empty(7 * size * 8)
     full, rhs = np.empty((size, size)), np.empty(size)
-    owner = np.full(T, -1, np.int64)
-    steps = np.zeros(T)
-    settled = np.zeros(T, np.int64)
     small = np.zeros(count, np.bool_)
     value, g_square, d_square, fraction, largest = np.empty(8), np.empty(8), np.empty(8), np.empty(8), np.zeros(8)
     slot_of = np.empty(8, np.int64)
@@ -148,17 +145,8 @@ def search(
     negative, null = np.empty(8), np.empty(8)
     out = (status, index, nullity, small)
     used = 0
-    taken = 0
-    running = 0
-    for lane in range(T):
-        source = min(lane, count - 1)
-        for i in range(n):
-            X[i * T + lane] = starts[source, i]
-        if lane < count:
-            owner[lane] = lane
-            taken += 1
-            running += 1
-
+    X, owner, steps, settled, running = fill(starts)
+    taken = running
     tolerance_square = gradient_tolerance * gradient_tolerance
     while running > 0:
         evaluate(tables, tile, X)
@@ -263,20 +251,9 @@ def search(
                     d[i * 8 + lane] = 0.0
                 if is_small and (code == CRITICAL or code == MAX_ITERATIONS):  # noqa: SIM109 (compiled code)
                     owners[slot_of[lane]] = o
-                owner[s + lane] = -2  # ended: to be refilled after the others have moved
+                owner[s + lane] = ENDED  # refilled after the others have moved
             advance(tile, X, s, d, t)
-            for lane in range(s, s + 8):
-                if owner[lane] == -2:
-                    owner[lane] = -1
-                    running -= 1
-                    steps[lane] = 0.0
-                    settled[lane] = 0
-                    if taken < count:
-                        owner[lane] = taken
-                        running += 1
-                    for i in range(n):
-                        X[i * T + lane] = starts[min(taken, count - 1), i]
-                    taken = min(taken + 1, count)
+            taken, running = refill(starts, s, s + 8, X, owner, steps, settled, taken, running)
             if used >= 8:
                 used = _flush(queue, owners, used, size, packed, zero_tolerance, scratch, negative, null, out)
     while used > 0:

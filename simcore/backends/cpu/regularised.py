@@ -25,6 +25,7 @@ from __future__ import annotations
 import numpy as np
 
 from simcore.backends.cpu.dispatch import prepare
+from simcore.backends.cpu.lanes import ENDED, fill, refill
 from simcore.backends.cpu.ldlt import count_below, rotate, tridiagonalise
 from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import any_lane, load, store, zeros
@@ -131,27 +132,19 @@ def search(
     of running starts, and gradients of running starts beside the Hessians'.
     """
     cap, gradient_tolerance, decrement_tolerance, max_iterations, region, zero_tolerance, flat_tolerance = options
-    count, n = starts.shape
+    n = starts.shape[1]
     packed = n * (n + 1) // 2
     tables, tile = prepare(problem)
-    X, home, last = np.empty(n * T), np.empty(n * T), np.zeros(n * T)
+    X, owner, steps, settled, running = fill(starts)
+    taken = running
+    home, last = np.empty(n * T), np.zeros(n * T)
     A = np.empty((3, packed * 8))
     factors = np.zeros((3, 3, n * 8))  # diagonal, off-diagonal (its first row stays 0) and scales of each eight lanes
     g, d, real, imaginary = np.empty(n * 8), np.empty(n * 8), np.empty(n * 8), np.empty(n * 8)
     memory = np.empty(4 * n * 8)
-    owner = np.full(T, -1, np.int64)
-    steps, settled = np.zeros(T), np.zeros(T, np.int64)
     shift, norm, square, active, held = np.zeros(T), np.zeros(T), np.zeros(T), np.zeros(T), np.zeros(T)
     value, step_square, below, null = np.empty(8), np.empty(8), np.empty(8), np.empty(8)
     tolerance_square = gradient_tolerance * gradient_tolerance
-    taken = running = 0
-    for lane in range(T):
-        if lane < count:
-            owner[lane] = lane
-            taken += 1
-            running += 1
-        for i in range(n):
-            X[i * T + lane] = starts[min(lane, count - 1), i]
 
     while running > 0:
         evaluate(tables, tile, X)
@@ -217,7 +210,7 @@ def search(
                 for i in range(n):
                     x_out[o, i] = X[i * T + at]
                 active[at] = 0.0
-                owner[at] = -2
+                owner[at] = ENDED
             _first_step(
                 tile,
                 A[group],
@@ -273,18 +266,7 @@ def search(
         for k in range(0, n * T, 8):
             store(last, k, load(X, k) - load(home, k))
 
-        for lane in range(T):
-            if owner[lane] == -2:
-                owner[lane] = -1
-                running -= 1
-                steps[lane] = 0.0
-                settled[lane] = 0
-                if taken < count:
-                    owner[lane] = taken
-                    running += 1
-                for i in range(n):
-                    X[i * T + lane] = starts[min(taken, count - 1), i]
-                taken = min(taken + 1, count)
+        taken, running = refill(starts, 0, T, X, owner, steps, settled, taken, running)
 
 
 @jit
