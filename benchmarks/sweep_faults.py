@@ -73,7 +73,7 @@ def measure(scratch: Path, draws: int, rounds: int) -> dict:
             if number:
                 shutil.rmtree(out)
     result["killed"] = killed(config, scratch / "killed", result["local"][0]["wall_seconds"])
-    result["dask_worker_killed"] = dask_worker_killed(config, scratch / "dask_killed")
+    result["dask_worker_killed"] = dask_worker_killed(config, scratch / "dask_killed", result["local"][0]["shards"] // 3)
     result["damages"] = damages(scratch / "local0", scratch / "damaged")
     return result
 
@@ -146,9 +146,10 @@ def killed(config: Path, out: Path, usual: float) -> dict:
     }
 
 
-def dask_worker_killed(config: Path, out: Path) -> dict:
+def dask_worker_killed(config: Path, out: Path, after: int) -> dict:
+    """Kill a worker once ``after`` shards are there."""
     child = start(config, out, "--dask", "local:2")
-    while len(list((out / "manifest").glob("*.json"))) < 20:
+    while len(list((out / "manifest").glob("*.json"))) < after:
         time.sleep(0.05)
         assert child.poll() is None
     below = descendants(child.pid)

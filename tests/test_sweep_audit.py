@@ -47,7 +47,7 @@ CASES = [
 
 @pytest.mark.parametrize("draws, means, dispersion", CASES)
 def test_false_alarms_are_rarer_than_stated(draws, means, dispersion):
-    """At a family-wise level of 1 % instead of 1e-4, so that 1,000 runs can tell: 10 expected; 25 has p = 5e-5 if so."""
+    """At a family-wise level of 1 % instead of 1e-4, so that 1,000 runs can tell: 10 expected, 25 would be p = 5e-5."""
     assert false_alarms(1000, draws, means, dispersion, 0.01, 1) <= 25
 
 
