@@ -70,13 +70,13 @@ def save(figure: Figure, out: Path | str) -> Path:
     """Write a figure as PNG, PDF or SVG by the suffix of ``out``, without a date, and return the path."""
     path = check_suffix(out)
     path.parent.mkdir(parents=True, exist_ok=True)
-    metadata: dict[str, Any] = {
+    dateless: dict[str, dict[str, Any]] = {
         ".png": {"Software": None},
         ".pdf": {"CreationDate": None, "Creator": "simcore", "Producer": None},
         ".svg": {"Date": None, "Creator": "simcore"},
-    }[path.suffix]
+    }
     with style():
-        figure.savefig(path, metadata=metadata)
+        figure.savefig(path, metadata=dateless[path.suffix])
     return path
 
 

@@ -20,6 +20,7 @@ from analysis.samples import (
     combination,
     load_samples,
     parameter_columns,
+    parameter_names,
     run_configuration,
 )
 from analysis.tables import coin_flip_ratio
@@ -354,24 +355,37 @@ def _rows_of(sample: Sample, frame: pd.DataFrame) -> pd.DataFrame:
     return frame[mask]
 
 
-def _load(runs: list[Any], *, kind: str | None = None, hits: bool = False) -> pd.DataFrame:
+def _load(runs: list[Any], columns: Sequence[str], *, kind: str | None = None, accepted: bool = False) -> pd.DataFrame:
+    """Rows of several runs, only the parameters, ``draw`` and these columns; ``accepted``: critical starts alone."""
     from simcore.sweep import load
 
     frames = []
     for run in runs:
         newton = run_configuration(run)["method"] == "newton"
-        frame = load(run) if kind is None else load(run, kind=kind)
-        if newton and hits:
+        wanted = [*parameter_names(run), "draw", *columns, *(["status"] if newton and accepted else [])]
+        frame = load(run, columns=wanted, kind=kind)
+        if newton and accepted:
             frame = frame[(frame["status"] == "critical").to_numpy()]
         frames.append(frame)
-    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    if len(frames) == 1:
+        return frames[0]
+    merged = pd.concat(frames, ignore_index=True)
+    parameters = list(dict.fromkeys(name for run in runs for name in parameter_names(run)))
+    return merged[[*parameters, *(c for c in merged if c not in parameters)]]
+
+
+def _spectrum(runs: list[Any]) -> pd.DataFrame:
+    for run in runs:
+        if not run_configuration(run)["spectrum"]:
+            raise InputError(f"{run} holds no eigenvalues; run it with spectrum = true under [search]")
+    return _load(runs, ["index", "eigenvalues"], accepted=True)
 
 
 def _newton_only(runs: list[Any]) -> pd.DataFrame:
     for run in runs:
         if run_configuration(run)["method"] != "newton":
             raise InputError(f'{run} holds accepted points only; a tolerance figure needs a run with method = "newton"')
-    return _load(runs)
+    return _load(runs, ["status", "index", "cost", "grad_norm"])
 
 
 def _counting_only(runs: list[Any]) -> list[Any]:
@@ -383,11 +397,11 @@ def _counting_only(runs: list[Any]) -> list[Any]:
 
 KINDS: dict[str, Callable[[list[Any]], Figure]] = {
     "ratio": lambda runs: ratio_figure(load_samples(runs)),
-    "index_cost": lambda runs: index_cost_figure(load_samples(runs), _load(runs, hits=True)),
-    "spectrum": lambda runs: spectrum_figure(load_samples(runs), _load(runs, hits=True)),
+    "index_cost": lambda runs: index_cost_figure(load_samples(runs), _load(runs, ["index", "cost"], accepted=True)),
+    "spectrum": lambda runs: spectrum_figure(load_samples(runs), _spectrum(runs)),
     "outcomes": lambda runs: outcomes_figure(load_samples(runs)),
     "tolerance": lambda runs: tolerance_figure(_newton_only(runs)),
     "coverage": lambda runs: coverage_figure(
-        load_samples(_counting_only(runs)), _load(runs), _load(runs, kind="audits")
+        load_samples(_counting_only(runs)), _load(runs, ["hits"]), _load(runs, ["coverage"], kind="audits")
     ),
 }

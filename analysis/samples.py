@@ -154,7 +154,8 @@ def samples_from_frames(points: pd.DataFrame, audits: pd.DataFrame, method: str 
 
     Parameters
     ----------
-    points : a row a distinct point: parameter columns, ``draw, index, cost, hits``.
+    points : a row a distinct point: parameter columns, ``draw, index, cost, hits``; or sums of these over points with
+        the same draw and index, and their ``number``.
     audits : a row a draw: the same parameter columns, ``draw, complete, starts``; its draws are the sample.
     method : "enumerate" or "ball".
 
@@ -182,18 +183,15 @@ def samples_from_frames(points: pd.DataFrame, audits: pd.DataFrame, method: str 
         cells = row * (dimension + 1) + index
         shape = (len(draws), dimension + 1)
 
-        def total(weights: pd.Series | None = None, cells=cells, shape=shape) -> Array:
-            w = None if weights is None else weights.to_numpy(np.float64)
-            return np.bincount(cells, weights=w, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
-
+        number = frame["number"].to_numpy(np.float64) if "number" in frame else np.ones(len(frame))
+        counts, hits, costs = (
+            _cell_sums(cells, weights, shape)
+            for weights in (number, frame["hits"].to_numpy(np.float64), frame["cost"].to_numpy(np.float64))
+        )
         starts = audit["starts"].to_numpy(np.float64) if "starts" in audit else np.full(len(draws), np.nan)
         complete = audit["complete"].to_numpy(bool) if "complete" in audit else np.zeros(len(draws), bool)
-        samples.append(
-            Sample(
-                parameters, dimension, total(), total(frame["hits"]), total(frame["cost"]), complete, starts, method,
-                _status_counts(audit),
-            )
-        )  # fmt: skip
+        statuses = _status_counts(audit)
+        samples.append(Sample(parameters, dimension, counts, hits, costs, complete, starts, method, statuses))
     if groups:
         raise InputError(f"points of {next(iter(groups))} have no audits; run `simcore verify` on the run")
     return samples
@@ -203,7 +201,7 @@ def samples_from_starts(starts: pd.DataFrame) -> list[Sample]:
     """Return one Sample a combination from a ``newton`` run's rows (a row a start): hits only, counts are 0.
 
     Only rows of status ``critical`` are hits. A draw's distinct points are known only as far as starts reached them, so
-    no count is made from them.
+    no count is made from them. Rows may be sums over starts of equal draw, status and index, with their ``number``.
     """
     names = parameter_columns(starts)
     samples = []
@@ -211,35 +209,65 @@ def samples_from_starts(starts: pd.DataFrame) -> list[Sample]:
         parameters = combination(names, key)
         dimension = int(build_landscape(parameters).dimension)
         draws, row = np.unique(frame["draw"].to_numpy(), return_inverse=True)
+        number = frame["number"].to_numpy(np.float64) if "number" in frame else np.ones(len(frame))
         status = frame["status"].astype(str).to_numpy()
         critical = status == "critical"
         shape = (len(draws), dimension + 1)
         cells = row[critical] * (dimension + 1) + frame["index"].to_numpy(np.int64)[critical]
-        hits = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
-        costs = np.bincount(
-            cells, weights=frame["cost"].to_numpy(np.float64)[critical], minlength=shape[0] * shape[1]
-        ).reshape(shape)
-        names_of, numbers = np.unique(status, return_counts=True)
-        statuses = {str(a): int(b) for a, b in zip(names_of, numbers, strict=True)}
-        number = np.bincount(row, minlength=len(draws)).astype(np.float64)
+        hits = _cell_sums(cells, number[critical], shape)
+        costs = _cell_sums(cells, frame["cost"].to_numpy(np.float64)[critical], shape)
+        statuses = {str(name): int(number[status == name].sum()) for name in np.unique(status)}
+        starts_a_draw = _cell_sums(row, number, (len(draws), 1))[:, 0]
         nothing = np.zeros(shape)
         incomplete = np.zeros(len(draws), bool)
-        samples.append(Sample(parameters, dimension, nothing, hits, costs, incomplete, number, "newton", statuses))
+        samples.append(
+            Sample(parameters, dimension, nothing, hits, costs, incomplete, starts_a_draw, "newton", statuses)
+        )
     return samples
 
 
 def load_samples(runs: Sequence[Any] | Any) -> list[Sample]:
-    """Return the Samples of one or several run directories, in their order; runs are never merged."""
+    """Return the Samples of one or several run directories, in their order; runs are never merged.
+
+    Reads shard by shard and keeps sums a draw, so that memory does not grow with the number of points or starts.
+    """
     from simcore.sweep import load
 
     samples: list[Sample] = []
     for run in as_runs(runs):
         method = run_configuration(run)["method"]
         if method == "newton":
-            samples += samples_from_starts(load(run))
+            samples += samples_from_starts(_sums(run, ["status", "index"], ["cost"]))
         else:
-            samples += samples_from_frames(load(run), load(run, kind="audits"), method)
+            samples += samples_from_frames(_sums(run, ["index"], ["cost", "hits"]), load(run, kind="audits"), method)
     return samples
+
+
+def parameter_names(run: Any) -> list[str]:
+    """Return the parameter columns of a run's rows: ``landscape`` and every parameter that a landscape of it has."""
+    names: dict[str, None] = {"landscape": None}
+    for combination in run_configuration(run)["combinations"]:
+        names |= dict.fromkeys(key for key in combination if key != "name")
+    return list(names)
+
+
+def _sums(run: Any, keys: list[str], sums: list[str]) -> pd.DataFrame:
+    """Rows of a run summed over equal parameters, draw and ``keys``, with their number in the column ``number``."""
+    from simcore.sweep import iter_shards
+
+    names = [*parameter_names(run), "draw", *keys]
+    parts = []
+    for shard in iter_shards(run, columns=[*names, *sums]):
+        parts.append(_summed(shard.assign(number=1), names, [*sums, "number"]))
+    if not parts:
+        raise InputError(f"{run} holds no rows; run `simcore run` again to complete it")
+    return _summed(pd.concat(parts, ignore_index=True), names, [*sums, "number"])
+
+
+def _summed(frame: pd.DataFrame, names: list[str], sums: list[str]) -> pd.DataFrame:
+    words = {name: str for name in ("landscape", "status") if name in names}  # categories may differ between shards
+    grouped = frame.astype(words).groupby(names, dropna=False, sort=False, observed=True)
+    return grouped[sums].sum().reset_index()
 
 
 def as_runs(runs: Any) -> list[Any]:
@@ -287,8 +315,15 @@ def combination(names: list[str], key: tuple) -> dict[str, Any]:
     from simcore.landscapes.registry import get_class
 
     given = {name: _plain(value) for name, value in zip(names, key, strict=True) if not _missing(value)}
-    whole = {f.name for f in fields(get_class(given["landscape"])) if f.type in ("int", int)}
+    known = fields(get_class(given["landscape"]))  # type: ignore[arg-type]
+    whole = {f.name for f in known if f.type in ("int", int)}
     return {k: int(v) if k in whole and isinstance(v, float) else v for k, v in given.items()}
+
+
+def _cell_sums(cells: NDArray[np.int64], weights: Array, shape: tuple[int, int]) -> Array:
+    """Sums of weights over cells (draw x (D + 1) + index), as a table (draws, D + 1)."""
+    sums: Array = np.bincount(cells, weights=weights, minlength=shape[0] * shape[1]).astype(np.float64)
+    return sums.reshape(shape)
 
 
 def _missing(value: Any) -> bool:

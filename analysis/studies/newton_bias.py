@@ -110,7 +110,7 @@ def compare(out: Path, name: str, draws: dict[int, int]) -> list[Comparison]:
         rows = load(run)
         for sample in load_samples(run):
             counted[sample.n], points[sample.n] = sample, rows[rows["n"] == sample.n]
-        solver = {"method": "newton", "step_cap": "inf"}
+        solver: dict[str, Any] = {"method": "newton", "step_cap": "inf"}
         free = compute(out / f"{name}-{number}-cap-inf", together, draws=number, solver=solver, **newton)
         for sample in load_samples(free):
             hits[sample.n][math.inf] = sample
@@ -146,7 +146,7 @@ def family_claims(family: Sequence[Comparison]) -> list[Claim]:
         claims.append(
             Claim(
                 f"{where}: the ratio by hits, {rule(cap)}, is the exact one", exact, source,
-                lambda level, cap=cap: last.hits[cap].ratio_hits(level), 0.5 * exact,
+                last.hits[cap].ratio_hits, 0.5 * exact,
             )
         )  # fmt: skip
     for cap in CAPS[1:]:
