@@ -122,9 +122,14 @@ class Sample:
 
     @cached_property
     def law(self) -> pd.DataFrame | None:
-        """Exact law of this combination (``simcore.expected_counts``), or None where none is known."""
+        """Exact law of this combination (``simcore.expected_counts``), or None where none is known.
+
+        For random waves with random frequencies it is the law of their own number, by Monte Carlo over frequencies
+        (relative error about 0.1 %): given its frequencies such a field is only nearly isotropic.
+        """
+        finite = self.landscape == "gaussian_field" and self.parameters.get("frequencies") == "random"
         try:
-            return build_landscape(self.parameters).expected_counts()
+            return build_landscape(self.parameters).expected_counts(finite_features=finite)
         except InputError:
             return None
 

@@ -100,6 +100,8 @@ def count_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:
         "Ratios are annealed (mean saddles over mean minima); errors are one standard error between "
         "draws. By hits: shares of starts, biased, not counts.",
     ]
+    if any(s.landscape == "gaussian_field" and s.parameters.get("frequencies") == "random" for s in samples):
+        fixed.append("Exact ratio of gaussian_field: for its own number of features, by Monte Carlo over frequencies.")
     return Table(columns, rows, "Distinct critical points of random functions", [*fixed, *remarks, *notes])
 
 
@@ -156,7 +158,7 @@ def coin_flip_ratio(dimension: int) -> int:
     return max(2**dimension - 2, 0)
 
 
-def provenance_note(run: Any) -> str:
+def provenance_note(run: Any, *, configuration_hash: bool = True) -> str:
     """Return one sentence from ``run.json``: versions, method, seed, backend, commits, hash of the configuration."""
     facts = run_provenance(run)
     configuration = facts["configuration"]
@@ -166,7 +168,7 @@ def provenance_note(run: Any) -> str:
         parts.append(f"backend {facts['backend']}")
     commits = {s.get("software", {}).get("commit", "")[:12] for s in facts.get("sessions", [])} - {""}
     parts += [f"commit {c}" for c in sorted(commits)]
-    if facts.get("configuration_hash"):
+    if configuration_hash and facts.get("configuration_hash"):
         parts.append(f"configuration {facts['configuration_hash'][:12]}")
     return "Data: " + ", ".join(parts) + "."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis import canvas
 from analysis.studies.verdicts import Claim, judge
+from analysis.tables import provenance_note
 from analysis.writers import Column, Table
 
 
@@ -60,13 +61,16 @@ def write_study(study: Study, full: bool, out: Path) -> list[dict[str, Any]]:
     """
     out.mkdir(parents=True, exist_ok=True)
     result = study.measure(full, out)
+    runs = sorted(path.parent for path in out.rglob("run.json"))
+    sources = dict.fromkeys(provenance_note(run, configuration_hash=False) for run in runs)
+    table = replace(result.table, notes=[*result.table.notes, *sources])
     entries = judge(result.claims)
     size = "full size" if full else "quick version"
     heading = f"# {study.name} ({size})\n\n{study.claim} {study.source}\n\n"
     verdicts = verdict_table(entries)
-    (out / "table.md").write_text(heading + result.table.markdown() + "\n" + verdicts.markdown())
-    (out / "table.tex").write_text(result.table.latex())
-    (out / "table.csv").write_text(result.table.csv())
+    (out / "table.md").write_text(heading + table.markdown() + "\n" + verdicts.markdown())
+    (out / "table.tex").write_text(table.latex())
+    (out / "table.csv").write_text(table.csv())
     canvas.save(result.figure, out / "figure.png")
     canvas.save(result.figure, out / "figure.pdf")
     (out / "verdict.json").write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
