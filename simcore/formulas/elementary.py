@@ -20,12 +20,11 @@ from simcore.formulas.intrinsics import (
 
 
 @jit(inline=True)
-def sincos(x):
-    """Return (sin x, cos x), error below 1 ulp of 1 for |x| up to 1e8.
+def reduced_sincos(x):
+    """Return (q, sin r, cos r) with x = q pi/2 + r, q whole, |r| <= pi/4.
 
-    x = q pi/2 + r with |r| <= pi/4. The fused product makes x - q P exact to one rounding for P = pi/2 rounded, so a
-    second part (pi/2 - P) is all that the reduction needs. Then a polynomial for each function on r, exchanged and
-    signed by the quadrant q mod 4.
+    The fused product makes x - q P exact to one rounding for P = pi/2 rounded, so a second part (pi/2 - P) is all that
+    the reduction needs. Then a polynomial for each function on r.
     """
     q = rint(x * 0.63661977236758134308)
     r = fma(q, -1.5707963267948966, x)
@@ -43,10 +42,34 @@ def sincos(x):
     c = fma(c, z, -1.38888888888741095749e-03)
     c = fma(c, z, 4.16666666666666019037e-02)
     c = fma(z, fma(z, c, -0.5), 1.0)
+    return q, s, c
+
+
+@jit(inline=True)
+def sincos(x):
+    """Return (sin x, cos x), error below 1 ulp of 1 for |x| up to 1e8: those of r, exchanged and signed by q mod 4."""
+    q, s, c = reduced_sincos(x)
     swapped = is_odd(q)
     sine = select(swapped, c, s)
     cosine = select(swapped, s, c)
     return select(sine_is_negative(q), -sine, sine), select(cosine_is_negative(q), -cosine, cosine)
+
+
+@jit(inline=True)
+def wave(a, b, x):
+    """Return a cos x + b sin x and its derivative b cos x - a sin x.
+
+    Turning (a, b) by q quarter turns costs less than turning sin and cos: with x = q pi/2 + r the pair is (a, b),
+    (b, -a), (-a, -b), (-b, a) for q mod 4 = 0 .. 3, one exchange and one common sign.
+    """
+    q, s, c = reduced_sincos(x)
+    turned = is_odd(q)
+    negative = sine_is_negative(q)
+    s = select(negative, -s, s)
+    c = select(negative, -c, c)
+    along = select(turned, b, a)
+    across = select(turned, -a, b)
+    return fma(along, c, across * s), fma(across, c, -(along * s))
 
 
 @jit(inline=True)

@@ -22,7 +22,7 @@ from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import broadcast, load, store, zeros
 from simcore.backends.problems import Waves
 from simcore.compilation import jit
-from simcore.formulas.elementary import sincos
+from simcore.formulas.elementary import wave
 from simcore.formulas.intrinsics import floor, fma
 
 T = LANES
@@ -93,13 +93,6 @@ def _row_width(i, table):
     return i + 1 if table else (i // 4 + 1) * 4
 
 
-@jit(inline=True)
-def _wave(a, b, phase):
-    """Return c and d of one wave."""
-    s, c = sincos(phase)
-    return fma(a, c, b * s), fma(b, c, -(a * s))
-
-
 @jit
 def _trigonometry(cosine, sine, first, size, memory, c, d):
     """Turn the phases in c into c and d, and add c to the tile's values."""
@@ -108,9 +101,9 @@ def _trigonometry(cosine, sine, first, size, memory, c, d):
         a = broadcast(cosine, first + m)
         b = broadcast(sine, first + m)
         at = m * T
-        c0, d0 = _wave(a, b, load(c, at))
-        c1, d1 = _wave(a, b, load(c, at + 8))
-        c2, d2 = _wave(a, b, load(c, at + 16))
+        c0, d0 = wave(a, b, load(c, at))
+        c1, d1 = wave(a, b, load(c, at + 8))
+        c2, d2 = wave(a, b, load(c, at + 16))
         store(c, at, c0)
         store(c, at + 8, c1)
         store(c, at + 16, c2)
@@ -133,7 +126,7 @@ def _evaluate_two(waves, phases, cosine, sine, memory, X):
         h00, h10, h11 = zeros(), zeros(), zeros()
         for m in range(waves):
             u, v = broadcast(phases, m), broadcast(phases, waves + m)
-            c, d = _wave(broadcast(cosine, m), broadcast(sine, m), fma(v, y, u * x))
+            c, d = wave(broadcast(cosine, m), broadcast(sine, m), fma(v, y, u * x))
             value = value + c
             g0, g1 = fma(d, u, g0), fma(d, v, g1)
             cu, cv = -(c * u), -(c * v)
