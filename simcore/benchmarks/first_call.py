@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import simcore
+from simcore.errors import RunError
 
 _MEASURED: dict[tuple[str, str], float] = {}  # one compilation serves every size of a landscape
 
@@ -36,8 +37,11 @@ def _measure(landscape: dict[str, Any], backend: str) -> float:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        raise RunError(f"the process that measures compile time failed: {last[0]}")
     first, second = json.loads(done.stdout)
     return max(0.0, first - second)
 
