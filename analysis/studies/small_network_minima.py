@@ -125,7 +125,7 @@ def minimum_figure(facts: dict[str, Any], found: dict[str, pd.DataFrame], runawa
         _cost_of_one_weight(axes[0, 0], facts["one_weight"])
         _line_between(axes[0, 1], facts["plane"])
         size = np.array([np.linalg.norm(x) for x in runaway.x])
-        axes[0, 2].loglog(size, np.maximum(runaway.cost, 1e-300), **canvas.DISTINCT, markersize=2)
+        axes[0, 2].semilogy(size, np.maximum(runaway.cost, 1e-300), **canvas.DISTINCT, markersize=2)
         axes[0, 2].set_xlabel(r"$|w|$ where the search ended")
         axes[0, 2].set_ylabel("cost there")
         axes[0, 2].set_ylim(bottom=max(1e-60, float(runaway.cost[runaway.cost > 0].min())))

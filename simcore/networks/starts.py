@@ -77,8 +77,16 @@ def _one_law(network: MLP, name: str, seed: int, draw: int, numbers: NDArray) ->
     u = _uniforms(network, name, seed, draw, numbers, network.n + 2)
     steps = np.floor(STEPS[name] ** u[:, 0]).astype(int)
     end = _trajectory(network, problem, name, seed, draw, begin, steps)
-    amplitude = 10.0 ** (-4.0 + 3.0 * u[:, 1:2])
-    return end + amplitude * (2.0 * u[:, 2:] - 1.0)
+    return end + _amplitude(u[:, 1:2]) * (2.0 * u[:, 2:] - 1.0)
+
+
+def _amplitude(u: Array) -> Array:
+    return 10.0 ** (-4.0 + 3.0 * u)
+
+
+def noise_amplitudes(network: MLP, name: str, seed: int, draw: int, numbers: NDArray) -> Array:
+    """Return the amplitude r of the noise added to trajectory starts of these numbers, shape (S,)."""
+    return _amplitude(_uniforms(network, name, seed, draw, numbers, 2)[:, 1])
 
 
 def _rows_of(numbers: NDArray, block: Callable[[int, int], Array]) -> Array:
