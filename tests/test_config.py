@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Configuration files: what is accepted means what it says, what is not is refused in one line."""
 
 import math
@@ -46,6 +47,27 @@ def test_lists_are_products_in_the_order_of_the_file():
     made = Configuration.from_mapping(tables)
     assert [(c["n"], c["features"]) for c in made.combinations] == [(2, 8), (2, 16), (3, 8), (3, 16)]
     assert made.landscape(3).features == 16
+
+
+def test_a_parameter_that_is_a_list_itself_takes_a_list_of_lists():
+    example = next(iter(tomllib.loads(_example("linear_network"))["landscape"]))
+    base = {"search": {"method": "newton", "draws": 1}}
+    one = Configuration.from_mapping({**base, "landscape": [example]})
+    assert [entry["widths"] for entry in one.combinations] == [example["widths"]]
+    both = [example["widths"], [*example["widths"][:-1], 1, example["widths"][-1]]]
+    two = Configuration.from_mapping({**base, "landscape": [{**example, "widths": both}]})
+    assert [entry["widths"] for entry in two.combinations] == both
+
+
+def _example(name):
+    from simcore.landscapes import registry
+
+    return registry.example_configuration(name)
+
+
+def test_numbers_with_and_without_a_point_are_the_same_sweep():
+    hashes = {Configuration.from_mapping(changed(solver__step_cap=cap)).hash for cap in (1, 1.0)}
+    assert len(hashes) == 1
 
 
 def test_the_example_of_every_landscape_is_a_good_configuration():

@@ -384,3 +384,19 @@ def test_a_configuration_object_is_taken_as_it_is(tmp_path):
     made = Configuration.from_mapping(with_draws(ENUMERATE, 1))
     assert int(run_sweep(made, tmp_path / "run", workers=0)) == 0
     assert load(tmp_path / "run").attrs["run"]["complete"]
+
+
+def test_a_network_is_swept_and_read_back(tmp_path):
+    """Parameters that are lists or tables are JSON text in a table; n is the number of variables."""
+    entry = {"name": "sigmoid_unit", "inputs": [[2.0, 1.0], [3.0, 1.0], [0.0, 1.0]], "targets": [0.1, 0.9, 0.4]}
+    tables = {
+        "seed": 1,
+        "landscape": [entry, {"name": "torus_field", "n": 1}],
+        "search": {"method": "newton", "draws": 1, "starts": 16},
+    }
+    run_sweep(tables, tmp_path / "run", workers=0)
+    rows = load(tmp_path / "run")
+    assert list(rows.columns[:3]) == ["landscape", "n", "inputs"] and len(rows) == 32
+    assert list(rows["n"].unique()) == [2, 1] and json.loads(rows["targets"].iloc[0]) == [0.1, 0.9, 0.4]
+    assert rows["targets"].iloc[-1] is np.nan or pd.isna(rows["targets"].iloc[-1])
+    assert verify_run(tmp_path / "run").ok

@@ -168,7 +168,7 @@ class Configuration:
         for number, table in enumerate(given, 1):
             where = "[[landscape]]" if len(given) == 1 else f"[[landscape]] number {number}"
             for landscape in _landscapes(table, where, MOST_COMBINATIONS - len(combinations)):
-                entry = landscape.to_dict()
+                entry = json.loads(canonical_json(landscape.to_dict()))  # tuples become lists, as they will be read
                 if entry in combinations:
                     raise InputError(f"{where} gives {_one_line(entry)} twice; leave one out, or its rows count twice")
                 _check_search(landscape, search)
@@ -341,8 +341,10 @@ def _solver_settings(table: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(table.get("method", "auto"), str):
         raise InputError(f'solver.method is {shown(table["method"])}; give a solver\'s name in quotes, or "auto"')
     solver = _guarded("[solver]", solver_from_dict, dict(table))
-    # "auto" stays in the file's words: it is the landscape's own choice, which may differ between combinations.
-    return solver.to_dict() | {"method": table.get("method", "auto")}
+    # Lengths and tolerances that are written as whole numbers mean the same as with a point.
+    real = {f.name for f in fields(solver) if "float" in str(f.type)}
+    settings = solver.to_dict() | {"method": table.get("method", "auto")}
+    return {key: float(value) if key in real and isinstance(value, int) else value for key, value in settings.items()}
 
 
 # ---- landscapes --------------------------------------------------------------------------------------------------

@@ -9,8 +9,12 @@ callers.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import math
 import queue
 import threading
+import time
+import uuid
 from typing import Any
 
 from simcore.errors import InputError, RunError
@@ -18,6 +22,7 @@ from simcore.sweep.plan import Shard
 
 CONNECT_SECONDS = 20
 WORKERS_SECONDS = 120
+COUNT_SECONDS = 5.0  # how long a count of workers is believed
 
 _TURN = threading.Lock()
 
@@ -40,6 +45,8 @@ class DaskEngine:
         self._cluster: Any = None
         self._answers: queue.SimpleQueue[tuple[Shard, dict[str, Any]]] = queue.SimpleQueue()
         self._futures: dict[Any, Shard] = {}
+        self._tasks = itertools.count()
+        self._counted, self._capacity = -math.inf, 2
         self._owned = isinstance(address, str)
         self._client = self._connect(distributed, address)
         try:
@@ -91,8 +98,11 @@ class DaskEngine:
 
     @property
     def capacity(self) -> int:
-        """Shards to keep in flight: two a worker, so that none waits for the next."""
-        return max(2, 2 * len(self._workers()))
+        """Shards to keep in flight: two a worker, so that none waits for the next. Asked of the scheduler now and then."""
+        if time.monotonic() > self._counted + COUNT_SECONDS:
+            self._capacity = max(2, 2 * len(self._workers()))
+            self._counted = time.monotonic()
+        return self._capacity
 
     @property
     def running(self) -> int:
@@ -107,10 +117,6 @@ class DaskEngine:
         future = self._client.submit(_task, self._setting, shard.name, merge, key=key, pure=False, retries=0)
         self._futures[future] = shard
         future.add_done_callback(self._finished)
-
-    def _number(self) -> int:
-        self._count = getattr(self, "_count", 0) + 1
-        return self._count
 
     def _finished(self, future: Any) -> None:
         """Called in a thread of the client when a future ends, however it ends."""
@@ -171,17 +177,21 @@ def _version() -> str:
 
 
 def _local_cluster(distributed: Any, workers: int | None) -> Any:
+    import dask
+
     from simcore.sweep.execute import usable_processors
     from simcore.sweep.local import worker_environment
 
-    return distributed.LocalCluster(
-        n_workers=workers or usable_processors(),
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=None,
-        memory_limit=None,
-        env=worker_environment(1),
-    )
+    # Dask's profiler looks into the running task a hundred times a second; nobody reads it here.
+    with dask.config.set({"distributed.worker.profile.enabled": False, "distributed.scheduler.work-stealing": False}):
+        return distributed.LocalCluster(
+            n_workers=workers or usable_processors(),
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            memory_limit=None,
+            env={**worker_environment(1), "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"},
+        )
 
 
 def _line(error: BaseException) -> str:

@@ -86,6 +86,7 @@ class _Reader:
         # Within a combination rows are ordered by draw, then start.
         self.shards = sorted(held, key=lambda s: (s.combination, s.first_draw, s.first_start))
         self.parameters = parameter_names(self.configuration)
+        self.values = {name: parameter_values(self.configuration, name) for name in self.parameters}
         self.columns = None if columns is None else self._checked(list(columns))
         self.categories = {"landscape", "status", "source"} | {
             name for name in self.parameters if self._parameter_type(name) == "category"
@@ -153,9 +154,8 @@ class _Reader:
     def _frame(self, shard: Shard, table: pa.Table) -> pd.DataFrame:
         import pandas as pd
 
-        entry = self.configuration.combinations[shard.combination]
-        columns: dict[str, Any] = {"landscape": entry["name"]}
-        columns |= {name: parameter_value(entry.get(name)) for name in self.parameters}
+        columns: dict[str, Any] = {"landscape": self.configuration.combinations[shard.combination]["name"]}
+        columns |= {name: self.values[name][shard.combination] for name in self.parameters}
         wanted = self.columns or [*columns, *table.column_names]
         rows = table.to_pandas(ignore_metadata=True)
         made = {}
@@ -171,7 +171,7 @@ class _Reader:
 
     def _parameter_type(self, name: str) -> str:
         """Return the pandas type of a parameter's column: nullable where some landscape does not have it."""
-        values = [parameter_value(entry.get(name)) for entry in self.configuration.combinations]
+        values = self.values[name]
         given = [value for value in values if value is not None]
         if all(isinstance(value, bool) for value in given):
             return "boolean"
@@ -183,14 +183,20 @@ class _Reader:
 
 
 def parameter_names(configuration: Configuration) -> list[str]:
-    """Return every parameter of the run's landscapes, in the order in which they first appear, n first."""
-    names = dict.fromkeys(key for entry in configuration.combinations for key in entry if key != "name")
-    return sorted(names, key=lambda name: name != "n")
+    """Return ``n`` and every parameter of the run's landscapes, in the order in which they first appear."""
+    names = dict.fromkeys(["n", *(key for entry in configuration.combinations for key in entry if key != "name")])
+    return list(names)
 
 
-def parameter_value(value: Any) -> Any:
-    """Return a parameter as a table shows it: lists and tables as JSON text."""
-    return canonical_json(value) if isinstance(value, (list, tuple, dict)) else value
+def parameter_values(configuration: Configuration, name: str) -> list[Any]:
+    """Return a parameter of each combination as a table shows it: lists as JSON text, None where it has none.
+
+    ``n`` is the number of variables also where it is no parameter, as of networks.
+    """
+    found = [entry.get(name) for entry in configuration.combinations]
+    if name == "n":
+        found = [configuration.landscape(c).n if value is None else value for c, value in enumerate(found)]
+    return [canonical_json(value) if isinstance(value, (list, tuple, dict)) else value for value in found]
 
 
 __all__ = ["iter_shards", "load", "run_information", "to_arrow", "unified"]
