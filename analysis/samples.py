@@ -154,7 +154,9 @@ def build_landscape(parameters: dict[str, Any]) -> Any:
     return from_dict({"name": parameters["landscape"], **settings})
 
 
-def samples_from_frames(points: pd.DataFrame, audits: pd.DataFrame, method: str = "enumerate") -> list[Sample]:
+def samples_from_frames(
+    points: pd.DataFrame, audits: pd.DataFrame, method: str = "enumerate", *, drop_unaudited: bool = False
+) -> list[Sample]:
     """Return one Sample a combination, in the order of first appearance in ``audits``.
 
     Parameters
@@ -163,6 +165,7 @@ def samples_from_frames(points: pd.DataFrame, audits: pd.DataFrame, method: str 
         the same draw and index, and their ``number``.
     audits : a row a draw: the same parameter columns, ``draw, complete, starts``; its draws are the sample.
     method : "enumerate" or "ball".
+    drop_unaudited : leave out points of draws without an audit, which a run that is still going may have just gained.
 
     Raises
     ------
@@ -178,6 +181,8 @@ def samples_from_frames(points: pd.DataFrame, audits: pd.DataFrame, method: str 
         draws = audit["draw"].to_numpy()
         frame = groups.pop(key, points.iloc[:0])
         row = pd.Index(draws).get_indexer(frame["draw"])
+        if drop_unaudited:
+            frame, row = frame[row >= 0], row[row >= 0]
         if (row < 0).any():
             raise InputError(
                 f"points of {parameters} belong to draws without an audit; run `simcore verify` on the run"
@@ -197,7 +202,7 @@ def samples_from_frames(points: pd.DataFrame, audits: pd.DataFrame, method: str 
         complete = audit["complete"].to_numpy(bool) if "complete" in audit else np.zeros(len(draws), bool)
         statuses = _status_counts(audit)
         samples.append(Sample(parameters, dimension, counts, hits, costs, complete, starts, method, statuses))
-    if groups:
+    if groups and not drop_unaudited:
         raise InputError(f"points of {next(iter(groups))} have no audits; run `simcore verify` on the run")
     return samples
 
@@ -244,7 +249,9 @@ def load_samples(runs: Sequence[Any] | Any) -> list[Sample]:
         if method == "newton":
             samples += samples_from_starts(_sums(run, ["status", "index"], ["cost"]))
         else:
-            samples += samples_from_frames(_sums(run, ["index"], ["cost", "hits"]), load(run, kind="audits"), method)
+            audits = load(run, kind="audits")  # before the points: the run may still be going, and gain draws meanwhile
+            points = _sums(run, ["index"], ["cost", "hits"])
+            samples += samples_from_frames(points, audits, method, drop_unaudited=True)
     return samples
 
 

@@ -44,8 +44,11 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=32, help="functions an experiment")
     parser.add_argument("--run", default="coverage-run", help="directory of the sweep; resumed where it is there")
     parser.add_argument("--out", default="results/coverage")
+    parser.add_argument("--judge-only", action="store_true", help="compute nothing; judge the draws that the run holds")
     given = parser.parse_args()
-    run = compute(Path(given.run), LANDSCAPES, draws=given.experiments * given.draws, seed=SEED)
+    run = Path(given.run)
+    if not given.judge_only:
+        compute(run, LANDSCAPES, draws=given.experiments * given.draws, seed=SEED)
     table = coverage_table(load_samples(run), given.experiments, given.draws)
     out = Path(given.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -56,17 +59,21 @@ def main() -> None:
 
 
 def coverage_table(samples: list[Sample], experiments: int, draws: int) -> Table:
-    """Return how often each interval contained its exact value."""
+    """Return how often each interval contained its exact value; with fewer draws there are fewer experiments."""
     rows = []
     for sample in samples:
-        for quantity, exact, estimates in quantities(sample, experiments, draws):
+        most = min(experiments, sample.draws // draws)
+        for quantity, exact, estimates in quantities(sample, most, draws):
             if not any(e.high > e.low for e in estimates):
                 continue  # fixed by the Euler characteristic in every draw, such as half saddles on a 2-torus
             rows.append({"landscape": sample.landscape, "n": str(sample.n), **judged(quantity, exact, estimates)})
     for name in dict.fromkeys(s.landscape for s in samples):
         family = [s for s in samples if s.landscape == name]
         sizes = ", ".join(str(s.n) for s in family)
-        rows.append({"landscape": name, "n": sizes, **growth(family, experiments, draws)})
+        most = min(experiments, *(s.draws // draws for s in family))
+        if len(family) < 2 or most < 2:
+            continue
+        rows.append({"landscape": name, "n": sizes, **growth(family, most, draws)})
     incomplete = sum(int((~s.complete).sum()) for s in samples)
     columns = [
         Column("landscape", "landscape"), Column("n", "n"), Column("quantity", "quantity"), Column("exact", "exact"),

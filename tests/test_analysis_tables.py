@@ -76,6 +76,7 @@ def test_frames_of_two_combinations_stay_apart_and_missing_parameters_too():
     a, b = spin_frames(draws=4), spin_frames(draws=3, n=6)
     torus = [f.assign(landscape="torus_field", n=4).drop(columns="p") for f in spin_frames(draws=2)]
     both = [pd.concat(parts, ignore_index=True) for parts in zip(a, b, torus, strict=True)]
+    both = [frame.astype({"p": "Int64", "landscape": "category"}) for frame in both]
     found = samples_from_frames(*both)
     assert [(s.landscape, s.n, s.draws, s.dimension) for s in found] == [
         ("spherical_spin", 5, 4, 4), ("spherical_spin", 6, 3, 5), ("torus_field", 4, 2, 4),
@@ -88,6 +89,9 @@ def test_points_without_an_audit_or_with_an_impossible_index_are_refused():
     points, audits = spin_frames()
     with pytest.raises(InputError, match="without an audit"):
         samples_from_frames(points, audits[audits["draw"] != 2])
+    (kept,) = samples_from_frames(points, audits[audits["draw"] != 2], drop_unaudited=True)
+    assert kept.draws == 7
+    assert kept.counts.sum() == (points["draw"] != 2).sum()
     with pytest.raises(InputError, match=r"outside 0\.\.4"):
         samples_from_frames(points.assign(index=5), audits)
     with pytest.raises(InputError, match="no audits"):
