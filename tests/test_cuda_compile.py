@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Spin, Waves
 
 # registers a thread, with a margin of a tenth over what NVVM 13.0 gives
-WAVES = {"search": 185, "classify": 185}
+WAVES = {"search": 185, "classify": 185, "derive": 185}
 SPIN = {"search": 255, "classify": 145}
+NETWORK = {"search": 255, "classify": 255, "derive": 255}
 STATIC_SHARED = 48 * 1024
 
 
@@ -45,8 +47,14 @@ def spin(n: int, p: int) -> Spin:
     return Spin(n, p, np.zeros(math.comb(n + p - 1, p)))
 
 
+def perceptron() -> Mlp:
+    return Mlp((2, 2, 1), "tanh", "mse", np.zeros((3, 2)), np.zeros((3, 1)), 0.0)
+
+
 @pytest.mark.parametrize(
-    "problem, budget", [(waves(4), WAVES), (waves(10), WAVES), (spin(8, 3), SPIN)], ids=["waves4", "waves10", "spin"]
+    "problem, budget",
+    [(waves(4), WAVES), (waves(10), WAVES), (spin(8, 3), SPIN), (perceptron(), NETWORK)],
+    ids=["waves4", "waves10", "spin", "perceptron"],
 )
 def test_kernels_fit_and_have_nothing_to_contract(problem: Any, budget: dict[str, int], ptxas: Path) -> None:
     """The machine code is the same with contraction of products and sums forbidden: every fma is one that we wrote.

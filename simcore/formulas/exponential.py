@@ -8,7 +8,19 @@ from numba.extending import intrinsic
 
 from simcore.compilation import jit
 from simcore.formulas.elementary import log
-from simcore.formulas.intrinsics import DOUBLE, INT64, INT_VECTOR, VECTOR, WIDTH, absolute, fma, lanes, rint, select
+from simcore.formulas.intrinsics import (
+    DOUBLE,
+    INT64,
+    INT_VECTOR,
+    VECTOR,
+    WIDTH,
+    absolute,
+    fma,
+    lanes,
+    product,
+    rint,
+    select,
+)
 
 TANH, SIGMOID, SOFTPLUS, RELU, LINEAR = range(5)
 CODES = {"tanh": TANH, "sigmoid": SIGMOID, "softplus": SOFTPLUS, "relu": RELU, "linear": LINEAR}
@@ -76,9 +88,10 @@ def sigmoid(z):
     """Return phi, phi', phi'' of 1/(1 + exp(-z)), by e = exp(-|z|) without overflow."""
     e, _ = exponential(-absolute(z))
     t = 1.0 / (1.0 + e)
-    a = select(z < 0.0, e * t, t)
-    other = select(z < 0.0, t, e * t)
-    slope = e * t * t
+    small = product(e, t)
+    a = select(z < 0.0, small, t)
+    other = select(z < 0.0, t, small)
+    slope = small * t
     return a, slope, slope * (other - a)
 
 
@@ -88,5 +101,5 @@ def softplus(z):
     e, _ = exponential(-absolute(z))
     grown = 1.0 + e
     t = 1.0 / grown
-    a = select(z < 0.0, 0.0, z) + (log(grown) + (e - (grown - 1.0)) * t)
+    a = select(z < 0.0, 0.0, z) + (log(grown) + product(e - (grown - 1.0), t))
     return a, select(z < 0.0, e * t, t), e * t * t

@@ -182,7 +182,7 @@ def test_a_problem_without_a_kernel_is_refused_by_name() -> None:
         domain=simcore.Torus(2),
         n=2,
     )
-    with pytest.raises(InputError, match=r"no kernel for Custom.*Waves, Spin.*backend='cpu'"):
+    with pytest.raises(InputError, match=r"no kernel for Custom.*Waves, Spin, Mlp.*backend='cpu'"):
         cuda.newton(landscape.draw(seed=1, draw=0).problem, np.zeros((1, 2)), OPTIONS)
 
 

@@ -7,7 +7,8 @@ are here too, because Python raises where IEEE arithmetic gives an infinity.
 from __future__ import annotations
 
 from simcore.compilation import jit
-from simcore.formulas import intrinsics
+from simcore.formulas import exponential, intrinsics
+from simcore.formulas.elementary import log as _log
 from simcore.formulas.elementary import sincos as _sincos
 from simcore.formulas.steps import capped_fraction as _capped_fraction
 
@@ -52,3 +53,29 @@ def sincos(x):
 def capped_fraction(square, cap):
     """Return min(1, cap/|d|) for |d|^2 = square."""
     return _capped_fraction(square, cap)
+
+
+@jit(inline=True)
+def log(x):
+    """Return ln x for positive normal x."""
+    return _log(x)
+
+
+@jit(inline=True)
+def exp(x):
+    """Return exp x for |x| <= 700, beyond as there."""
+    return exponential.exponential(x)[0]
+
+
+@jit
+def activation(code, z):
+    """Return phi, phi', phi'' of the activation that has the code of ``simcore.formulas.exponential.CODES``."""
+    if code == exponential.TANH:
+        return exponential.tanh(z)
+    if code == exponential.SIGMOID:
+        return exponential.sigmoid(z)
+    if code == exponential.SOFTPLUS:
+        return exponential.softplus(z)
+    if code == exponential.RELU and not z > 0.0:
+        return 0.0, 0.0, 0.0
+    return z, 1.0, 0.0

@@ -268,3 +268,53 @@ def classify_kernel(family: Any, shape: Shape) -> Any:
             first += cuda.gridDim.x * L
 
     return classify
+
+
+@functools.cache
+def derive_kernel(family: Any, shape: Shape) -> Any:
+    """Return the kernel ``derive`` of one family for blocks of one shape."""
+    L, W, _ = shape
+    chunk = CHUNK * L
+    evaluate, system, _ = family.routines(shape)
+
+    @kernel
+    def derive(problem, n, x, count, scratch, stride, hessian, special, value_out, gradient_out, hessian_out):
+        """Write value, gradient (n) and packed Hessian of each point, in the tangent coordinates of the search."""
+        lane, warp = cuda.threadIdx.x, cuda.threadIdx.y
+        c = cuda.shared.array(chunk, float64)
+        d = cuda.shared.array(chunk, float64)
+        value = cuda.shared.array(L, float64)
+        at = cuda.blockIdx.x * stride
+        X = part(scratch, at, n * L)
+        at += n * L
+        augmented = ((n + 1) * (n + 2)) >> 1
+        A = part(scratch, at, augmented * L)
+        at += augmented * L + 4 * n * L
+        H = part(scratch, at, hessian * L)
+        extra = part(scratch, at + hessian * L, special * L)
+        packed = (n * (n + 1)) >> 1
+        first = cuda.blockIdx.x * L
+        while first < count:
+            o = min(first + lane, count - 1)
+            i = warp
+            while i < n:
+                store(X, i * L + lane, load(x, o * n + i))
+                i += W
+            body.syncthreads()
+            evaluate(problem, X, H, extra, value, c, d, lane, warp)
+            f = system(problem, X, H, extra, value, A, lane, warp)
+            if first + lane < count:
+                if warp == 0:
+                    store(value_out, o, f)
+                i = warp
+                while i < packed:
+                    store(hessian_out, o * packed + i, load(A, i * L + lane))
+                    i += W
+                i = warp
+                while i < n:
+                    store(gradient_out, o * n + i, load(A, (packed + i) * L + lane))
+                    i += W
+            body.syncthreads()
+            first += cuda.gridDim.x * L
+
+    return derive

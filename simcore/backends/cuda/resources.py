@@ -85,7 +85,7 @@ def _text_sections(elf: bytes) -> bytes:
 
 
 def example_arguments(problem: Any, shape: Shape) -> dict[str, tuple[Any, ...]]:
-    """Return arguments of the right types for both kernels of a problem, as host arrays."""
+    """Return arguments of the right types for each kernel of a problem, as host arrays."""
     family = FAMILIES[type(problem)]
     n, size = getattr(problem, "n", problem.dimension), problem.dimension
     loaded = family.upload(problem, shape, 0, to_device=lambda array, stream: np.ascontiguousarray(array))
@@ -96,7 +96,7 @@ def example_arguments(problem: Any, shape: Shape) -> dict[str, tuple[Any, ...]]:
     limits = (o.step_cap, o.gradient_tolerance, o.decrement_tolerance, o.region, o.max_iterations)
     space = family.space(problem)
     head = (loaded, n, size)
-    return {
+    examples = {
         "search": (
             *head, real, 1, limits, whole, real, 1, *space,
             *(flat[name] for name in ("status", "iterations", "cost", "grad_norm", "decrement", "x")),
@@ -106,6 +106,9 @@ def example_arguments(problem: Any, shape: Shape) -> dict[str, tuple[Any, ...]]:
             *(flat[name] for name in ("status", "index", "nullity")),
         ),
     }  # fmt: skip
+    if n == size:
+        examples["derive"] = (loaded, n, real, 1, real, 1, *space, real, real, real)
+    return examples
 
 
 def kernels(problem: Any, shape: Shape | None = None) -> dict[str, tuple[Any, tuple[Any, ...]]]:
@@ -113,10 +116,9 @@ def kernels(problem: Any, shape: Shape | None = None) -> dict[str, tuple[Any, tu
     family = FAMILIES[type(problem)]
     n = getattr(problem, "n", problem.dimension)
     shape = shape or choose(n, problem.dimension, family.best_edge(n))
-    examples = example_arguments(problem, shape)
+    makers = {"search": loop.search_kernel, "classify": loop.classify_kernel, "derive": loop.derive_kernel}
     return {
-        "search": (loop.search_kernel(family, shape), examples["search"]),
-        "classify": (loop.classify_kernel(family, shape), examples["classify"]),
+        name: (makers[name](family, shape), arguments) for name, arguments in example_arguments(problem, shape).items()
     }
 
 

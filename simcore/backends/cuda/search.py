@@ -7,27 +7,34 @@ from typing import Any
 
 import numpy as np
 
-from simcore.backends import reference
-from simcore.backends.cuda import device, loop, spin, waves
+from simcore.backends.cuda import device, loop, network, spin, waves
 from simcore.backends.cuda.shape import Plan, Shape, batches, choose, plan
+from simcore.backends.geometry import wrap
+from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Array, NewtonOptions, Outcome, Spin, Waves
 from simcore.errors import InputError
 from simcore.formulas.outcome import CRITICAL, MAX_ITERATIONS
 
-FAMILIES: dict[type, ModuleType] = {Waves: waves, Spin: spin}
+FAMILIES: dict[type, ModuleType] = {Waves: waves, Spin: spin, Mlp: network}
 """The file of kernels of each problem type."""
 
 
-def newton(problem: Any, starts: Array, options: NewtonOptions, shape: Shape | None = None) -> Outcome:
-    """See ``simcore.backends.cuda.newton``."""
+def family_of(problem: Any) -> ModuleType:
+    """Return the file of kernels of a problem; ``InputError`` naming those that have kernels where it has none."""
     family = FAMILIES.get(type(problem))
     if family is None:
         known = ", ".join(kind.__name__ for kind in FAMILIES)
         raise InputError(
             f"backend 'cuda' has no kernel for {type(problem).__name__}; it has kernels for {known}: use backend='cpu'"
         )
+    return family
+
+
+def newton(problem: Any, starts: Array, options: NewtonOptions, shape: Shape | None = None) -> Outcome:
+    """See ``simcore.backends.cuda.newton``."""
+    family = family_of(problem)
     device.require()
-    starts = reference.wrap(np.ascontiguousarray(starts, dtype=np.float64), getattr(problem, "period", 0.0))
+    starts = wrap(np.ascontiguousarray(starts, dtype=np.float64), getattr(problem, "period", 0.0))
     count, n = starts.shape
     outcome = Outcome.empty(count, n)
     if count == 0:
@@ -37,7 +44,7 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, shape: Shape | N
     for first, end in batches(count, n):
         part = Outcome(*(field[first:end] for field in outcome))
         _batch(problem, family, starts[first:end], options, shape, part)
-    return outcome._replace(x=reference.wrap(outcome.x, getattr(problem, "period", 0.0)))
+    return outcome._replace(x=wrap(outcome.x, getattr(problem, "period", 0.0)))
 
 
 def _batch(
@@ -95,3 +102,33 @@ def _batch(
     )  # fmt: skip
     for name, array in settled.items():
         getattr(outcome, name)[...] = device.to_host(array, stream)
+
+
+def evaluate(problem: Any, x: Array, shape: Shape | None = None) -> tuple[Array, Array, Array]:
+    """Return value (S,), gradient (S, n) and Hessian (S, n, n) of a problem in R^n or on a torus, by its kernels."""
+    family = family_of(problem)
+    device.require()
+    x = np.ascontiguousarray(x, dtype=np.float64)
+    count, n = x.shape
+    value, gradient, hessian = np.empty(count), np.empty((count, n)), np.empty((count, n, n))
+    if shape is None:
+        shape = choose(n, n, family.best_edge(n))
+    packed = n * (n + 1) // 2
+    rows, columns = np.tril_indices(n)
+    space = family.space(problem)
+    stream = device.new_stream()
+    for first, end in batches(count, n, packed):
+        part = end - first
+        laid = plan(part, n, n, space, shape.lanes)
+        loaded = family.upload(problem, shape, stream)
+        out = [device.empty(part * each, np.float64, stream) for each in (1, n, packed)]
+        scratch = device.empty(laid.blocks * laid.stride, np.float64, stream)
+        points = device.to_device(x[first:end].ravel(), stream)
+        arguments = (loaded, n, points, part, scratch, laid.stride, *space, *out)
+        device.launch(loop.derive_kernel(family, shape), laid.blocks, (shape.lanes, shape.warps), arguments, stream)
+        value[first:end] = device.to_host(out[0], stream)
+        gradient[first:end] = device.to_host(out[1], stream).reshape(part, n)
+        triangle = device.to_host(out[2], stream).reshape(part, packed)
+        hessian[first:end, rows, columns] = triangle
+        hessian[first:end, columns, rows] = triangle
+    return value, gradient, hessian

@@ -79,8 +79,8 @@ def choose(n: int, size: int, edge: int) -> Shape:
     return Shape(32, max(2, min(4, tasks)), edge)
 
 
-def batches(starts: int, n: int) -> list[tuple[int, int]]:
-    """Split the starts into ranges whose arrays take at most a quarter of the free memory."""
-    each = 8 * (2 * n + 8)
+def batches(starts: int, n: int, more: int = 0) -> list[tuple[int, int]]:
+    """Split the starts into ranges whose arrays take at most a quarter of the free memory; ``more`` doubles a start."""
+    each = 8 * (2 * n + 8 + more)
     largest = max(1, int(device.free_memory() * 0.25) // each)
     return [(first, min(first + largest, starts)) for first in range(0, starts, largest)]
