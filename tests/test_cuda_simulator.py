@@ -1,4 +1,4 @@
-"""The CUDA kernels in Numba's simulator: ``tests/cuda``, in a process of its own (the simulator is chosen at import)."""
+"""The CUDA kernels in Numba's simulator: ``tests/cuda`` in a process of its own (it is chosen at import)."""
 
 from __future__ import annotations
 
