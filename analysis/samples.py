@@ -6,9 +6,11 @@ point at all, count: the list of draws comes from the audits (a row a draw), nev
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -147,10 +149,16 @@ def ratio_of_law(law: pd.DataFrame) -> float:
 
 
 def build_landscape(parameters: dict[str, Any]) -> Any:
-    """Return the landscape of a combination's parameters (``landscape`` is the registry name)."""
-    from simcore.landscapes.registry import from_dict
+    """Return the landscape of a combination's parameters (``landscape`` is the registry name).
 
-    settings = {k: v for k, v in parameters.items() if k != "landscape"}
+    Rows hold lists as JSON text, and n of a network, where it is no parameter.
+    """
+    from dataclasses import fields
+
+    from simcore.landscapes.registry import from_dict, get_class
+
+    known = {f.name for f in fields(get_class(parameters["landscape"])) if f.init}  # type: ignore[arg-type]
+    settings = {k: _decoded(v) for k, v in parameters.items() if k != "landscape" and (k in known or k != "n")}
     return from_dict({"name": parameters["landscape"], **settings})
 
 
@@ -257,7 +265,7 @@ def load_samples(runs: Sequence[Any] | Any) -> list[Sample]:
 
 def parameter_names(run: Any) -> list[str]:
     """Return the parameter columns of a run's rows: ``landscape`` and every parameter that a landscape of it has."""
-    names: dict[str, None] = {"landscape": None}
+    names: dict[str, None] = {"landscape": None, "n": None}
     for combination in run_configuration(run)["combinations"]:
         names |= dict.fromkeys(key for key in combination if key != "name")
     return list(names)
@@ -294,9 +302,6 @@ def run_configuration(run: Any) -> dict[str, Any]:
 
 def run_provenance(run: Any) -> dict[str, Any]:
     """Return ``run.json`` of a run directory; ``InputError`` where there is none."""
-    import json
-    from pathlib import Path
-
     path = Path(run) / "run.json"
     if not path.is_file():
         raise InputError(f"{run} is not a run directory: it has no run.json; give the --out of a `simcore run`")
@@ -342,13 +347,18 @@ def _missing(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
 
+def _decoded(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) and value[:1] in ("[", "{") else value
+
+
 def _plain(value: Any) -> Any:
     """A JSON value: numpy scalars become Python's own."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 24 else f"{text[:21]}..."
 
 
 def _status_counts(audit: pd.DataFrame) -> dict[str, int]:

@@ -166,8 +166,8 @@ def provenance_note(run: Any, *, configuration_hash: bool = True) -> str:
     parts = [f"simcore {versions}", f"method {configuration['method']}", f"seed {configuration['seed']}"]
     if facts.get("backend"):
         parts.append(f"backend {facts['backend']}")
-    commits = {s.get("software", {}).get("commit", "")[:12] for s in facts.get("sessions", [])} - {""}
-    parts += [f"commit {c}" for c in sorted(commits)]
+    commits = {s.get("software", {}).get("commit", "") for s in facts.get("sessions", [])} - {""}
+    parts += [f"commit {c[:12]}{'+changes' if c.endswith('+changes') else ''}" for c in sorted(commits)]
     if configuration_hash and facts.get("configuration_hash"):
         parts.append(f"configuration {facts['configuration_hash'][:12]}")
     return "Data: " + ", ".join(parts) + "."
