@@ -98,7 +98,7 @@ class DaskEngine:
 
     @property
     def capacity(self) -> int:
-        """Shards to keep in flight: two a worker, so that none waits for the next. Asked of the scheduler now and then."""
+        """Shards to keep in flight: two a worker, so that none waits for the next; recounted now and then."""
         if time.monotonic() > self._counted + COUNT_SECONDS:
             self._capacity = max(2, 2 * len(self._workers()))
             self._counted = time.monotonic()
@@ -111,9 +111,8 @@ class DaskEngine:
 
     def submit(self, shard: Shard, merge: bool = False) -> None:
         """Send a shard, or the merge of the draw it begins, to the cluster."""
-        key = (
-            f"simcore-{shard.name}-{'merge' if merge else 'shard'}-{id(self)}-{threading.get_ident()}-{self._number()}"
-        )
+        # A key of its own for each attempt: Dask would answer a known key with the old result.
+        key = f"simcore-{shard.name}{'-merge' if merge else ''}-{uuid.uuid4().hex[:8]}-{next(self._tasks)}"
         future = self._client.submit(_task, self._setting, shard.name, merge, key=key, pure=False, retries=0)
         self._futures[future] = shard
         future.add_done_callback(self._finished)
