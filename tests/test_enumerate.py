@@ -201,6 +201,18 @@ def test_degenerate_points_are_never_complete():
     assert len(found.points) == 0
 
 
+@pytest.mark.parametrize(
+    "couplings", [np.zeros((4, 4, 4)), np.eye(4), np.diag([1.0, 1.0, 2.0, 3.0])], ids=["zero", "one", "two"]
+)
+def test_spheres_of_critical_points_are_degenerate(couplings):
+    draw = simcore.SphericalSpin.from_couplings(couplings)
+    for backend in ("cpu", "reference"):
+        found = enumerate_critical_points(draw, starts=24, backend=backend, threads=1)
+        assert found.audit["degenerate"] > 0
+        assert not found.audit["complete"]
+        assert len(found.points) == (4 if couplings.shape == (4, 4) and couplings[3, 3] == 3 else 0)
+
+
 def test_a_box_is_counted_but_not_called_complete():
     box = simcore.CustomLandscape(
         lambda x: float(np.cos(x).sum()),

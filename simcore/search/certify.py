@@ -220,7 +220,7 @@ def _spin_terms(problem: Spin, x: Array, at: Derivatives) -> _Terms:
         - (p - 1) * 1.01 * slope / root,
         lipschitz=third + 2 / math.sqrt(3) * inverse_scale,
         reach=reach,
-        shrink=math.hypot(1.0, change / inverse_scale),
+        shrink=math.hypot(1.0, change / max(inverse_scale, 1e-300)),
     )
 
 

@@ -25,6 +25,9 @@ Mask = NDArray[np.bool_]
 FIRST_ROUND = 512
 GROWTH = (1.3, 4.0)
 """Smallest and largest factor by which a round may raise the number of starts."""
+KNOWN = 0.5
+"""Good-Turing coverage from which on points are searched from. A function with a continuum of critical points that look
+isolated never gets there."""
 AT_ONCE = 2**16
 """Starts whose outcomes are held at a time: bounds the memory of long rounds."""
 
@@ -70,7 +73,8 @@ class Rounds:
         wanted = min(first_round, max_starts)
         while True:
             self._round(wanted)
-            self._search_from_points()
+            if coverage(self.hits()) >= KNOWN:  # before that ordinary starts find points faster
+                self._search_from_points()
             least, right = self.least_hits(), self.right()
             sound = self.points.broken == 0 and self.points.statuses[DEGENERATE] == 0
             # A ball may hold no point; the second look guards against calling it empty too early.

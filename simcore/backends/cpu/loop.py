@@ -89,7 +89,7 @@ def _inertia(queue, size, packed, zero_tolerance, scratch, negative, null):
         entry = load(queue, k)
         square = fma(entry, entry, square)
         k += 8
-    limit = sqrt(square) * zero_tolerance
+    limit = maximum(sqrt(square) * zero_tolerance, zeros() + 1e-200)  # a Hessian of zeros is null, too
     rows = size * 8
     diagonal, off_diagonal = scratch[:rows], scratch[rows : 2 * rows]
     tridiagonalise(queue, size, diagonal, off_diagonal, scratch[2 * rows : 3 * rows], scratch[3 * rows :])
