@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simcore import find_critical_points
+from simcore import enumerate_critical_points, find_critical_points
 from simcore.backends.problems import Outcome
 from simcore.errors import InputError
 from simcore.formulas.outcome import STATUSES
@@ -197,17 +197,19 @@ def test_threads_do_not_change_the_rows():
 
 # ---- solvers -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("landscape", [TorusField(3), SphericalSpin(5, 3)])
-def test_dense_and_compiled_newton_find_the_same_points(landscape):
+def test_dense_newton_finds_points_of_the_complete_list(landscape):
+    """Paths of Newton's method are chaotic, so ends are compared with all critical points, not start by start."""
     draw = landscape.draw(seed=6)
-    rows = find_critical_points(landscape, starts=200, seed=6, threads=1, positions=True)
-    compiled = {
-        (round(c, 8), i) for c, i, s in zip(rows.cost, rows["index"], rows.status, strict=True) if s == "critical"
-    }
+    everything = enumerate_critical_points(landscape, seed=6, threads=1)
+    assert everything.audit["complete"]
+    points = everything.points
     outcome = dense.search(draw, landscape.starts(seed=6, draw=0, first=0, count=200), Newton())
     done = outcome.status == 0
-    found = {(round(float(c), 8), int(i)) for c, i in zip(outcome.cost[done], outcome.index[done], strict=True)}
     assert done.mean() > 0.9
-    assert found == compiled
+    near = np.abs(outcome.cost[done, None] - points.cost.to_numpy()) < 1e-9
+    near &= outcome.index[done, None] == points["index"].to_numpy()
+    assert near.any(axis=1).all()
+    assert near.any(axis=0).mean() > 0.8
 
 
 @pytest.mark.parametrize("landscape", [TorusField(3), SphericalSpin(5, 3)])

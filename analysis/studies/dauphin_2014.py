@@ -251,7 +251,6 @@ def spectra(axis: Any, critical: pd.DataFrame) -> None:
     axis.set_xscale("symlog", linthresh=1e-2)
     axis.set_xlabel("Hessian eigenvalue")
     axis.set_ylabel("fraction below")
-    axis.legend(loc="lower right")
     axis.set_title("spectra")
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from simcore.backends.network_problems import Linear, Mlp, Sigmoid
 from simcore.backends.problems import Array
 
-_CHUNK = 2**24  # bytes of work space per chunk of starts, about
+_CHUNK = 2**22  # bytes of work space per chunk of starts, about: what a second-level cache holds
 Result = tuple[Array, Array, Array]
 
 

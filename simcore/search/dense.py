@@ -1,8 +1,9 @@
 """The search that decomposes every Hessian: all solvers, for every landscape, batched over starts.
 
-The compiled Newton loop factorises a Hessian; here it is diagonalised, which costs more and tells more: steps can treat
-modes apart (pseudo-inverse, saddle-free, Levenberg-Marquardt), and null modes are seen as such. Points with a
-continuous symmetry, as of networks, are judged here: ``nullity`` is compared with the dimension of the symmetry orbit.
+The compiled Newton loop factorises a Hessian; here it is diagonalised, which costs more and tells more: steps can
+treat modes apart (pseudo-inverse, saddle-free), and null modes are seen as such. Levenberg-Marquardt needs no modes
+but at the end. Points with a continuous symmetry, as of networks, are judged here: ``nullity`` is compared with the
+dimension of the symmetry orbit.
 
 How a start ends, in this order:
 
@@ -23,7 +24,7 @@ Row i of the outcome depends on start i alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,87 +65,95 @@ def search(draw: Draw, starts: Array, solver: Solver | None = None, evaluate: Ev
     return outcome
 
 
+class _Points(NamedTuple):
+    """Function values at some points; see ``_Batch``."""
+
+    x: Array
+    value: Array
+    g: Array
+    h: Array
+    basis: Array | None
+    finite: NDArray[np.bool_]
+
+
+def _length(rows: Array) -> Array:
+    return np.sqrt((rows * rows).sum(axis=1))
+
+
 class _Batch:
-    """Some starts of one draw, advanced together; arrays with one row a start."""
+    """Some starts of one draw, advanced together; arrays with one row a start.
+
+    ``g`` (S, D) and ``h`` (S, D, D) are gradient and Hessian in the tangent basis ``basis`` (S, n, D); in R^n and on
+    the torus that is the standard one, and ``basis`` is None.
+    """
 
     def __init__(self, draw: Draw, starts: Array, solver: Solver, evaluate: Evaluate | None) -> None:
         self.draw, self.solver = draw, solver
         self.problem: Any = draw.problem
         self.options: NewtonOptions = solver.options(draw.landscape)
         self.function = evaluate or (lambda x: reference.evaluate(self.problem, x))
-        self.sphere = geometry.on_sphere(self.problem)
         self.period = getattr(self.problem, "period", 0.0)
         count, n = starts.shape
-        tangent = n - 1 if self.sphere else n
+        sphere = geometry.on_sphere(self.problem)
+        tangent = n - 1 if sphere else n
         self.x = geometry.wrap(starts, self.period)
-        self.value, self.w = np.zeros(count), np.zeros((count, tangent))
-        self.q, self.a = np.zeros((count, n, tangent)), np.zeros((count, tangent))
+        self.value, self.g, self.h = np.zeros(count), np.zeros((count, tangent)), np.zeros((count, tangent, tangent))
+        self.basis = np.zeros((count, n, tangent)) if sphere else None
         self.status = np.full(count, _RUNNING, np.int8)
         self.iterations = np.zeros(count, np.int32)
+        self.decrement = np.full(count, np.nan)
         self.index, self.nullity = np.full(count, -1, np.int32), np.full(count, -1, np.int32)
-        self.settled = np.zeros(count, np.int32)  # evaluations running with a small gradient and a long step
+        self.unresolved = np.zeros(count, int)
         self.damping, self.flat, self.rejected = np.full(count, -1.0), np.zeros(count, int), np.zeros(count, int)
 
     def run(self) -> Outcome:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            self._store(np.arange(len(self.x)), self.x)
+            self._keep(np.arange(len(self.x)), self._evaluated(self.x))
             for iteration in range(self.options.max_iterations + 1):
                 rows = self._judged(iteration == self.options.max_iterations)
                 if not len(rows):
                     break
                 self._advance(rows)
-            return Outcome(
-                self.status,
-                self.iterations,
-                self.value,
-                self._norm(),
-                self._decrement(),
-                self.index,
-                self.nullity,
-                self.x,
-            )
+            rest = np.flatnonzero((self.status != NOT_FINITE) & np.isnan(self.decrement))
+            self.decrement[rest] = _length(self._newton(*self._modes(rest)))
+            norm = _length(self.g)
+        return Outcome(self.status, self.iterations, self.value, norm, self.decrement, self.index, self.nullity, self.x)
 
     # ---- function values -----------------------------------------------------------------------------------------
-    def _decompose(self, x: Array) -> tuple[Array, Array, Array, Array, NDArray[np.bool_]]:
-        """Return value, eigenvalues, eigenvectors (ambient), gradient in their basis, and which rows are finite."""
-        value, gradient, hessian = self.function(x)
-        finite = np.isfinite(value) & np.isfinite(gradient).all(axis=1) & np.isfinite(hessian).all(axis=(1, 2))
-        hessian[~finite] = 0.0
-        if not self.sphere:
-            w, q = np.linalg.eigh(hessian)
-        else:
-            basis = np.array([geometry.tangent_basis(self.problem, point) for point in x]).reshape(*x.shape, -1)
-            w, inner = np.linalg.eigh(basis.swapaxes(1, 2) @ hessian @ basis)
-            q = basis @ inner
-        return value, w, q, eigensteps.project(q, np.where(np.isfinite(gradient), gradient, np.inf)), finite
+    def _evaluated(self, x: Array) -> _Points:
+        value, g, h = self.function(x)
+        finite = np.isfinite(value) & np.isfinite(g).all(axis=1) & np.isfinite(h).all(axis=(1, 2))
+        if not finite.all():
+            h[~finite] = 0.0
+        if self.basis is None:
+            return _Points(x, value, g, h, None, finite)
+        basis = np.array([geometry.tangent_basis(self.problem, point) for point in x]).reshape(*x.shape, -1)
+        turned = basis.swapaxes(1, 2)
+        return _Points(x, value, eigensteps.rotated(turned, g), turned @ h @ basis, basis, finite)
 
-    def _store(self, rows: NDArray, x: Array) -> None:
-        value, w, q, a, finite = self._decompose(x)
-        self._keep(rows, x, value, w, q, a, finite)
+    def _keep(self, rows: NDArray, points: _Points, which: NDArray | slice = slice(None)) -> None:
+        rows = rows[which]
+        self.x[rows], self.value[rows] = points.x[which], points.value[which]
+        self.g[rows], self.h[rows] = points.g[which], points.h[which]
+        if self.basis is not None and points.basis is not None:
+            self.basis[rows] = points.basis[which]
+        self.status[rows[~points.finite[which]]] = NOT_FINITE
 
-    def _keep(self, rows: NDArray, x: Array, value: Array, w: Array, q: Array, a: Array, finite: NDArray) -> None:
-        self.x[rows], self.value[rows], self.w[rows], self.q[rows], self.a[rows] = x, value, w, q, a
-        self.status[rows[~finite]] = NOT_FINITE
+    def _moved(self, rows: NDArray, step: Array) -> Array:
+        """Return the points reached by tangent steps, shape (rows, D)."""
+        if self.basis is None:
+            return geometry.wrap(self.x[rows] + step, self.period)
+        x = self.x[rows] + eigensteps.rotated(self.basis[rows], step)
+        return x * np.sqrt(x.shape[1] / (x * x).sum(axis=1, keepdims=True))
 
-    def _moved(self, rows: NDArray, c: Array) -> Array:
-        x = self.x[rows] + eigensteps.rotated(self.q[rows], c)
-        if self.sphere:
-            x = x * np.sqrt(x.shape[1] / (x * x).sum(axis=1, keepdims=True))
-        return geometry.wrap(x, self.period)
+    def _modes(self, rows: NDArray) -> tuple[Array, Array, Array]:
+        """Return eigenvalues, eigenvectors and the gradient in their basis."""
+        w, q = np.linalg.eigh(self.h[rows])
+        return w, q, eigensteps.project(q, self.g[rows])
 
-    def _norm(self) -> Array:
-        return np.sqrt((self.a * self.a).sum(axis=1))
-
-    def _frobenius(self, rows: NDArray) -> Array:
-        return np.sqrt((self.w[rows] ** 2).sum(axis=1))
-
-    def _newton(self, rows: NDArray) -> Array:
+    def _newton(self, w: Array, q: Array, a: Array) -> Array:
         """The Newton step on all modes that are not null beside the largest."""
-        return eigensteps.pseudo_inverse(self.w[rows], self.a[rows], self.options.zero_tolerance)
-
-    def _decrement(self) -> Array:
-        c = self._newton(np.arange(len(self.x)))
-        return np.where(self.status == NOT_FINITE, np.nan, np.sqrt((c * c).sum(axis=1)))
+        return eigensteps.rotated(q, eigensteps.pseudo_inverse(w, a, self.options.zero_tolerance))
 
     # ---- verdicts ------------------------------------------------------------------------------------------------
     def _judged(self, last: bool) -> NDArray:
@@ -154,71 +163,63 @@ class _Batch:
         out |= np.array([geometry.outside(self.problem, point) for point in self.x[rows]], bool)
         self.status[rows[out]] = LEFT_DOMAIN
         rows = rows[~out]
-        norm, c = np.sqrt((self.a[rows] ** 2).sum(axis=1)), self._newton(rows)
-        small = norm < self.options.gradient_tolerance
-        near = np.sqrt((c * c).sum(axis=1)) < self.options.decrement_tolerance
-        done = rows[small & near]
-        if len(done):
-            self._polish(done)
+        small = rows[_length(self.g[rows]) < self.options.gradient_tolerance]
+        if len(small):
+            near = _length(self._newton(*self._modes(small))) < self.options.decrement_tolerance
+            self._polish(small[near])
         if last:
-            rest = rows[~(small & near)]
-            self._end(rest)
+            self._end(rows[self.status[rows] == _RUNNING])
         return np.flatnonzero(self.status == _RUNNING)
+
+    def _bent(self, rows: NDArray) -> tuple[Array, Array, Array]:
+        """Return |Hg|, |H|_F and |g|."""
+        h, g = self.h[rows], self.g[rows]
+        return _length(eigensteps.rotated(h, g)), np.sqrt((h * h).sum(axis=(1, 2))), _length(g)
 
     def _end(self, rows: NDArray) -> None:
         """The verdict on rows that stop without having settled."""
-        w, a = self.w[rows], self.a[rows]
-        norm = np.sqrt((a * a).sum(axis=1))
-        bent = np.sqrt(((w * a) ** 2).sum(axis=1))
-        flat = bent < self.options.flat_tolerance * self._frobenius(rows) * norm
-        flat &= norm >= self.options.gradient_tolerance
+        bent, size, norm = self._bent(rows)
+        flat = (bent < self.options.flat_tolerance * size * norm) & (norm >= self.options.gradient_tolerance)
         self.status[rows] = np.where(flat, GRADIENT_FLAT, MAX_ITERATIONS)
 
     def _polish(self, rows: NDArray) -> None:
         """Sharpen settled points, then count their null and negative modes."""
         change = np.zeros(len(rows))
-        for _ in range(POLISH):
-            c = self._newton(rows)
-            step = np.sqrt((c * c).sum(axis=1))
-            moving = np.flatnonzero((step > 1e-13 * self.draw.landscape.scales.length) | (change == 0))
-            moving = moving[step[moving] > 0]
+        moving = np.arange(len(rows))
+        for attempt in range(POLISH):
+            step = self._newton(*self._modes(rows[moving]))
+            self.decrement[rows[moving]] = _length(step)
+            go = (_length(step) > 1e-13 * self.draw.landscape.scales.length) | (attempt == 0)
+            moving, step = moving[go], step[go]
             if not len(moving):
                 break
             here = rows[moving]
-            x = self._moved(here, c[moving])
-            value, w, q, a, finite = self._decompose(x)
-            before = self._frobenius(here)
-            difference = np.sqrt(((self._hessian(here) - (q * w[:, None, :]) @ q.swapaxes(1, 2)) ** 2).sum(axis=(1, 2)))
-            better = finite & (
-                np.sqrt((a * a).sum(axis=1)) <= 2 * np.sqrt((self.a[here] ** 2).sum(axis=1)) + 1e-15 * before
-            )
+            points = self._evaluated(self._moved(here, step))
+            slack = 1e-15 * np.sqrt((self.h[here] ** 2).sum(axis=(1, 2)))
+            better = points.finite & (_length(points.g) <= 2 * _length(self.g[here]) + slack)
+            difference = np.sqrt(((self.h[here] - points.h) ** 2).sum(axis=(1, 2)))
+            if self.basis is not None:  # bases differ from point to point: compare what does not depend on them
+                difference = _length(np.linalg.eigvalsh(self.h[here]) - np.linalg.eigvalsh(points.h))
             change[moving] = np.where(better, difference, change[moving])
-            kept = np.flatnonzero(better)
-            self._keep(here[kept], x[kept], value[kept], w[kept], q[kept], a[kept], finite[kept])
+            self._keep(here, points, better)
+            moving = moving[better]
+        w = np.linalg.eigvalsh(self.h[rows])
         expected, saturated = self._of_draw("symmetry_dimension", rows), self._of_draw("saturated", rows)
-        for row, moved, healthy, runaway in zip(rows, change, expected, saturated, strict=True):
-            w = self.w[row]
-            null = null_modes(w, max(self.options.zero_tolerance * float(np.linalg.norm(w)), float(moved)))
-            self.nullity[row] = null.sum()
-            self.index[row] = (w[~null] < 0).sum()
-            if self.nullity[row] == healthy:
-                self.status[row] = CRITICAL
-            elif self.nullity[row] > healthy:
-                self.status[row] = LEFT_DOMAIN if runaway else DEGENERATE
-                if runaway:
-                    self.index[row] = self.nullity[row] = -1
-            else:
-                self._unsettled(row)
+        for row, spectrum, moved, healthy, runaway in zip(rows, w, change, expected, saturated, strict=True):
+            tolerance = max(self.options.zero_tolerance * float(np.linalg.norm(spectrum)), float(moved))
+            null = null_modes(spectrum, tolerance)
+            self._count(row, int(null.sum()), int((spectrum[~null] < 0).sum()), int(healthy), bool(runaway))
 
-    def _unsettled(self, row: int) -> None:
-        """Fewer null modes than the symmetry demands: the point is not resolved yet, so it goes on."""
-        self.index[row] = self.nullity[row] = -1
-        self.settled[row] += 1
-        if self.settled[row] > 3:
-            self.status[row] = MAX_ITERATIONS
-
-    def _hessian(self, rows: NDArray) -> Array:
-        return (self.q[rows] * self.w[rows][:, None, :]) @ self.q[rows].swapaxes(1, 2)
+    def _count(self, row: int, nullity: int, index: int, healthy: int, runaway: bool) -> None:
+        if nullity < healthy:  # the symmetry's own null modes are not resolved yet, so the start goes on
+            self.unresolved[row] += 1
+            if self.unresolved[row] > 3:
+                self.status[row] = MAX_ITERATIONS
+        elif nullity > healthy and runaway:
+            self.status[row] = LEFT_DOMAIN
+        else:
+            self.status[row] = CRITICAL if nullity == healthy else DEGENERATE
+            self.index[row], self.nullity[row] = index, nullity
 
     def _of_draw(self, name: str, rows: NDArray) -> NDArray:
         """What the draw says about these points; 0 where it says nothing."""
@@ -227,43 +228,40 @@ class _Batch:
 
     # ---- steps ---------------------------------------------------------------------------------------------------
     def _advance(self, rows: NDArray) -> None:
-        solver, w, a = self.solver, self.w[rows], self.a[rows]
+        solver = self.solver
+        self.iterations[rows] += 1
         if isinstance(solver, LevenbergMarquardt):
             self._levenberg_marquardt(rows, solver)
             return
+        w, q, a = self._modes(rows)
         if isinstance(solver, SaddleFreeNewton):
             c = eigensteps.saddle_free(w, a, solver.index, solver.floor)
         else:
             cutoff = solver.cutoff if isinstance(solver, PseudoInverseNewton) else self.options.zero_tolerance
             c = eigensteps.pseudo_inverse(w, a, cutoff)
-        self.iterations[rows] += 1
-        self._store(rows, self._moved(rows, eigensteps.capped(c, self.options.step_cap)))
+        step = eigensteps.rotated(q, eigensteps.capped(c, self.options.step_cap))
+        self._keep(rows, self._evaluated(self._moved(rows, step)))
 
     def _levenberg_marquardt(self, rows: NDArray, solver: LevenbergMarquardt) -> None:
         """One trial step each; the gain in |g|^2 over the linear model's decides on it and on the next damping."""
-        w, a = self.w[rows], self.a[rows]
+        h, g = self.h[rows], self.g[rows]
         fresh = self.damping[rows] < 0
-        self.damping[rows] = np.where(fresh, solver.damping * eigensteps.largest(w)[:, 0] ** 2, self.damping[rows])
+        self.damping[rows] = np.where(fresh, solver.damping * (h * h).sum(axis=(1, 2)), self.damping[rows])
         mu = self.damping[rows]
-        c = eigensteps.levenberg_marquardt(w, a, mu)
+        step = eigensteps.levenberg_marquardt(h, g, mu)
         if solver.step_cap != "auto":
-            c = eigensteps.capped(c, self.options.step_cap)
-        x = self._moved(rows, c)
-        value, new_w, new_q, new_a, finite = self._decompose(x)
-        before, after = (a * a).sum(axis=1), (new_a * new_a).sum(axis=1)
-        predicted = before - ((a + w * c) ** 2).sum(axis=1)
+            step = eigensteps.capped(step, self.options.step_cap)
+        points = self._evaluated(self._moved(rows, step))
+        before, after = (g * g).sum(axis=1), (points.g * points.g).sum(axis=1)
+        predicted = before - ((g + eigensteps.rotated(h, step)) ** 2).sum(axis=1)
         gain = (before - after) / np.maximum(predicted, 1e-300)
-        good = finite & (after < before) & (gain > 1e-3)
-        kept = np.flatnonzero(good)
-        self._keep(rows[kept], x[kept], value[kept], new_w[kept], new_q[kept], new_a[kept], finite[kept])
-        self.iterations[rows] += 1
+        good = points.finite & (after < before) & (gain > 1e-3)
+        self._keep(rows, points, good)
         factor = np.where(~good, 4.0, np.where(gain > 0.75, 0.1, np.where(gain < 0.25, 2.0, 1.0)))
         self.damping[rows] = np.maximum(mu * factor, 1e-30)
         self.rejected[rows] = np.where(good, 0, self.rejected[rows] + 1)
-        w, a = self.w[rows], self.a[rows]
-        bent = np.sqrt(((w * a) ** 2).sum(axis=1))
-        norm = np.sqrt((a * a).sum(axis=1))
-        flat = (bent < FLAT_EARLY * norm * eigensteps.largest(w)[:, 0]) & (norm >= self.options.gradient_tolerance)
+        bent, size, norm = self._bent(rows)
+        flat = (bent < FLAT_EARLY * norm * size) & (norm >= self.options.gradient_tolerance)
         self.flat[rows] = np.where(good, np.where(flat, self.flat[rows] + 1, 0), self.flat[rows])
         self._end(rows[(self.flat[rows] >= solver.patience) | (self.rejected[rows] >= 30)])
 

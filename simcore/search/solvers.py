@@ -122,7 +122,7 @@ class LevenbergMarquardt(Solver):
     It ends at critical points of any index, or at a minimum of |g| that is not critical (a *gradient-flat* point:
     g in the near-kernel of H), where it stops early: after ``patience`` steps in a row with |Hg| < 1e-5 |H| |g|.
 
-    damping : the first mu, as a fraction of the largest squared eigenvalue.
+    damping : the first mu, as a fraction of |H|_F^2.
     """
 
     method: ClassVar[str] = "levenberg_marquardt"
