@@ -64,11 +64,11 @@ def test_kernels_fit_and_have_nothing_to_contract(problem: Any, budget: dict[str
     from simcore.backends.cuda import device, resources
 
     for name, (kernel, arguments) in resources.kernels(problem).items():
-        used, code = resources.assemble(device.compile_ptx(kernel, arguments, resources.CAPABILITY), ptxas)
+        launched, strict = device.compile_ptx(kernel, arguments, resources.CAPABILITY)
+        used, code = resources.assemble(launched, ptxas)
         assert (used.stack, used.spills) == (0, 0), (name, used)
         assert used.registers <= budget[name], (name, used)
         assert used.shared <= STATIC_SHARED, (name, used)
-        strict = device.compile_ptx(kernel, arguments, resources.CAPABILITY, contract=False)
         assert resources.assemble(strict, ptxas)[1] == code, name
 
 
@@ -77,10 +77,7 @@ def test_normals_have_nothing_to_contract(ptxas: Path) -> None:
     from simcore.backends.cuda import device, resources
 
     kernel, arguments = resources.probe()
-    code = [
-        resources.assemble(device.compile_ptx(kernel, arguments, resources.CAPABILITY, contract=on), ptxas)
-        for on in (True, False)
-    ]
+    code = [resources.assemble(ptx, ptxas) for ptx in device.compile_ptx(kernel, arguments, resources.CAPABILITY)]
     assert code[0][0].stack == code[0][0].spills == 0 and code[0][0].registers <= 48
     assert code[0][1] == code[1][1]
 
@@ -93,8 +90,5 @@ def test_the_check_sees_a_contraction(ptxas: Path) -> None:
     from simcore.backends.cuda import device, resources
 
     arrays = (np.zeros(3), np.zeros(1))
-    code = [
-        resources.assemble(device.compile_ptx(device.kernel(_fused), arrays, (9, 0), contract=on), ptxas)[1]
-        for on in (True, False)
-    ]
+    code = [resources.assemble(ptx, ptxas)[1] for ptx in device.compile_ptx(device.kernel(_fused), arrays, (9, 0))]
     assert code[0] != code[1]

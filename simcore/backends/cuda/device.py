@@ -27,7 +27,7 @@ SIMULATED = bool(config.ENABLE_CUDASIM)
 """Whether kernels run in Numba's simulator."""
 
 EXTRA = "pip install 'simcore[cuda13]' (or cuda12 for drivers of CUDA 12)"
-_LAUNCHES = threading.Lock()  # the simulator runs one kernel at a time
+_LAUNCHES = threading.Lock()  # the simulator runs one kernel at a time, the device compiles one
 
 
 def _simulated_barrier() -> None:
@@ -112,7 +112,9 @@ def launch(compiled: Any, blocks: int, threads: tuple[int, int], arguments: tupl
             compiled[blocks, threads](*arguments)
         return
     try:
-        compiled[blocks, threads, stream](*arguments)
+        # the first launch compiles: once, though several host threads may ask for it
+        with _LAUNCHES if not compiled.overloads else contextlib.nullcontext():
+            compiled[blocks, threads, stream](*arguments)
     except Exception as error:  # see ``empty``
         raise RunError(f"the CUDA kernel did not start: {type(error).__name__}: {_one_line(error)}") from error
 
@@ -122,12 +124,11 @@ def _one_line(error: BaseException) -> str:
     return words.split(". ")[0] if words else type(error).__name__
 
 
-def compile_ptx(
-    compiled: Any, arguments: tuple[Any, ...], capability: tuple[int, int], *, contract: bool = True
-) -> str:
-    """Return a kernel's PTX for a compute capability, without a device; ``arguments`` are examples (host arrays do).
+def compile_ptx(compiled: Any, arguments: tuple[Any, ...], capability: tuple[int, int]) -> tuple[str, str]:
+    """Return a kernel's PTX for a compute capability, as launched and with contraction forbidden, without a device.
 
-    ``contract=False`` forbids NVVM to fuse products and sums. Needs numba-cuda and NVVM (the extra ``cuda-check``).
+    ``arguments`` are examples; host arrays do. Contraction is NVVM's fusing of products and sums. Needs numba-cuda and
+    NVVM (the extra ``cuda-check``).
     """
     import numba
     import numba.cuda.cudadrv.nvvm as nvvm
@@ -138,16 +139,18 @@ def compile_ptx(
     # about contraction has no public switch
     described = SimpleNamespace(compute_capability=capability, name=b"compile only")
     plain = nvvm.compile_ir
+    strict: list[bytes] = []
 
-    def without_contraction(*modules: Any, **options: Any) -> Any:
-        return plain(*modules, **{**options, "fma": contract})
+    def twice(*modules: Any, **options: Any) -> Any:
+        strict.append(plain(*modules, **{**options, "fma": False}))
+        return plain(*modules, **options)
 
     with (
         mock.patch.object(dispatcher, "get_current_device", return_value=described),
-        mock.patch.object(nvvm, "compile_ir", without_contraction),
+        mock.patch.object(nvvm, "compile_ir", twice),
     ):
         text, _ = cuda.compile(compiled.py_func, signature, cc=capability, device=False, abi="numba")
-    return text
+    return text, strict[-1].decode().rstrip("\0")
 
 
 # ---- the device -----------------------------------------------------------------------------------------------------

@@ -130,6 +130,6 @@ def probe() -> tuple[Any, tuple[Any, ...]]:
 def report(problem: Any, ptxas: Path, shape: Shape | None = None) -> dict[str, Resources]:
     """Return the resources of each kernel of a problem."""
     return {
-        name: assemble(device.compile_ptx(kernel, arguments, CAPABILITY), ptxas)[0]
+        name: assemble(device.compile_ptx(kernel, arguments, CAPABILITY)[0], ptxas)[0]
         for name, (kernel, arguments) in kernels(problem, shape).items()
     }
