@@ -22,6 +22,11 @@ from simcore.errors import InputError
 
 Array = NDArray[np.float64]
 
+WAVES = {"features", "frequencies"}
+"""Parameters that an isotropic set fixes at every n."""
+LONGEST_SHOWN = 18
+"""Characters of a parameter's value beyond which titles leave it out; tables show it."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -66,8 +71,9 @@ class Sample:
 
     @property
     def label(self) -> str:
-        """The combination in words: the name and every parameter but n."""
-        rest = [f"{k}={_short(v)}" for k, v in self._law_parameters.items()]
+        """The combination in words, the name and every parameter but n; combinations that differ in n alone share it."""
+        hidden = {"landscape", "n"} | (WAVES if self.parameters.get("frequencies") == "isotropic" else set())
+        rest = [f"{k}={_short(v)}" for k, v in self.parameters.items() if k not in hidden]
         return " ".join([self.landscape, *rest])
 
     @property
@@ -78,11 +84,9 @@ class Sample:
 
     @property
     def _law_parameters(self) -> dict[str, Any]:
-        """Parameters that a name should show: not n, and not the waves of an isotropic set, which n fixes."""
-        hidden = {"landscape", "n"}
-        if self.parameters.get("frequencies") == "isotropic":
-            hidden |= {"features", "frequencies"}
-        return {k: v for k, v in self.parameters.items() if k not in hidden}
+        """Parameters that a title shows: not n, not the waves of an isotropic set, which n fixes, no matrices."""
+        hidden = {"landscape", "n"} | (WAVES if self.parameters.get("frequencies") == "isotropic" else set())
+        return {k: v for k, v in self.parameters.items() if k not in hidden and len(str(v)) <= LONGEST_SHOWN}
 
     @property
     def minima(self) -> Array:
@@ -357,8 +361,7 @@ def _plain(value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 24 else f"{text[:21]}..."
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _status_counts(audit: pd.DataFrame) -> dict[str, int]:
