@@ -71,7 +71,7 @@ class Sample:
 
     @property
     def label(self) -> str:
-        """The combination in words, the name and every parameter but n; combinations that differ in n alone share it."""
+        """The combination in words, name and parameters but n; combinations that differ in n alone share it."""
         hidden = {"landscape", "n"} | (WAVES if self.parameters.get("frequencies") == "isotropic" else set())
         rest = [f"{k}={_short(v)}" for k, v in self.parameters.items() if k not in hidden]
         return " ".join([self.landscape, *rest])
