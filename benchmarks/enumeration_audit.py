@@ -5,14 +5,12 @@ landscape's own step cap, half by one of a third of a correlation length, whose 
 all points that this brings. A draw is wrong if any point appears that the enumeration lacks. The upper 95 % bound on
 the rate of wrong draws is Clopper and Pearson's, 1 - 0.05^{1/draws} where none is wrong.
 
-    python benchmarks/enumeration_audit.py --case spherical_spin:n=8,p=3:draws=800 --seed 11
+    python -m benchmarks.enumeration_audit --case spherical_spin:n=8,p=3:draws=800 --seed 11
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import beta
 
 from simcore.landscapes.registry import from_dict
@@ -32,6 +31,7 @@ from simcore.search.targeted import starts_from
 
 HARDER = 10
 SHORT_CAP = 1 / 3
+KEPT = ["draw", "milliseconds", "distinct", "starts", "least_hits", "complete", "certified_fraction", "new_points"]
 
 
 def audited(entry: dict[str, Any], seed: int, number: int) -> dict[str, Any]:
@@ -77,53 +77,52 @@ def case(text: str) -> tuple[dict[str, Any], int]:
     return entry, int(draws.removeprefix("draws="))
 
 
-def summary(entry: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return one line of the table."""
-    complete = [row for row in rows if row["complete"]]
-    wrong = sum(row["new_points"] > 0 for row in complete)
-    return {
-        "landscape": ", ".join(str(v) if k == "name" else f"{k}={v}" for k, v in entry.items()),
-        "draws": len(rows),
-        "complete": len(complete),
-        "wrong": wrong,
-        "rate_upper_95": bound(wrong, len(complete)),
-        "points_per_draw": np.mean([row["distinct"] for row in rows]),
-        "median_starts": np.median([row["starts"] for row in rows]),
-        "median_milliseconds": np.median([row["milliseconds"] for row in rows]),
-        "certified_fraction": np.mean([row["certified_fraction"] for row in rows]),
-    }
+def write_table(out: Path, seed: int) -> None:
+    """Write table.md from the rows of all cases in the folder."""
+    lines: list[dict[str, Any]] = []
+    for path in sorted(out.glob("*.csv")):
+        rows = pd.read_csv(path)
+        complete = rows[rows["complete"]]
+        wrong = int((complete["new_points"] > 0).sum())
+        lines.append(
+            {
+                "landscape": path.stem,
+                "draws": len(rows),
+                "complete": len(complete),
+                "wrong": wrong,
+                "rate, upper 95 %": bound(wrong, len(complete)),
+                "points a draw": rows["distinct"].mean(),
+                "median starts": rows["starts"].median(),
+                "median ms": rows["milliseconds"].median(),
+                "certified": rows["certified_fraction"].mean(),
+            }
+        )
+    draws, complete_draws, wrong = (sum(line[key] for line in lines) for key in ("draws", "complete", "wrong"))
+    text = [f"Seed {seed}; each complete draw searched again with {HARDER} times the starts of its enumeration:"]
+    text += ["`python -m benchmarks.enumeration_audit --case spherical_spin:n=6,p=3:draws=3000 ...`"]
+    text += ["", "| " + " | ".join(lines[0]) + " |", "|" + "---|" * len(lines[0])]
+    for line in lines:
+        text.append("| " + " | ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in line.values()) + " |")
+    text += ["", f"All cases together: {wrong} of {complete_draws} complete draws wrong (of {draws} draws);"]
+    text += [f"upper 95 % bound {bound(wrong, complete_draws):.2e}. Milliseconds are processor time of one thread."]
+    (out / "table.md").write_text("\n".join(text) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", action="append", required=True, help="name:parameters:draws=N, several times")
+    parser.add_argument("--case", action="append", default=[], help="name:parameters:draws=N, several times")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("results/enumeration_audit"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    lines = []
     for text in options.case:
         entry, draws = case(text)
-        work = partial(audited, entry, options.seed)
         with ProcessPoolExecutor(options.workers) as pool:
-            rows = list(pool.map(work, range(draws), chunksize=8))
-        lines.append(summary(entry, rows))
-        print(json.dumps(lines[-1]), flush=True)
-        label = "_".join(f"{v}" for v in entry.values())
-        with (options.out / f"{label}.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0].keys())
-            writer.writeheader()
-            writer.writerows(rows)
-    together = [sum(line[key] for line in lines) for key in ("draws", "complete", "wrong")]
-    with (options.out / "table.md").open("w") as file:
-        file.write(f"Seed {options.seed}; a search {HARDER} times as long as the enumeration's own.\n\n")
-        file.write("| " + " | ".join(lines[0]) + " |\n|" + "---|" * len(lines[0]) + "\n")
-        for line in lines:
-            cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in line.values()]
-            file.write("| " + " | ".join(cells) + " |\n")
-        file.write(f"\nAll cases together: {together[2]} of {together[1]} complete draws wrong; ")
-        file.write(f"upper 95 % bound {bound(together[2], together[1]):.2e}.\n")
+            rows = list(pool.map(partial(audited, entry, options.seed), range(draws), chunksize=8))
+        label = "_".join(str(value) if key == "name" else f"{key}{value}" for key, value in entry.items())
+        pd.DataFrame(rows)[KEPT].round(4).to_csv(options.out / f"{label}.csv", index=False)
+        write_table(options.out, options.seed)
 
 
 if __name__ == "__main__":
