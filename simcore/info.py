@@ -89,15 +89,13 @@ def gpu() -> dict[str, Any]:
     if util.find_spec("numba_cuda") is None:
         report["remedy"] = f"pip install 'simcore[{extra}]'"
         return report
-    try:
-        from numba import cuda
+    from simcore.backends import cuda
 
-        names = [device.name for device in cuda.gpus]
-    except Exception as error:  # a broken driver or toolkit raises many types; the report says which
-        report["remedy"] = f"{type(error).__name__}: {str(error).splitlines()[0]}; try pip install 'simcore[{extra}]'"
-        return report
-    report["devices"] = [name.decode() if isinstance(name, bytes) else str(name) for name in names]
-    report["available"] = bool(names)
+    found = cuda.status()
+    if found["driver_error"] is not None:
+        report["remedy"] = f"{found['driver_error']}; try pip install 'simcore[{extra}]'"
+    report["devices"] = [device["name"] for device in found["devices"]]
+    report["available"] = found["available"]
     return report
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,3 +46,21 @@ def test_a_complete_enumeration() -> None:
     assert ours.audit["complete"] and ours.audit["euler_sum"] == 0
     assert sorted(ours.points["index"]) == sorted(theirs.points["index"])
     np.testing.assert_allclose(np.sort(ours.points["cost"]), np.sort(theirs.points["cost"]), atol=1e-10)
+
+
+def test_a_sweep_runs_on_the_device(tmp_path: Path) -> None:
+    from simcore.cli import main
+
+    config = tmp_path / "sweep.toml"
+    config.write_text(
+        'seed = 1\n[[landscape]]\nname = "spherical_spin"\nn = 3\np = 3\n'
+        '[search]\nmethod = "newton"\ndraws = 2\nstarts = 12\n'
+    )
+    tables = []
+    for backend in ("cuda", "reference"):
+        run = tmp_path / backend
+        assert main(["run", str(config), "--out", str(run), "--backend", backend, "--workers", "1"]) == 0
+        tables.append(simcore.load(str(run)))
+    assert len(tables[0]) == 24
+    for column in ("draw", "start", "status", "index", "nullity", "point", "certified"):
+        assert list(tables[0][column]) == list(tables[1][column]), column
