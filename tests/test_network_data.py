@@ -196,6 +196,18 @@ starts = 8
     assert len(configuration.combinations) == 4 + 2 + 1
 
 
+def test_a_sweep_cuts_the_starts_of_a_dear_network():
+    from simcore.sweep.config import Configuration
+    from simcore.sweep.plan import layout
+
+    table = {"name": "mlp", "widths": [10, 5, 10], "activation": "softplus", "loss": "mse", "l2": 0.01}
+    table["data"] = {"kind": "digits", "pca": 10, "samples": 500}
+    search = {"method": "newton", "draws": 1, "starts": 1080}
+    cut = layout(Configuration.from_mapping({"seed": 1, "landscape": [table], "search": search}), 0)
+    assert cut.split
+    assert cut.start_block <= 128
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

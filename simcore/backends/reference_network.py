@@ -135,7 +135,7 @@ def _gradient(problem: Mlp, x: Array, weights: list, inputs: list, slopes: list,
     deltas = [delta]
     for number in range(len(weights) - 1, -1, -1):
         at_w, at_b = layout(problem.widths)[number]
-        gradient[:, at_w] += (delta.swapaxes(1, 2) @ inputs[number]).reshape(len(x), -1)
+        gradient[:, at_w] += (delta.swapaxes(1, 2) @ inputs[number]).reshape(len(x), at_w.stop - at_w.start)
         gradient[:, at_b] += delta.sum(axis=1)
         if number:
             delta = (delta @ weights[number][0]) * slopes[number - 1][0]
