@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from fifty_digits import derivatives, exact, length, newton
@@ -118,7 +120,8 @@ def test_derivatives_err_by_less_than_the_bounds(landscape):
 
 def _slope_bound(problem):
     tensor = np.sqrt((problem.coefficients**2 / multiplicities(problem.n, problem.p)).sum())
-    operations = len(problem.coefficients) + 4 * problem.n + 4 * problem.p + 20
+    n, p = problem.n, problem.p
+    operations = math.comb(n + p - 3, p - 2) + (p + 4) * n + 4 * p + 20
     return 2 * 2.0**-53 * operations * problem.p * tensor * problem.n ** ((problem.p - 1) / 2)
 
 

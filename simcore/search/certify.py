@@ -26,13 +26,13 @@ point x' within d of x_0 has |lambda' - lambda| <= p(p+2) |T| r^{p-3} d (r betwe
 (x, nu) gives uniqueness in x in a ball smaller by sqrt(1 + (s p(p+2) |T| r^{p-3})^2). The scale s balances the
 terms: 1/s = p(p-1) |T| n^{(p-3)/2}.
 
-Rounding. Gradient and Hessian at y_0 are sums of K products; each entry's error is at most (K + c) u times the sum
-of the absolute values of its terms, for any order of summation (Higham 2002, section 3.1); u = 2^-53. Phases w.x carry
-an error of (n + 2) u |w|_1 max|x_i|, and sin and cos one of 4u. sigma comes from Sturm counts at +-s after a
-tridiagonalisation (the CPU backend; no eigenvalue in (-s, s)) or from eigenvalues; either is taken to be backward
-stable with 10 n u |H|_F. These bounds enlarge |g| and lower sigma before the test. What could still break a proof: a
-backend whose sin, cos or eigenvalues err by more than that; the arithmetic of this test itself is not rounded
-outwards, but the inequalities are asked for with 1 % to spare.
+Rounding. Gradient and Hessian at y_0 are sums of products; an entry errs by at most (K + c) u times the sum of the
+absolute values of its terms, K the number of terms, or the sum of the lengths of nested sums (Higham 2002, sections 3.1
+and 3.5), for any order of summation; u = 2^-53. Phases w.x carry an error of (n + 2) u |w|_1 max|x_i|, and sin and cos
+one of 4u. sigma comes from Sturm counts at +-s after a tridiagonalisation (the CPU backend; no eigenvalue in (-s, s))
+or from eigenvalues; either is taken to be backward stable with 10 n u |H|_F. These bounds enlarge |g| and lower sigma
+before the test. What could still break a proof: a backend whose sin, cos or eigenvalues err by more than that; the
+arithmetic of this test itself is not rounded outwards, but the inequalities are asked for with 1 % to spare.
 
 A row is ``certified`` when the test holds, t is at most PRECISION correlation lengths (a proof of a point nearby but
 not *here* does not count) and the inertia gives the recorded index.
@@ -205,8 +205,9 @@ def _spin_terms(problem: Spin, x: Array, at: Derivatives) -> _Terms:
     reach = 0.1 * root
     inverse_scale = p * (p - 1) * tensor * root ** (p - 3)
     third = p * (p - 1) * (p - 2) * tensor * (root + reach) ** (p - 3)
-    # Sums run over all monomials; projecting to the tangent space costs a few more roundings of the same size.
-    relative = 2 * UNIT * (len(problem.coefficients) + 4 * n + 4 * p + 20)
+    # A Hessian entry is a sum over the monomials of degree p - 2 (or p - 2 nested sums over n), the gradient one over n
+    # more; projecting to the tangent space costs a few more sums of the same size.
+    relative = 2 * UNIT * (math.comb(n + p - 3, p - 2) + (p + 4) * n + 4 * p + 20)
     gradient_error = relative * p * tensor * root ** (p - 1)
     hessian_error = 2 * relative * p * (p - 1) * tensor * root ** (p - 2)
     slope = at.slope + gradient_error
