@@ -48,6 +48,7 @@ class Estimate:
     workers: int
     free_disk: float
     free_memory: float
+    at_most: bool  # target_error may stop it earlier
 
     def __int__(self) -> int:
         return 0
@@ -66,6 +67,7 @@ class Estimate:
             f"peak memory  {size(self.peak_bytes)} for {self.workers} workers, of {size(self.free_memory)} free",
             f"time         {duration(self.wall_seconds)} with {self.workers} workers, "
             f"{duration(self.cpu_seconds)} of processor time",
+            *(["at most: target_error may end it at an earlier look"] if self.at_most else []),
         ]
 
 
@@ -118,6 +120,7 @@ def estimate(
         workers=workers,
         free_disk=free_disk(run.path),
         free_memory=free_memory(),
+        at_most=configuration.target_error is not None,
     )
 
 
@@ -269,10 +272,11 @@ def _measure(trial: Configuration, combination: int, backend: str, seconds: floa
         shard = Shard(combination, first, first + length, 0, starts)
         began = time.perf_counter()
         frames = shard_rows(trial, shard, backend=backend, threads=1)
+        sizes = [_compressed(frame) for frame in frames.values()]
         spent += time.perf_counter() - began
         draws += length
         rows += sum(len(frame) for kind, frame in frames.items() if kind != "audits")
-        size_of_draw = sum(_compressed(frame) for frame in frames.values()) / length
+        size_of_draw = sum(sizes) / length
         if landscape.draws is None:
             first += length
             length = max(1, min(4 * length, int(draws * (seconds / 2 - spent) / max(spent, 1e-9))))
@@ -282,16 +286,17 @@ def _measure(trial: Configuration, combination: int, backend: str, seconds: floa
 
 
 def _compressed(frame: Any) -> float:
-    """Return the bytes that rows take in a file, beyond what an empty file takes."""
+    """Write rows to memory as a shard does to its file; return their bytes beyond what an empty file takes."""
     import io
 
     import pyarrow.parquet as parquet
 
+    from simcore.sweep.checksum import row_sum
     from simcore.sweep.schema import to_arrow
 
-    sizes = []
-    for rows in (frame, frame.iloc[:0]):
-        buffer = io.BytesIO()
-        parquet.write_table(to_arrow(rows, {}), buffer, compression="zstd", compression_level=3, use_dictionary=False)
-        sizes.append(buffer.tell())
-    return float(sizes[0] - sizes[1])
+    buffer, empty = io.BytesIO(), io.BytesIO()
+    table = to_arrow(frame, {})
+    row_sum(table, "")
+    for rows, stream in ((table, buffer), (table.slice(0, 0), empty)):
+        parquet.write_table(rows, stream, compression="zstd", compression_level=3, use_dictionary=False)
+    return float(buffer.tell() - empty.tell())

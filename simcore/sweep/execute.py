@@ -56,6 +56,7 @@ class RunSummary:
     computed, held : shards computed now, shards that were there.
     set_aside : names of shards that failed repeatedly, with the error of each.
     rows : rows computed now, by kind.
+    wall_seconds, start_seconds, cpu_seconds : the whole call, the start of the engine, processor time of all shards.
     notes : sentences for the user.
     """
 
@@ -67,6 +68,7 @@ class RunSummary:
     set_aside: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     wall_seconds: float = 0.0
+    start_seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_worker_bytes: int = 0
     engine: str = ""
@@ -223,8 +225,10 @@ class _Session:
         if agenda.empty and not mergeable(self.run, self.configuration, agenda.held):
             return
         with _Signals() as signals:
+            began = time.monotonic()
             engine = self._engine(threads)
             self.summary.engine = engine.name
+            self.summary.start_seconds = round(time.monotonic() - began, 3)
             try:
                 self._loop(agenda, engine, signals)
                 self._merge(mergeable(self.run, self.configuration, agenda.held), engine, signals)
@@ -337,6 +341,8 @@ class _Session:
         if summary.set_aside:
             for name, error in summary.set_aside.items():
                 self.progress.log(f"set aside: {name}: {error}")
+            if any("MemoryError" in error or "signal 9" in error for error in summary.set_aside.values()):
+                self.progress.log("memory ran out, it seems: give fewer --workers")
             self.progress.log(
                 f"{len(summary.set_aside)} shards were set aside; see {self.run.failed}, then run again to retry them"
             )

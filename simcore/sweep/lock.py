@@ -22,6 +22,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,7 +35,7 @@ except ImportError:  # not a POSIX system: process numbers alone decide
 
 HEARTBEAT = 2.0  # seconds between counts
 WATCH = 7.0  # seconds a holder on another machine is watched: more than three heartbeats
-PATIENCE = 10.0  # seconds to wait for another process that is just looking at the locks
+PATIENCE = 60.0  # seconds to wait for other processes that are just looking at the locks
 
 
 class RunLock:
@@ -51,16 +52,7 @@ class RunLock:
         self._beat: threading.Thread | None = None
 
     def __enter__(self) -> RunLock:
-        self.directory.mkdir(exist_ok=True)
-        gate = _open(self.directory / "gate")
-        try:
-            deadline = time.monotonic() + PATIENCE
-            while not _try_lock(gate):
-                if time.monotonic() > deadline:
-                    raise RunError(
-                        f"{self.directory}: another process holds the gate; wait for it to start, then try again"
-                    )
-                time.sleep(0.02)
+        with gate(self.directory.parent):
             for path in sorted(self.directory.glob("*.lock")):
                 if self._conflicts(path.stem) and (holder := living_holder(path)):
                     raise RunError(
@@ -68,8 +60,6 @@ class RunLock:
                         f"{holder.get('host')} ({path.stem}); wait for it to end, stop it, or give another --out"
                     )
             self._take()
-        finally:
-            gate.close()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -110,6 +100,20 @@ class RunLock:
         self.stream.write(text)
         self.stream.truncate(len(text))
         self.stream.flush()
+
+
+@contextlib.contextmanager
+def gate(run: Path) -> Iterator[None]:
+    """Be alone with a run's locks and its run.json for a moment; jobs of one run wait for each other here."""
+    directory = run / "locks"
+    directory.mkdir(exist_ok=True)
+    with _open(directory / "gate") as stream:
+        deadline = time.monotonic() + PATIENCE
+        while not _try_lock(stream):
+            if time.monotonic() > deadline:
+                raise RunError(f"{directory}: another process holds the gate for long; wait for it, then try again")
+            time.sleep(0.02)
+        yield
 
 
 def identity(pid: int) -> dict[str, Any]:

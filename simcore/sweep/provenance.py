@@ -21,6 +21,7 @@ import simcore
 from simcore.errors import InputError, RunError
 from simcore.sweep.config import Configuration
 from simcore.sweep.files import read_document, write_document
+from simcore.sweep.lock import gate
 from simcore.sweep.store import SCHEMA_VERSION, RunDirectory, check_schema
 
 LIBRARIES = ("numba", "llvmlite", "numpy", "scipy", "pandas", "pyarrow")
@@ -127,6 +128,13 @@ def open_run(
     ``source`` is the text of the configuration file, kept beside. Raises ``InputError`` when the directory belongs to
     another configuration, backend or version, before anything in it is touched.
     """
+    with gate(run.path):
+        return _open_run(run, configuration, backend, allow_version, source)
+
+
+def _open_run(
+    run: RunDirectory, configuration: Configuration, backend: str, allow_version: bool, source: str | None
+) -> dict[str, Any]:
     version = simcore.__version__
     if not run.information.exists():
         others = [entry.name for entry in run.path.iterdir() if entry.name != "locks"] if run.path.is_dir() else []
@@ -214,17 +222,14 @@ def session(engine: str, workers: int, threads: int, part: tuple[int, int] | Non
 
 def end_session(run: RunDirectory, entry: dict[str, Any], outcome: str, began: float, computed: int) -> None:
     """Add a finished session to run.json, with the wall and CPU seconds of every shard. ``began`` is monotonic."""
-    document, _ = read_run(run)
-    entry = {
-        **entry,
-        "ended": now(),
-        "outcome": outcome,
-        "shards": computed,
-        "wall_seconds": round(time.monotonic() - began, 3),
-    }
-    document["sessions"].append(entry)
-    document["shards"] = {
+    wall = round(time.monotonic() - began, 3)
+    entry = {**entry, "ended": now(), "outcome": outcome, "shards": computed, "wall_seconds": wall}
+    times = {
         shard.name: {"wall_seconds": record.get("wall_seconds"), "cpu_seconds": record.get("cpu_seconds")}
         for shard, record in run.records()
     }
-    write_document(run.information, document)
+    with gate(run.path):
+        document, _ = read_run(run)
+        document["sessions"].append(entry)
+        document["shards"] = {**document.get("shards", {}), **times}
+        write_document(run.information, document)
