@@ -11,7 +11,7 @@ import pytest
 from analysis import estimates, report, studies
 from analysis.estimates import Estimate
 from analysis.figures import ratio_figure, run_figure
-from analysis.samples import Sample, build_landscape, ratio_of_law
+from analysis.samples import Sample, build_landscape, load_samples, ratio_of_law, samples_from_frames
 from analysis.studies import coin_flip, index_cost, newton_bias, ratio_growth, topology_trivialisation
 from analysis.studies.study import Result, Study, write_study
 from analysis.studies.verdicts import Claim, judge, verdict
@@ -243,6 +243,18 @@ def test_demo_writes_table_figures_and_run(small_demo):
         assert abs(float(r["z"])) < 7  # Student's t with 7 degrees: false alarm 2e-4 a row
         assert 0.3 < float(r["ratio_distinct"]) / exact < 3
     assert "seed 5" in (small_demo / "table.md").read_text()
+
+
+def test_reading_shard_by_shard_gives_the_same_samples(small_demo):
+    from simcore.sweep import load
+
+    run = small_demo / "run"
+    for a, b in zip(load_samples(run), samples_from_frames(load(run), load(run, kind="audits")), strict=True):
+        assert a.parameters == b.parameters
+        assert a.statuses == b.statuses
+        for name in ("counts", "hits", "complete", "starts"):
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+        np.testing.assert_allclose(a.cost_sums, b.cost_sums, rtol=1e-12, atol=1e-12)
 
 
 def test_the_shipped_demo_has_enough_draws_and_the_promised_dimensions():

@@ -1,6 +1,7 @@
 """Samples, tables and figures from small frames whose every number is known."""
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -11,7 +12,7 @@ import pytest
 
 from analysis import canvas, figures, tables, writers
 from analysis.estimates import Estimate
-from analysis.samples import Sample, samples_from_frames, samples_from_starts
+from analysis.samples import Sample, build_landscape, samples_from_frames, samples_from_starts
 from analysis.writers import Column, Table
 from simcore.errors import InputError
 
@@ -105,6 +106,21 @@ def test_starts_give_hits_and_statuses_but_no_counts():
     assert s.statuses == {"critical": 216, "gradient_flat": 12, "max_iterations": 12}
     assert s.hits.sum() == 216
     assert s.starts.tolist() == [40] * 6
+
+
+def test_rows_of_networks_name_their_landscape_again():
+    row = {"landscape": "linear_network", "n": 16, "widths": "[4,2,4]", "covariance": "[4.0,3.0,2.0,1.0]"}
+    landscape = build_landscape(row)
+    assert landscape.dimension == 16
+    assert tuple(landscape.widths) == (4, 2, 4)
+
+
+def test_titles_leave_out_matrices_and_waves_that_n_fixes():
+    s = sample()
+    field = {"landscape": "confined_field", "n": 5, "m": 0.5, "features": 60, "frequencies": "isotropic"}
+    assert dataclasses.replace(s, parameters=field).title == "confined field, $m = 0.5$"
+    network = {"landscape": "linear_network", "n": 16, "widths": "[4,2,4]", "covariance": "[4.0,3.0,2.0,1.0]" * 3}
+    assert dataclasses.replace(s, parameters=network).title == "linear network, widths [4,2,4]"
 
 
 # ---- tables ------------------------------------------------------------------------------------------------------
