@@ -14,6 +14,7 @@ from simcore.backends.problems import Waves
 from simcore.errors import InputError
 from simcore.landscapes.base import Box, Space, Symmetry
 from simcore.landscapes.waves import ConfinedField, GaussianField, TorusField, WaveDraw
+from simcore.search import rounds
 from simcore.search.audit import chao1, coverage
 from simcore.search.enumerate import enumerate_critical_points
 from simcore.search.find import find_critical_points
@@ -123,6 +124,19 @@ def test_threads_change_nothing(landscape):
     pd.testing.assert_frame_equal(mine, one.points, check_exact=True)
     assert audits["draw"].tolist() == [0, 1, 2]
     assert audits.loc[1, "distinct"] == one.audit["distinct"]
+
+
+def test_rounds_may_be_cut(monkeypatch):
+    """Up to rounding: which of two ends represents a point depends on when its mirror image is added."""
+    whole = enumerate_critical_points(simcore.SphericalSpin(7), draw=1, seed=6, threads=1)
+    monkeypatch.setattr(rounds, "AT_ONCE", 40)
+    pieces = enumerate_critical_points(simcore.SphericalSpin(7), draw=1, seed=6, threads=1)
+    assert whole.audit == pieces.audit
+    exact = ["point", "index", "hits", "certified"]
+    pd.testing.assert_frame_equal(whole.points[exact], pieces.points[exact], check_exact=True)
+    np.testing.assert_allclose(
+        np.stack(whole.points["x"].to_list()), np.stack(pieces.points["x"].to_list()), atol=1e-12
+    )
 
 
 def test_the_sphere_is_searched_by_orbits():
