@@ -12,7 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from simcore.sweep.config import Configuration
-from simcore.sweep.plan import Shard, layout, missing, part_of, require_shards, seconds_per_draw, shard_count
+from simcore.sweep.plan import (
+    Shard,
+    by_combination,
+    layout,
+    missing,
+    part_of,
+    require_shards,
+    seconds_per_draw,
+    shard_count,
+)
 from simcore.sweep.stopping import ratio_error
 from simcore.sweep.store import RunDirectory
 
@@ -34,7 +43,8 @@ class Agenda:
     def __init__(
         self, run: RunDirectory, configuration: Configuration, held: set[Shard], part: tuple[int, int] | None
     ) -> None:
-        self.run, self.configuration, self.held, self.part = run, configuration, held, part
+        self.run, self.configuration, self.part = run, configuration, part
+        self._held = by_combination(held)
         require_shards(
             sum(shard_count(configuration, c, configuration.most_draws) for c in range(len(configuration.combinations)))
         )
@@ -57,6 +67,11 @@ class Agenda:
         return self.weights[shard.combination] * shard.draws * shard.starts
 
     @property
+    def held(self) -> list[Shard]:
+        """Shards that the run holds, those computed now included."""
+        return [shard for shards in self._held.values() for shard in shards]
+
+    @property
     def empty(self) -> bool:
         """Whether nothing is left to hand out now."""
         return not self.ready and not self.later
@@ -67,12 +82,14 @@ class Agenda:
 
     def done(self, shard: Shard) -> None:
         """Note a finished shard; may open a further stage."""
-        self.held.add(shard)
+        self._held[shard.combination].append(shard)
         stage = self._stages[shard.combination]
         stage.waiting.discard(shard)
         if not stage.waiting and not stage.finished:
+            before = self.total
             self._advance(stage)
-            self._sort()
+            if self.total > before:
+                self._sort()
 
     def again(self, shard: Shard) -> None:
         """Put a failed shard at the end."""
@@ -99,13 +116,12 @@ class Agenda:
                 and stage.draws < self.configuration.most_draws
             ):
                 if self.part is not None:
-                    self.held.update(shard for shard in self.run.shards() if shard.combination == c)
-                    others = list(missing(self.configuration, c, stage.draws, self._held(c)))
-                    if others:
+                    self._held[c] = [shard for shard in self.run.shards() if shard.combination == c]
+                    if next(missing(self.configuration, c, stage.draws, self._held[c]), None) is not None:
                         self._note_waiting(c, stage.draws)
                         stage.finished = True
                         return
-                shards = [shard for shard in self._held(c) if shard.first_draw < stage.draws]
+                shards = [shard for shard in self._held[c] if shard.first_draw < stage.draws]
                 if ratio_error(self.run, self.configuration, c, stage.draws, shards) <= self.configuration.target_error:
                     stage.finished = True
                     return
@@ -114,15 +130,12 @@ class Agenda:
             except StopIteration:
                 stage.finished = True
                 return
-            lacking = missing(self.configuration, c, stage.draws, self._held(c))
+            lacking = missing(self.configuration, c, stage.draws, self._held[c])
             stage.waiting = {shard for shard in lacking if part_of(shard, self.configuration, self.part)}
             if stage.waiting:
                 self.ready.extend(stage.waiting)
                 self.total += len(stage.waiting)
                 return
-
-    def _held(self, combination: int) -> list[Shard]:
-        return sorted(shard for shard in self.held if shard.combination == combination)
 
     def _note_waiting(self, combination: int, draws: int) -> None:
         name = self.configuration.combinations[combination]["name"]

@@ -17,7 +17,15 @@ from typing import Any
 
 from simcore.errors import RunError, SimcoreError
 from simcore.sweep.config import Configuration
-from simcore.sweep.plan import Shard, coefficients, layout, require_shards, seconds_per_draw, shard_count
+from simcore.sweep.plan import (
+    Shard,
+    by_combination,
+    coefficients,
+    layout,
+    require_shards,
+    seconds_per_draw,
+    shard_count,
+)
 from simcore.sweep.progress import duration
 from simcore.sweep.store import RunDirectory
 
@@ -92,11 +100,11 @@ def estimate(
     combinations = range(len(configuration.combinations))
     shards = sum(shard_count(configuration, c, draws) for c in combinations)
     measured = _calibrate(configuration, backend)
+    mine = by_combination(held)
     rows = size_on_disk = cpu = 0.0
     longest = 0.0
     for c in combinations:
-        mine = [shard for shard in held if shard.combination == c]
-        left = max(0.0, draws - sum(shard.draws * shard.starts for shard in mine) / configuration.starts) * share
+        left = max(0.0, draws - sum(shard.draws * shard.starts for shard in mine[c]) / configuration.starts) * share
         one = measured[c]
         rows += left * (configuration.starts if configuration.method == "newton" else one.rows)
         size_on_disk += left * one.bytes + left / draws * shard_count(configuration, c, draws) * FILE_BYTES

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -213,6 +214,14 @@ def _gaps(first: int, last: int, done: list[tuple[int, int]]) -> Iterator[tuple[
         at = max(at, high)
     if at < last:
         yield at, last
+
+
+def by_combination(shards: Iterable[Shard]) -> dict[int, list[Shard]]:
+    """Return the shards of each combination, in order; an empty list for a combination that has none."""
+    found: dict[int, list[Shard]] = defaultdict(list)
+    for shard in sorted(shards):
+        found[shard.combination].append(shard)
+    return found
 
 
 def overlapping(shards: Iterable[Shard]) -> list[tuple[Shard, Shard]]:

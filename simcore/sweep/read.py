@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from simcore.errors import InputError, RunError, unknown_name
 from simcore.sweep.agenda import expected_draws
 from simcore.sweep.config import Configuration, canonical_json
-from simcore.sweep.plan import Shard, missing
+from simcore.sweep.plan import Shard, by_combination, missing
 from simcore.sweep.provenance import read_run
 from simcore.sweep.schema import check_kind, to_arrow, unified
 from simcore.sweep.store import RunDirectory, read_table
@@ -106,11 +106,10 @@ class _Reader:
     def summary(self) -> dict[str, Any]:
         """Return what a reader of the table should know of the run."""
         configuration = self.configuration
-        draws, complete = [], True
+        draws, complete, held = [], True, by_combination(self.shards)
         for c in range(len(configuration.combinations)):
-            held = [shard for shard in self.shards if shard.combination == c]
-            draws.append(expected_draws(self.run, configuration, c, held))
-            complete &= next(missing(configuration, c, draws[-1], held), None) is None
+            draws.append(expected_draws(self.run, configuration, c, held[c]))
+            complete &= next(missing(configuration, c, draws[-1], held[c]), None) is None
         return {
             "path": str(self.run.path),
             "method": configuration.method,

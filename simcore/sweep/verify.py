@@ -21,7 +21,7 @@ from simcore.sweep.audit import Audit, Counts, audit, bound
 from simcore.sweep.config import Configuration, read_configuration
 from simcore.sweep.files import TEMPORARY, sha256_of
 from simcore.sweep.merge import PARTS
-from simcore.sweep.plan import Shard, missing, overlapping
+from simcore.sweep.plan import Shard, by_combination, missing, overlapping
 from simcore.sweep.provenance import read_run
 from simcore.sweep.schema import FOLDERS, KINDS
 from simcore.sweep.store import ENDING, RunDirectory, file_identity, read_table
@@ -196,8 +196,9 @@ class _Verification:
     def _count_draws(self, records: dict[Shard, dict[str, Any]]) -> None:
         if self.configuration.method == "newton":
             return
+        held = by_combination(records)
         for c in range(len(self.configuration.combinations)):
-            draws = max((shard.last_draw for shard in records if shard.combination == c), default=0)
+            draws = max((shard.last_draw for shard in held[c]), default=0)
             self.counts[c] = Counts.empty(draws, self.configuration.landscape(c).dimension)
 
     def _check_shard(self, shard: Shard, record: dict[str, Any]) -> None:
@@ -293,13 +294,13 @@ class _Verification:
     def _check_coverage(self, records: dict[Shard, dict[str, Any]]) -> None:
         for one, two in overlapping(records):
             self._find("duplicated", two.name, f"it holds rows of {one.name} too", two)
+        held = by_combination(records)
         for c in range(len(self.configuration.combinations)):
-            held = [shard for shard in records if shard.combination == c]
             try:
-                draws = expected_draws(self.run, self.configuration, c, held)
+                draws = expected_draws(self.run, self.configuration, c, held[c])
             except RunError:
                 continue  # a shard that can't be read is named already
-            for shard in missing(self.configuration, c, draws, held):
+            for shard in missing(self.configuration, c, draws, held[c]):
                 name = self.configuration.combinations[c]["name"]
                 text = f"draws {shard.first_draw}..{shard.last_draw - 1} of {name} (combination {c})"
                 self._find("missing", shard.name, f"{text} are not there: run the sweep again", shard)
