@@ -19,6 +19,9 @@ STUDIES = (
     "baldi_hornik_1989",
     "small_network_minima",
     "weight_symmetry",
+    "deeper_linear",
+    "dauphin_2014",
+    "choromanska_2014",
 )
 """Names of the studies; the module of the same name holds ``STUDY``."""
 
