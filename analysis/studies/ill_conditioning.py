@@ -1,10 +1,10 @@
 """The gradient's norm may grow while the error falls: the curvature along the gradient grows faster still.
 
 The claims of Goodfellow, Bengio and Courville (2016), section 8.2.1, equation 8.10 and figure 8.1. A step -eps g
-changes the cost by -eps g'g + eps^2 g'Hg / 2 up to third order, so it does harm once
-eps g'Hg > 2 g'g, however large g is. Measured: gradient norm, cost and g'Hg of networks on digits, trained by
-minibatches, for two costs and several widths; the change of cost predicted and measured for one step of many sizes; on quadratics of known spectrum the largest step
-that still converges, 2 / w_max, and the rate at the best step, (k - 1)/(k + 1) with k the condition number.
+changes the cost by -eps g'g + eps^2 g'Hg / 2 up to third order, so it does harm once eps g'Hg > 2 g'g, however large g
+is. Measured: gradient norm, cost and g'Hg of networks on digits, trained by minibatches, for two costs and several
+widths; the change of cost predicted and measured for one step of many sizes; on quadratics of known spectrum the
+largest step that still converges, 2 / w_max, and the rate at the best step, (k - 1)/(k + 1), k the condition number.
 """
 
 from __future__ import annotations
