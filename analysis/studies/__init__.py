@@ -22,6 +22,12 @@ STUDIES = (
     "deeper_linear",
     "dauphin_2014",
     "choromanska_2014",
+    "saddle_escape",
+    "saxe_2013",
+    "minibatch_gradient",
+    "ill_conditioning",
+    "gradient_norm_test",
+    "goodfellow_2015",
 )
 """Names of the studies; the module of the same name holds ``STUDY``."""
 

@@ -224,8 +224,8 @@ def table(runs: dict[str, list[Run]], planes: dict[str, Plane]) -> Table:
     ]  # fmt: skip
     notes = [
         f"Networks 10-5-10, tanh, weight decay {DECAY:g}, on digits. Rises over the whole fall of the cost; an "
-        f"obstacle is one above {OBSTACLE:g}; without noise: full-batch descent. Near: cost within {NEAR:g} of the fall of the "
-        "saddle's. Errors: one standard error between starts."
+        f"obstacle is one above {OBSTACLE:g}; without noise: full-batch descent. Near: cost within {NEAR:g} of the "
+        "fall of the saddle's. Errors: one standard error between starts."
     ]
     return Table(columns, rows, "What training meets on its way", notes)
 
