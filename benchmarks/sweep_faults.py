@@ -215,7 +215,7 @@ def descendants(pid: int) -> list[int]:
 
 
 class Memory:
-    """Samples the proportional set size of a process and all below it, ten times a second."""
+    """Samples the proportional set size of a process and all below it, three times a second."""
 
     def __init__(self, pid: int) -> None:
         self.pid, self.peak = pid, 0
@@ -231,7 +231,7 @@ class Memory:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.1):
+        while not self._stop.wait(0.3):
             total = 0
             for pid in [self.pid, *descendants(self.pid)]:
                 try:

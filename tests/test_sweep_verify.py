@@ -135,6 +135,7 @@ DAMAGES = {
     "a file that is no shard": (lambda r, o: write(r / "points" / "notes.txt", "x"), "FOREIGN", "points/notes.txt"),
     "a Parquet file of others": (lambda r, o: __import__("pandas").DataFrame({"a": [1]}).to_parquet(r / "points" / "a.parquet"), "FOREIGN", "points/a.parquet"),
     "a record that is none": (lambda r, o: write(r / "manifest" / "x.json", "{}"), "FOREIGN", "manifest/x.json"),
+    "a record without files": (lambda r, o: edit_record(r, 5, files={"points": {}}), "ALTERED", "manifest/c00000-d0000000005"),
     "a version nobody allowed": (lambda r, o: edit_record(r, 5, simcore="0.0.9"), "VERSION", "0.0.9"),
     "another backend": (lambda r, o: edit_record(r, 5, backend="reference"), "FOREIGN", "reference"),
     "run.json altered": (lambda r, o: (r / "run.json").write_text((r / "run.json").read_text().replace('"seed": 5', '"seed": 6')), "ALTERED", "run.json"),

@@ -32,11 +32,12 @@ from simcore.sweep.store import RunDirectory
 CALIBRATION_SECONDS = 2.0
 CALIBRATION_SEED = 0x5EED_0F_CA11B
 
-PROCESS_BYTES = 260e6  # a worker process with its libraries and kernels loaded, measured
-PARENT_BYTES = 160e6
+# Measured as proportional set sizes, which count shared pages once: 110 MB a warm worker, 250 MB one that compiles.
+PROCESS_BYTES = 150e6
+PARENT_BYTES = 80e6
 START_BYTES, POINT_BYTES, AUDIT_BYTES = 24.0, 30.0, 90.0  # on disk a row, compressed, measured on torus and spin runs
 FILE_BYTES = 9000.0  # a Parquet file's schema and its record
-MEMORY_PER_ROW = 700.0  # while a shard is turned into a file: columns, Arrow table, Parquet pages
+MEMORY_PER_ROW = 250.0  # while a shard is turned into a file: columns, Arrow table, Parquet pages
 ENUMERATION_BYTES = 60e6  # starts, Hessians and tables of points while a draw is enumerated
 
 

@@ -93,6 +93,10 @@ class RunDirectory:
         """Return a shard's record; raise ``RunError`` where it is damaged or of a newer schema."""
         document = read_document(self.record_path(shard))
         check_schema(document, self.record_path(shard))
+        files = document.get("files")
+        facts = {"bytes", "sha256", "rows", "row_sum"}
+        if not isinstance(files, dict) or not all(isinstance(f, dict) and facts <= set(f) for f in files.values()):
+            raise RunError(f"{self.record_path(shard)} does not say what the shard's files hold; it was altered")
         if document.get("shard") != shard.name:
             raise RunError(
                 f"{self.record_path(shard)} is the record of {document.get('shard')}; it was copied or renamed"
