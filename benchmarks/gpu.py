@@ -40,8 +40,8 @@ from simcore.formulas.outcome import CRITICAL
 SEED = 1
 STEPS = 20
 FALSE_ALARM = 1e-4
-SIZES = {10: 2**17, 50: 2**14, 100: 2**13}
-"""Starts at each dimension: enough blocks to fill the largest device several times."""
+SIZES = {10: 2**19, 50: 2**17, 100: 2**16}
+"""Starts at each dimension: the device takes several rounds of them, so that the last round costs little."""
 PEAK_GFLOPS = {"H100": 33_500.0, "H200": 33_500.0, "A100": 9_700.0}
 """Double precision without tensor cores, as the makers state it for the SXM form."""
 

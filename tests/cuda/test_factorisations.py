@@ -20,8 +20,10 @@ def solve(system, size, vectors, full, pivoted, d):
         for chosen in range(LANES):
             eliminate(full, system, size, chosen, d, lane, warp)
     else:
-        factor(system, size, vectors[: size * LANES], vectors[size * LANES :], lane, warp)
-        back_substitute(system, size, vectors[: size * LANES], d, lane, warp)
+        part = size * LANES
+        pivots, row_0, row_1 = vectors[:part], vectors[part : 2 * part], vectors[2 * part :]
+        factor(system, size, pivots, row_0, row_1, lane, warp)
+        back_substitute(system, size, pivots, d, lane, warp)
 
 
 def inertia(system, size, vectors, shifts, counts):
@@ -48,7 +50,7 @@ def packed(matrices: Any, right: Any) -> Any:
 def solution(matrices: Any, right: Any, *, pivoted: bool) -> Any:
     size = matrices.shape[1]
     d = device.empty(size * LANES, np.float64)
-    vectors = device.empty(2 * size * LANES, np.float64)
+    vectors = device.empty(3 * size * LANES, np.float64)
     full = device.empty(size * (size + 1), np.float64)
     device.launch(solve, 1, (LANES, WARPS), (packed(matrices, right), size, vectors, full, pivoted, d))
     return device.to_host(d).reshape(size, LANES).T
@@ -70,7 +72,7 @@ def symmetric(size: int, seed: int) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("pivoted", [False, True])
-@pytest.mark.parametrize("size", [1, 2, 3, 8])
+@pytest.mark.parametrize("size", [1, 2, 3, 8, 9])
 def test_solutions(size: int, pivoted: bool) -> None:
     matrices, right = symmetric(size, size)
     expected = np.linalg.solve(matrices, right[..., np.newaxis])[..., 0]

@@ -46,9 +46,18 @@ if SIMULATED:
     body = SimpleNamespace(syncthreads=_simulated_barrier, local=SimpleNamespace(array=_simulated_local))
 
 
-def kernel(function: Callable[..., None]) -> Any:
+def kernel(python: Callable[..., None]) -> Any:
     """Decorate a kernel."""
-    return cuda.jit(function)
+    return cuda.jit(python)
+
+
+SEARCH_REGISTERS = 168
+"""Registers of a thread of the search: three blocks of four warps fit a multiprocessor, and none spills (tested)."""
+
+
+def search_kernel(python: Callable[..., None]) -> Any:
+    """Decorate the kernel of a search, whose registers are limited."""
+    return cuda.jit(python) if SIMULATED else cuda.jit(max_registers=SEARCH_REGISTERS)(python)
 
 
 def function(python: Callable[..., Any]) -> Any:

@@ -38,34 +38,70 @@ def routines(lanes: int, warps: int) -> Routines:
     threads = lanes * warps
 
     @function
-    def factor(A, size, pivots, row, lane, warp):
+    def factor(A, size, pivots, row_0, row_1, lane, warp):
         """Overwrite the augmented system with U (L D) and y (the right-hand side through L), without pivoting.
 
-        ``pivots`` receives 1/d_j, ``row`` (size) is scratch; d_j stay on the diagonal. Left-looking: column j of all
-        rows below at once, each entry a sum over k in order.
+        ``pivots`` receives 1/d_j, ``row_0`` and ``row_1`` (size) are scratch; d_j stay on the diagonal. Left-looking,
+        two columns at a time, so that each entry of U that is loaded serves two sums; each sum goes over k in order.
         """
         j = 0
         while j < size:
+            paired = j + 1 < size
             top = (j * (j + 1)) >> 1
+            below = top + j + 1
             k = warp
             while k < j:
-                store(row, k * L + lane, multiply(load(A, (top + k) * L + lane), load(pivots, k * L + lane)))
+                pivot = load(pivots, k * L + lane)
+                store(row_0, k * L + lane, multiply(load(A, (top + k) * L + lane), pivot))
+                store(row_1, k * L + lane, multiply(load(A, (below + k) * L + lane), pivot))
                 k += W
             cuda.syncthreads()
-            i = j + warp
-            while i <= size:
-                begin = (i * (i + 1)) >> 1
-                total = load(A, (begin + j) * L + lane)
+            if warp == W - 1:  # the block on the diagonal; row j + 1 is the right-hand side where j is the last
+                d0 = load(A, (top + j) * L + lane)
+                u = load(A, (below + j) * L + lane)
+                d1 = load(A, (below + j + 1) * L + lane)
                 k = 0
                 while k < j:
-                    total = fma(-load(row, k * L + lane), load(A, (begin + k) * L + lane), total)
+                    entry = load(A, (below + k) * L + lane)
+                    multiplier = -load(row_0, k * L + lane)
+                    d0 = fma(multiplier, load(A, (top + k) * L + lane), d0)
+                    u = fma(multiplier, entry, u)
+                    d1 = fma(-load(row_1, k * L + lane), entry, d1)
                     k += 1
-                store(A, (begin + j) * L + lane, total)
-                if i == j:
-                    store(pivots, j * L + lane, divide(1.0, total))
-                i += W
+                inverse = divide(1.0, d0)
+                store(A, (top + j) * L + lane, d0)
+                store(A, (below + j) * L + lane, u)
+                store(pivots, j * L + lane, inverse)
+                if paired:
+                    last = multiply(u, inverse)
+                    d1 = fma(-last, u, d1)
+                    store(A, (below + j + 1) * L + lane, d1)
+                    store(pivots, (j + 1) * L + lane, divide(1.0, d1))
+                    store(row_1, j * L + lane, last)
+            if paired:
+                i = j + 2 + warp
+                while i <= size:
+                    begin = (i * (i + 1)) >> 1
+                    p = load(A, (begin + j) * L + lane)
+                    q = load(A, (begin + j + 1) * L + lane)
+                    k = 0
+                    while k < j:
+                        entry = load(A, (begin + k) * L + lane)
+                        p = fma(-load(row_0, k * L + lane), entry, p)
+                        q = fma(-load(row_1, k * L + lane), entry, q)
+                        k += 1
+                    store(A, (begin + j) * L + lane, p)
+                    store(A, (begin + j + 1) * L + lane, q)
+                    i += W
+                cuda.syncthreads()
+                last = load(row_1, j * L + lane)
+                i = j + 2 + warp
+                while i <= size:
+                    place = (((i * (i + 1)) >> 1) + j) * L + lane
+                    store(A, place + L, fma(-last, load(A, place), load(A, place + L)))
+                    i += W
             cuda.syncthreads()
-            j += 1
+            j += 2
 
     @function
     def back_substitute(A, size, pivots, d, lane, warp):

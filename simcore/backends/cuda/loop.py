@@ -16,7 +16,7 @@ from typing import Any
 
 from numba import float64, int32, int64
 
-from simcore.backends.cuda import ldlt
+from simcore.backends.cuda import device, ldlt
 from simcore.backends.cuda.arithmetic import capped_fraction, fma, sqrt
 from simcore.backends.cuda.device import body, cuda, kernel
 from simcore.backends.cuda.memory import load, part, store
@@ -37,7 +37,7 @@ def search_kernel(family: Any, shape: Shape) -> Any:
     evaluate, system, advance = family.routines(shape)
     factor, back_substitute, eliminate, _, _ = ldlt.routines(L, W)
 
-    @kernel
+    @device.search_kernel
     def search(
         problem, n, size, starts, count, limits, counter, scratch, stride, hessian, special, status, iterations,
         cost, grad_norm, decrement, x_out,
@@ -66,8 +66,9 @@ def search_kernel(family: Any, shape: Shape) -> Any:
         A = part(scratch, at, augmented * L)
         at += augmented * L
         pivots = part(scratch, at, size * L)
-        row = part(scratch, at + size * L, size * L)
+        row_0 = part(scratch, at + size * L, size * L)
         step = part(scratch, at + 2 * size * L, size * L)
+        row_1 = part(scratch, at + 3 * size * L, size * L)
         at += 4 * size * L
         H = part(scratch, at, hessian * L)
         at += hessian * L
@@ -119,7 +120,7 @@ def search_kernel(family: Any, shape: Shape) -> Any:
                 gradient_square[lane] = square
                 trace[lane] = total
             body.syncthreads()
-            factor(A, size, pivots, row, lane, warp)
+            factor(A, size, pivots, row_0, row_1, lane, warp)
             back_substitute(A, size, pivots, step, lane, warp)
             step_square = 0.0
             if warp == 0:

@@ -43,15 +43,18 @@ def find_ptxas() -> Path | None:
     return Path(found) if found else None
 
 
-def assemble(ptx: str, ptxas: Path, capability: tuple[int, int] = CAPABILITY) -> tuple[Resources, bytes]:
-    """Assemble one kernel's PTX; return its resources and its machine code.
+def assemble(
+    ptx: str, ptxas: Path, registers: int = 255, capability: tuple[int, int] = CAPABILITY
+) -> tuple[Resources, bytes]:
+    """Assemble one kernel's PTX with at most so many registers; return its resources and its machine code.
 
     Raises ``RuntimeError`` with ptxas's words when it refuses.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, binary = Path(folder) / "kernel.ptx", Path(folder) / "kernel.cubin"
         source.write_text(ptx)
-        command = [str(ptxas), f"-arch=sm_{capability[0]}{capability[1]}", "-v", str(source), "-o", str(binary)]
+        limits = [f"-arch=sm_{capability[0]}{capability[1]}", f"-maxrregcount={registers}"]
+        command = [str(ptxas), *limits, "-v", str(source), "-o", str(binary)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         report = done.stdout + done.stderr
         if done.returncode != 0:
@@ -127,9 +130,14 @@ def probe() -> tuple[Any, tuple[Any, ...]]:
     return probes.fill, (np.zeros(2), 1, 0, 0, 0, 0, 0)
 
 
+def allowed(name: str) -> int:
+    """Return how many registers a thread of the kernel of that name may use."""
+    return device.SEARCH_REGISTERS if name == "search" else 255
+
+
 def report(problem: Any, ptxas: Path, shape: Shape | None = None) -> dict[str, Resources]:
     """Return the resources of each kernel of a problem."""
     return {
-        name: assemble(device.compile_ptx(kernel, arguments, CAPABILITY)[0], ptxas)[0]
+        name: assemble(device.compile_ptx(kernel, arguments, CAPABILITY)[0], ptxas, allowed(name))[0]
         for name, (kernel, arguments) in kernels(problem, shape).items()
     }
