@@ -6,7 +6,7 @@ asked whether they contain the exact value: annealed ratio of saddles to minima,
 indices, mean numbers of points, and the growth rate per dimension. The run is one sweep of experiments x draws
 functions, cut into consecutive pieces: experiments share no draw.
 
-    python benchmarks/coverage.py --experiments 1000 --draws 32 --run coverage-run --out results/coverage
+    python benchmarks/interval_coverage.py --experiments 1000 --draws 32 --run coverage-run --out results/coverage
 
 Binomial error of a coverage near 0.95 from 1,000 experiments: 0.7 %.
 """
@@ -52,7 +52,7 @@ def main() -> None:
     table = coverage_table(load_samples(run), given.experiments, given.draws)
     out = Path(given.out)
     out.mkdir(parents=True, exist_ok=True)
-    command = f"python benchmarks/coverage.py --experiments {given.experiments} --draws {given.draws}"
+    command = f"python benchmarks/interval_coverage.py --experiments {given.experiments} --draws {given.draws}"
     (out / "coverage.md").write_text(f"# Coverage of the intervals\n\nCommand: `{command}`\n\n{table.markdown()}")
     (out / "coverage.csv").write_text(table.csv())
     print(table.markdown())
