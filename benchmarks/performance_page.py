@@ -1,0 +1,138 @@
+"""Fill the tables of docs/performance.md from the measurements in results/benchmarks.
+
+    simcore bench newton --n 2,5,10,20,50,100 --peers --save results/benchmarks/newton.json
+    simcore bench enumerate --n 8,10 --peers --save results/benchmarks/enumerate.json
+    simcore bench sincos --save results/benchmarks/sincos.json
+    python benchmarks/performance_page.py
+
+The table of solvers is measured here and saved as results/benchmarks/solvers.json with ``--solvers``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from simcore.benchmarks.peers import LIBRARY
+from simcore.benchmarks.report import load
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "results" / "benchmarks"
+PAGE = ROOT / "docs" / "performance.md"
+
+
+def measure_solvers() -> None:
+    """Time both solvers of sums of waves to the end of every start, one thread, M = 1024."""
+    import simcore
+    from simcore.benchmarks.timing import clock_of, seconds
+    from simcore.search.target import Target, settings
+
+    rows = []
+    for n, starts in ((20, 480), (50, 240), (100, 120)):
+        landscape = simcore.GaussianField(n=n)
+        draw = landscape.draw(seed=1, draw=0)
+        x = landscape.starts(seed=1, draw=0, first=0, count=starts)
+        for solver in (simcore.Newton(), simcore.RegularisedNewton()):
+            target = Target.of(settings(landscape, seed=1, solver=solver, backend="cpu", start_law=None), draw)
+            target.newton(x[:24])
+            ended: list[Any] = []
+            elapsed = seconds(lambda target=target, x=x, ended=ended: ended.append(target.newton(x)), clock_of(1))
+            outcome = ended[0]
+            critical = outcome.status == 0
+            rows.append(
+                {
+                    "n": n,
+                    "solver": solver.method,
+                    "points_per_second": float(critical.sum() / elapsed),
+                    "critical_share": float(critical.mean()),
+                    "hessians_per_point": float((outcome.iterations + 1).sum() / critical.sum()),
+                    "mean_index_fraction": float(outcome.index[critical].mean() / n),
+                    "mean_cost": float(outcome.cost[critical].mean()),
+                }
+            )
+    (RESULTS / "solvers.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+def newton_table(measured: list[dict[str, Any]], pair: float) -> str:
+    """A row a dimension: time, rates, fraction of the ceiling, the floor and its fraction."""
+    lines = [
+        "| n | us | spread | useful Gflop/s | DGEMM Gflop/s | fraction | floor, us | fraction at the floor |",
+        "|--:|--:|---|--:|--:|--:|--:|--:|",
+    ]
+    for m in measured:
+        arithmetic = m["useful_flops"] / m["dgemm_gflops"] / 1e3
+        floor = arithmetic + m["features"] * pair / 1e3
+        lines.append(
+            f"| {m['n']} | {m['us_per_start_iteration']:.3g} | {m['us_low']:.3g} to {m['us_high']:.3g} | "
+            f"{m['useful_gflops']:.0f} | {m['dgemm_gflops']:.0f} | {m['dgemm_fraction']:.2f} | {floor:.3g} | "
+            f"{arithmetic / floor:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def peers_table(measured: list[dict[str, Any]]) -> str:
+    """A row a dimension: simcore's points a second and how many times faster it is than each peer."""
+    lines = [f"| n | points/s | {' | '.join(LIBRARY)} |", "|--:|--:" + "|--:" * len(LIBRARY) + "|"]
+    for m in measured:
+        ratio = {peer["name"]: peer["ratio"] for peer in m["peers"]}
+        cells = ["-" if ratio.get(name) is None else f"{ratio[name]:.3g}" for name in LIBRARY]
+        lines.append(f"| {m['n']} | {m['points_per_second']:,.0f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def solvers_table(rows: list[dict[str, Any]]) -> str:
+    """A row a dimension and solver."""
+    lines = [
+        "| n | solver | points/s | critical | Hessians a point | mean index/n | mean cost |",
+        "|--:|---|--:|--:|--:|--:|--:|",
+    ]
+    for r in rows:
+        lines.append(
+            f"| {r['n']} | {r['solver']} | {r['points_per_second']:,.0f} | {r['critical_share']:.2f} | "
+            f"{r['hessians_per_point']:.0f} | {r['mean_index_fraction']:.3f} | {r['mean_cost']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def enumerate_table(measured: list[dict[str, Any]]) -> str:
+    """A row a dimension: median time a draw, and PHCpack on the first draw."""
+    lines = [
+        "| 3-spin | ms a draw (median) | spread over draws | complete | PHCpack, s | faster by | same number |",
+        "|--:|--:|---|--:|--:|--:|---|",
+    ]
+    for m in measured:
+        peer = next(iter(m.get("peers", [])), None)
+        beside = f"{peer['seconds']:.3g} | {peer['ratio']:.3g} | {peer['same_number']}" if peer else "- | - | -"
+        lines.append(
+            f"| n = {m['n']} | {m['ms_per_draw']:.3g} | {m['ms_low']:.3g} to {m['ms_high']:.3g} | "
+            f"{m['complete']} of {m['draws']} | {beside} |"
+        )
+    return "\n".join(lines)
+
+
+def fill(text: str, name: str, table: str) -> str:
+    """Return the page with one marked table replaced."""
+    pattern = rf"<!-- {name} -->.*?<!-- end {name} -->"
+    return re.sub(pattern, lambda _: f"<!-- {name} -->\n{table}\n<!-- end {name} -->", text, flags=re.DOTALL)
+
+
+def main() -> None:
+    """Fill all tables; with ``--solvers`` measure the solvers first."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--solvers", action="store_true", help="measure the table of solvers anew")
+    if parser.parse_args().solvers:
+        measure_solvers()
+    newton = load(str(RESULTS / "newton.json"))
+    page = PAGE.read_text(encoding="utf-8")
+    page = fill(page, "newton", newton_table(newton, load(str(RESULTS / "sincos.json"))[0]["ns_each"]))
+    page = fill(page, "peers", peers_table(newton))
+    page = fill(page, "regularised", solvers_table(json.loads((RESULTS / "solvers.json").read_text(encoding="utf-8"))))
+    page = fill(page, "enumerate", enumerate_table(load(str(RESULTS / "enumerate.json"))))
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
