@@ -210,7 +210,8 @@ def endless_problem(n: int, count: int, features: int) -> tuple[Any, Any, Any]:
 def speed(tiny: bool) -> dict[str, Any]:
     """Time the Newton iteration on gaussian_field and state the share of the peak."""
     status = backends.get("cuda").status()
-    device = status["devices"][0] if status["devices"] else {"name": "simulator", "multiprocessors": 2}
+    simulator: dict[str, Any] = {"name": "simulator", "multiprocessors": 2}
+    device = status["devices"][0] if status["devices"] else simulator
     peak = next((value for name, value in PEAK_GFLOPS.items() if name in device["name"]), None)
     features = 16 if tiny else 1024
     result: dict[str, Any] = {"device": device, "features": features, "peak_gflops": peak}
