@@ -191,3 +191,22 @@ def test_too_large_a_problem_is_refused_with_its_size(monkeypatch: pytest.Monkey
     problem = Spin(100, 3, np.zeros(100 * 101 * 102 // 6))
     with pytest.raises(RunError, match=r"dimension 100 need \d+ MiB .* 1 MiB free"):
         cuda.newton(problem, np.ones((1, 100)), OPTIONS, Shape(32, 1, 8))
+
+
+def test_fewer_blocks_where_memory_has_gone_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, starts, options = problem_of(simcore.TorusField(n=2), 8)
+    expected = cuda.newton(problem, starts, options, Shape(1, 1, 2))
+    plain, asked = shapes.device.empty, []
+
+    def scarce(shape: Any, dtype: Any, stream: Any = 0) -> Any:
+        asked.append(shape)
+        if shape > 100:
+            raise RunError("the device refused")
+        return plain(shape, dtype, stream)
+
+    monkeypatch.setattr(shapes.device, "empty", scarce)
+    same(cuda.newton(problem, starts, options, Shape(1, 1, 2)), expected)
+    assert max(asked) > 100
+    monkeypatch.setattr(shapes.device, "empty", lambda *_: scarce(101, float))
+    with pytest.raises(RunError, match="refused"):
+        cuda.newton(problem, starts, options, Shape(1, 1, 2))

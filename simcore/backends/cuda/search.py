@@ -12,7 +12,7 @@ from simcore.backends.cuda.shape import Plan, Shape, batches, choose, plan
 from simcore.backends.geometry import wrap
 from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Array, NewtonOptions, Outcome, Spin, Waves
-from simcore.errors import InputError
+from simcore.errors import InputError, RunError
 from simcore.formulas.outcome import CRITICAL, MAX_ITERATIONS
 
 FAMILIES: dict[type, ModuleType] = {Waves: waves, Spin: spin, Mlp: network}
@@ -47,6 +47,17 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, shape: Shape | N
     return outcome._replace(x=wrap(outcome.x, getattr(problem, "period", 0.0)))
 
 
+def _scratch(laid: Plan, stream: Any) -> tuple[Plan, Any]:
+    """Allocate the scratch of a launch, with fewer blocks where other host threads have taken the memory meanwhile."""
+    while True:
+        try:
+            return laid, device.empty(laid.blocks * laid.stride, np.float64, stream)
+        except RunError:
+            if laid.blocks == 1:
+                raise
+            laid = laid._replace(blocks=laid.blocks // 2)
+
+
 def _batch(
     problem: Any, family: ModuleType, starts: Array, options: NewtonOptions, shape: Shape, outcome: Outcome
 ) -> None:
@@ -55,9 +66,9 @@ def _batch(
     size = problem.dimension
     space = family.space(problem)
     stream = device.new_stream()
-    laid: Plan = plan(count, n, size, space, shape.lanes)  # refuses what does not fit before anything is copied
+    laid = plan(count, n, size, space, shape.lanes)  # refuses what does not fit before anything is copied
     loaded = family.upload(problem, shape, stream)
-    scratch = device.empty(laid.blocks * laid.stride, np.float64, stream)
+    laid, scratch = _scratch(laid, stream)
     threads = (shape.lanes, shape.warps)
     on_device = {name: device.empty(field.size, field.dtype, stream) for name, field in outcome._asdict().items()}
     x = on_device["x"]
@@ -119,10 +130,9 @@ def evaluate(problem: Any, x: Array, shape: Shape | None = None) -> tuple[Array,
     stream = device.new_stream()
     for first, end in batches(count, n, packed):
         part = end - first
-        laid = plan(part, n, n, space, shape.lanes)
+        laid, scratch = _scratch(plan(part, n, n, space, shape.lanes), stream)
         loaded = family.upload(problem, shape, stream)
         out = [device.empty(part * each, np.float64, stream) for each in (1, n, packed)]
-        scratch = device.empty(laid.blocks * laid.stride, np.float64, stream)
         points = device.to_device(x[first:end].ravel(), stream)
         arguments = (loaded, n, points, part, scratch, laid.stride, *space, *out)
         device.launch(loop.derive_kernel(family, shape), laid.blocks, (shape.lanes, shape.warps), arguments, stream)

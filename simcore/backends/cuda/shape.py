@@ -34,11 +34,10 @@ class Space(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A launch: blocks, and where the parts of a block's scratch begin (all in doubles)."""
+    """A launch: how many blocks, and the scratch of each."""
 
     blocks: int
     stride: int  # doubles a block
-    bytes: int
 
 
 def scratch(n: int, size: int, space: Space, lanes: int) -> int:
@@ -62,7 +61,7 @@ def plan(starts: int, n: int, size: int, space: Space, lanes: int) -> Plan:
             f"{free / 2**20:.0f} MiB free; use a smaller n, or backend='cpu'"
         )
     blocks = max(1, min(wanted, fitting))
-    return Plan(blocks, stride, blocks * stride * 8)
+    return Plan(blocks, stride)
 
 
 def choose(n: int, size: int, edge: int) -> Shape:
