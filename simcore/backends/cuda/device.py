@@ -40,6 +40,12 @@ def _simulated_local(count: int, kind: Any) -> list[float]:
     return [0.0] * count
 
 
+if not SIMULATED:
+    import numba.cuda.dispatcher as _dispatcher
+
+    # Numba warns of every grid of fewer than 128 blocks; a search from few starts is no mistake
+    _dispatcher.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+
 body: Any = cuda
 """``numba.cuda`` as device functions see it: ``body.syncthreads()``, ``body.local.array(...)``."""
 if SIMULATED:
