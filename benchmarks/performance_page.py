@@ -105,7 +105,11 @@ def enumerate_table(measured: list[dict[str, Any]]) -> str:
     ]
     for m in measured:
         peer = next(iter(m.get("peers", [])), None)
-        beside = f"{peer['seconds']:.3g} | {peer['ratio']:.3g} | {peer['same_number']}" if peer else "- | - | -"
+        beside = "- | - | -"
+        if peer and peer["ratio"]:
+            beside = f"{peer['seconds']:.3g} | {peer['ratio']:.3g} | {'yes' if peer['same_number'] else 'no'}"
+        elif peer:
+            beside = f"none after {peer['gave_up_after_seconds']} | - | -"
         lines.append(
             f"| n = {m['n']} | {m['ms_per_draw']:.3g} | {m['ms_low']:.3g} to {m['ms_high']:.3g} | "
             f"{m['complete']} of {m['draws']} | {beside} |"

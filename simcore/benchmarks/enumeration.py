@@ -85,7 +85,10 @@ def _phcpack(problem: Any, ours: float, distinct: int) -> tuple[list[dict[str, A
         system.write_text(polynomial_system(problem))
         command = ["phc", "-b", str(system), str(answer)]
         before = _processor_seconds_of_children()
-        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=PATIENCE)
+        try:
+            subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            return [{"name": "phcpack", "gave_up_after_seconds": PATIENCE, "ratio": None}], []
         elapsed = _processor_seconds_of_children() - before
         real = 2 * real_solutions(answer.read_text()) if problem.p % 2 else real_solutions(answer.read_text())
     row = {

@@ -118,6 +118,7 @@ def _figure(peer: dict[str, Any]) -> str:
         ("us_per_solve", "us a solve"),
         ("ns_each", "ns each"),
         ("seconds", "s a draw"),
+        ("gave_up_after_seconds", "s and no answer"),
     ):
         if name in peer:
             return f"{peer[name]:.3g} {text}"
