@@ -73,6 +73,13 @@ def gone(pid: int, timeout: float = 20) -> bool:
     return start_time(pid) is None
 
 
+def wait_for_lock(out: Path, child: subprocess.Popen) -> None:
+    """Wait until a run has its lock and its run.json."""
+    while not (out / "run.json").exists():
+        assert child.poll() is None, child.communicate()[1]
+        time.sleep(0.02)
+
+
 def check_whole(out, undisturbed):
     assert row_sums(out) == row_sums(undisturbed)
     report = verify_run(out)
@@ -262,8 +269,8 @@ def test_a_read_only_place_is_refused_in_one_line(read_only, config):
 # ---- writers -----------------------------------------------------------------------------------------------------
 def test_two_writers_exclude_each_other(config, tmp_path, undisturbed):
     out = tmp_path / "run"
-    first = start(config, out, "--workers", "1", fake={"delay": 3})
-    wait_for_shards(out, 1, first)
+    first = start(config, out, "--workers", "1", fake={"delay": 600})
+    wait_for_lock(out, first)
     for options in ((), ("--shard", "1/2")):
         second = simcore_run(config, out, *options, fake={})
         assert second.returncode == 1 and f"is being written by process {first.pid}" in one_line(second.stderr)
@@ -274,16 +281,16 @@ def test_two_writers_exclude_each_other(config, tmp_path, undisturbed):
 
 def test_parts_run_together_and_the_same_part_does_not(config, tmp_path, undisturbed):
     out = tmp_path / "run"
-    one = start(config, out, "--workers", "1", "--shard", "1/2", fake={"delay": 3})
-    wait_for_shards(out, 1, one)
+    one = start(config, out, "--workers", "1", "--shard", "1/2", fake={"delay": 600})
+    wait_for_lock(out, one)
     for other in ("1/2", "1/3"):
         refused = simcore_run(config, out, "--shard", other, fake={})
         assert refused.returncode == 1 and "is being written" in one_line(refused.stderr)
     two = simcore_run(config, out, "--shard", "2/2", fake={})
-    assert two.returncode == 0, two.stderr
-    assert one.poll() is None
-    _, errors = one.communicate(timeout=120)
-    assert one.returncode == 0, errors
+    alive = one.poll() is None
+    kill(one)
+    assert two.returncode == 0 and alive, two.stderr
+    assert simcore_run(config, out, "--shard", "1/2", fake={}).returncode == 0
     check_whole(out, undisturbed)
     document = json.loads((out / "run.json").read_text())
     assert sorted(session["shard"] for session in document["sessions"]) == ["1/2", "2/2"]

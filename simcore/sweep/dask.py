@@ -24,6 +24,15 @@ CONNECT_SECONDS = 20
 WORKERS_SECONDS = 120
 COUNT_SECONDS = 5.0  # how long a count of workers is believed
 
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.scheduler.work-stealing": False,
+}
+"""Settings of a cluster of our own. By default Dask profiles the running task and counts ticks some hundred times a
+second, which nobody reads here."""
+
 _TURN = threading.Lock()
 
 
@@ -181,16 +190,20 @@ def _local_cluster(distributed: Any, workers: int | None) -> Any:
     from simcore.sweep.execute import usable_processors
     from simcore.sweep.local import worker_environment
 
-    # Dask's profiler looks into the running task a hundred times a second; nobody reads it here.
-    with dask.config.set({"distributed.worker.profile.enabled": False, "distributed.scheduler.work-stealing": False}):
+    with dask.config.set(QUIET):
         return distributed.LocalCluster(
             n_workers=workers or usable_processors(),
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
             memory_limit=None,
-            env={**worker_environment(1), "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"},
+            env={**worker_environment(1), **_as_variables(QUIET)},
         )
+
+
+def _as_variables(settings: dict[str, Any]) -> dict[str, str]:
+    """Return Dask settings as the environment variables that a worker reads them from."""
+    return {f"DASK_{key.upper().replace('.', '__').replace('-', '_')}": str(value) for key, value in settings.items()}
 
 
 def _line(error: BaseException) -> str:

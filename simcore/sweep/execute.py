@@ -215,6 +215,8 @@ class _Session:
                 raise
             finally:
                 self.progress.close()
+                if self.part is None:  # a worker may have been killed in the middle of a file
+                    self.run.sweep_up(self.configuration.method)
                 self._end(entry, outcome, began)
         self._report(agenda)
         return self.summary

@@ -107,15 +107,18 @@ def _array(name: str, column: pd.Series) -> pa.Array:
 
 
 def _guessed(values: list[Any]) -> pa.Array:
-    """Return an array of the narrowest of bool, int64, float64, string that holds all values; None is null."""
+    """Return an array of the narrowest of bool, int64, float64, string that holds all values; None is null.
+
+    Nulls alone are whole numbers: the Euler characteristic where none is fixed.
+    """
     import pandas as pd
     import pyarrow as pa
 
     plain = [None if value is None or value is pd.NA else value for value in values]
     kinds = {type(value) for value in plain if value is not None}
-    if all(issubclass(kind, str) for kind in kinds):
+    if kinds and all(issubclass(kind, str) for kind in kinds):
         return pa.array(plain, pa.string())
-    if kinds <= {bool}:
+    if kinds == {bool}:
         return pa.array(plain, pa.bool_())
     try:
         if not any(issubclass(kind, float) for kind in kinds):
