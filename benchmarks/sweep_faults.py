@@ -47,10 +47,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=6700, help="of each of three landscapes, 500 starts each")
     parser.add_argument("--rounds", type=int, default=3, help="alternations of local and Dask runs")
+    parser.add_argument("--overhead", action="store_true", help="step 2 alone; writes dask_overhead.md")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "sweeps")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
+        if given.overhead:
+            result = alternating(Path(scratch), given.draws, given.rounds)
+            (given.out / "dask_overhead.json").write_text(json.dumps(result, indent=1) + "\n")
+            (given.out / "dask_overhead.md").write_text("\n".join(overhead_report(result)) + "\n")
+            print("\n".join(overhead_report(result)))
+            return
         result = measure(Path(scratch), given.draws, given.rounds)
     (given.out / "faults.json").write_text(json.dumps(result, indent=1) + "\n")
     (given.out / "faults.md").write_text("\n".join(report(result)) + "\n")
@@ -58,6 +65,16 @@ def main() -> None:
 
 
 def measure(scratch: Path, draws: int, rounds: int) -> dict:
+    result = alternating(scratch, draws, rounds)
+    config = scratch / "sweep.toml"
+    result["killed"] = killed(config, scratch / "killed", result["local"][0]["wall_seconds"])
+    after = result["local"][0]["shards"] // 3
+    result["dask_worker_killed"] = dask_worker_killed(config, scratch / "dask_killed", after)
+    result["damages"] = damages(scratch / "local0", scratch / "damaged")
+    return result
+
+
+def alternating(scratch: Path, draws: int, rounds: int) -> dict:
     config = scratch / "sweep.toml"
     config.write_text(CONFIG.format(draws=draws))
     small = scratch / "small.toml"
@@ -73,11 +90,6 @@ def measure(scratch: Path, draws: int, rounds: int) -> dict:
             print(engine, {k: v for k, v in run.items() if k != "checksums"}, flush=True)
             if number:
                 shutil.rmtree(out)
-    result["killed"] = killed(config, scratch / "killed", result["local"][0]["wall_seconds"])
-    result["dask_worker_killed"] = dask_worker_killed(
-        config, scratch / "dask_killed", result["local"][0]["shards"] // 3
-    )
-    result["damages"] = damages(scratch / "local0", scratch / "damaged")
     return result
 
 
@@ -244,45 +256,79 @@ class Memory:
 
 # ---- report ------------------------------------------------------------------------------------------------------
 def report(result: dict) -> list[str]:
+    """Return the lines of faults.md."""
     local, dask = result["local"], result["dask"]
     reference = local[0]["checksums"]
-    same = lambda run: "equal" if run["checksums"] == reference else "DIFFERENT"  # noqa: E731
-    median = lambda runs, key: statistics.median(run[key] for run in runs)  # noqa: E731
-    wall, over = median(local, "wall_seconds"), median(dask, "wall_seconds")
-    cpu, cpu_over = median(local, "cpu_seconds"), median(dask, "cpu_seconds")
-    begin = median(dask, "start_seconds")
-    dry, damage, kill = result["dry_run"], result["damages"], result["killed"]
+    dry, damage, kill, worker = (result[key] for key in ("dry_run", "damages", "killed", "dask_worker_killed"))
+    wall = median(local, "wall_seconds")
     return [
         "# A sweep that is killed, moved to Dask and damaged",
         "",
-        f"{result['starts']:,} starts (torus_field n = 3, 5, 7; newton), {local[0]['shards']} shards, two worker processes on "
-        f"{result['processors']} processors that carried other work too (load {result['load']:.1f} when this began). "
-        "Written by benchmarks/sweep_faults.py.",
+        *conditions(result),
         "",
-        "| run | wall s | of it start of the engine | CPU s of shards | CPU s of all processes | peak memory MiB | rows | checksum |",
-        "|---|---|---|---|---|---|---|---|",
-        *(
-            f"| {name} {i + 1} | {run['wall_seconds']:.1f} | {run['start_seconds']:.1f} | {run['cpu_seconds']:.1f} | {run['tree_cpu_seconds']:.1f} | {run['peak_bytes'] / 2**20:.0f} | "
-            f"{run['checksums']['rows']:,} | {same(run)} |"
-            for name, runs in (("local", local), ("Dask", dask))
-            for i, run in enumerate(runs)
-        ),
+        *table(local, dask),
         f"| local, kill -9 after {', '.join(map(str, kill['shards_kept']))} shards, resumed | | | | | | "
-        f"{kill['checksums']['rows']:,} | {same(kill)} |",
-        f"| Dask, one of two workers killed midway | | | | | | {result['dask_worker_killed']['checksums']['rows']:,} | "
-        f"{same(result['dask_worker_killed'])} |",
+        f"{kill['checksums']['rows']:,} | {same(kill, reference)} |",
+        f"| Dask, one of two workers killed midway | | | | | | {worker['checksums']['rows']:,} | {same(worker, reference)} |",
         "",
         f"- Checksum of all rows, independent of shards and their order: `{reference['starts']}`.",
-        f"- Dask against local processes, medians of {len(local)} alternating runs: {over:.1f} s against {wall:.1f} s wall "
-        f"({100 * (over / wall - 1):+.1f} %), worker CPU {cpu_over:.1f} s against {cpu:.1f} s "
-        f"({100 * (cpu_over / cpu - 1):+.1f} %). Without the start of the cluster {over - begin:.1f} s wall ({100 * ((over - begin) / wall - 1):+.1f} %). "
-        "Wall times are those of a machine whose other load changed meanwhile; processor times are the steadier measure.",
+        f"- {overhead(local, dask)}",
         f"- Dry run predicted {dry['wall_seconds']:.1f} s (took {wall:.1f} s), {dry['bytes_on_disk'] / 1e6:.0f} MB on disk "
         f"(wrote {local[0]['bytes'] / 1e6:.0f} MB), {dry['peak_bytes'] / 2**20:.0f} MiB of memory "
         f"(used {max(run['peak_bytes'] for run in local) / 2**20:.0f} MiB).",
         f"- `simcore verify` named {damage['named']} of {damage['planted']} planted damages (truncated, one bit changed, "
         f"deleted, another shard's bytes, record deleted), exit code {damage['exit_code']}.",
     ]
+
+
+def overhead_report(result: dict) -> list[str]:
+    """Return the lines of dask_overhead.md."""
+    local, dask = result["local"], result["dask"]
+    lines = ["# Dask against local processes", "", *conditions(result), "", *table(local, dask)]
+    return [*lines, "", f"- {overhead(local, dask)}"]
+
+
+def conditions(result: dict) -> list[str]:
+    return [
+        f"{result['starts']:,} starts (torus_field n = 3, 5, 7; newton), {result['local'][0]['shards']} shards, two worker "
+        f"processes on {result['processors']} processors that carried other work too (load {result['load']:.1f} when this "
+        "began). Written by benchmarks/sweep_faults.py."
+    ]
+
+
+def table(local: list[dict], dask: list[dict]) -> list[str]:
+    reference = local[0]["checksums"]
+    head = "| run | wall s | of it start of the engine | CPU s of shards | CPU s of all processes | peak memory MiB | rows | checksum |"
+    lines = [head, "|---|---|---|---|---|---|---|---|"]
+    for name, runs in (("local", local), ("Dask", dask)):
+        for number, run in enumerate(runs, 1):
+            seconds = [run[key] for key in ("wall_seconds", "start_seconds", "cpu_seconds", "tree_cpu_seconds")]
+            cells = [f"{name} {number}", *(f"{value:.1f}" for value in seconds), f"{run['peak_bytes'] / 2**20:.0f}"]
+            lines.append("| " + " | ".join([*cells, f"{run['checksums']['rows']:,}", same(run, reference)]) + " |")
+    return lines
+
+
+def overhead(local: list[dict], dask: list[dict]) -> str:
+    changes = []
+    for key, words in (
+        ("wall_seconds", "wall"),
+        ("tree_cpu_seconds", "CPU of all processes"),
+        ("cpu_seconds", "CPU of shards"),
+    ):
+        one, two = median(local, key), median(dask, key)
+        changes.append(f"{words} {two:.1f} s against {one:.1f} s ({100 * (two / one - 1):+.1f} %)")
+    return (
+        f"Dask against local processes, medians of {len(local)} alternating runs: {', '.join(changes)}. "
+        "Wall times are those of a machine whose other load changed meanwhile."
+    )
+
+
+def same(run: dict, reference: dict) -> str:
+    return "equal" if run["checksums"] == reference else "DIFFERENT"
+
+
+def median(runs: list[dict], key: str) -> float:
+    return statistics.median(run[key] for run in runs)
 
 
 if __name__ == "__main__":

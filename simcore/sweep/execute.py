@@ -7,6 +7,7 @@ handed out, running shards get a few seconds to finish and are dropped then; the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -216,7 +217,8 @@ class _Session:
             finally:
                 self.progress.close()
                 if self.part is None:  # a worker may have been killed in the middle of a file
-                    self.run.sweep_up(self.configuration.method)
+                    with contextlib.suppress(OSError):
+                        self.run.sweep_up(self.configuration.method)
                 self._end(entry, outcome, began)
         self._report(agenda)
         return self.summary
