@@ -23,7 +23,7 @@ from simcore.trajectories.settings import BATCH, Walk, walk
 if TYPE_CHECKING:
     import pandas as pd
 
-TOGETHER = 32  # starts advanced together at most
+TOGETHER = 128  # starts advanced together at most
 WORK = 2**18  # doubles of a layer's activations on minibatches held at a time, about: they should stay in the cache
 
 
@@ -146,7 +146,8 @@ def trajectory(
     chosen = _batched(chosen, functions[0])
     prepared = [derivatives.Function(draw.problem) for draw in functions]
     record = Record(len(functions) * starts, len(chosen.recorded()), landscape.n, index, positions)
-    size = _block(chosen, functions[0].problem, starts)
+    workers_wanted = thread_count(threads)
+    size = _block(chosen, functions[0].problem, starts, -(-starts * len(functions) // (2 * workers_wanted)))
     items = [(i, low) for i in range(len(functions)) for low in range(0, starts, size)]
 
     def work(item: tuple[int, int]) -> None:
@@ -163,7 +164,7 @@ def trajectory(
         else:
             follow(draw, prepared[i], chosen, seed, first_start + low, x, part)
 
-    with single_threaded_blas(), Workers(thread_count(threads)) as workers:
+    with single_threaded_blas(), Workers(workers_wanted) as workers:
         workers.map(work, items)
     return _frame([f.number for f in functions], first_start, starts, chosen, record)
 
@@ -203,10 +204,10 @@ def _batched(chosen: Walk, draw: Draw) -> Walk:
     return chosen
 
 
-def _block(chosen: Walk, problem: Any, starts: int) -> int:
-    """Return how many starts go together, whole groups of lanes; it changes the speed, never a row."""
+def _block(chosen: Walk, problem: Any, starts: int, fair: int) -> int:
+    """Return how many starts go together, whole groups of lanes, about ``fair``; it changes the speed, never a row."""
     wide = (chosen.batch_size or 0) * max(getattr(problem, "widths", (1,)))
-    return min(starts, TOGETHER, max(8, WORK // max(1, wide) // 8 * 8))
+    return min(starts, TOGETHER, -(-fair // 8) * 8, max(8, WORK // max(1, wide) // 8 * 8))
 
 
 def _frame(numbers: list[int], first_start: int, starts: int, chosen: Walk, record: Record) -> pd.DataFrame:
