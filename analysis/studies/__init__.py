@@ -22,6 +22,7 @@ STUDIES = (
     "deeper_linear",
     "dauphin_2014",
     "choromanska_2014",
+    "pennington_bahri_2017",
     "saddle_escape",
     "saxe_2013",
     "minibatch_gradient",

@@ -57,10 +57,11 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
     ``counters``, int64 of shape (3,), is added to: lane evaluations, those of running starts, steps made again by
     pivoted elimination. A problem that has no compiled kernel is searched by the reference backend.
     """
-    from simcore.backends.cpu import spin, waves  # noqa: F401  (they register their kernels)
+    from simcore.backends.cpu import network, spin, waves  # noqa: F401  (they register their kernels)
     from simcore.backends.cpu.dispatch import families
     from simcore.backends.cpu.loop import search
 
+    problem = network.compiled(problem)
     if type(problem) not in families():
         return reference.newton(problem, starts, options)
     starts, limits, outcome = _laid_out(problem, starts, options)
