@@ -6,7 +6,9 @@ from simcore.compilation import jit
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, GRADIENT_FLAT, LEFT_DOMAIN, MAX_ITERATIONS, NOT_FINITE
 
 GO_ON = -1
-SETTLED = 8  # evaluations with a small gradient but a long Newton step: a null direction
+SETTLED = 24
+"""Evaluations with a small gradient but a long Newton step after which a start has a null direction. More than the
+12 or so that Newton steps, shrinking by a third each, need at a quartic minimum."""
 
 
 @jit

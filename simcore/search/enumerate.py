@@ -108,7 +108,8 @@ def enumerate_critical_points(
 def check_enumerable(landscape: Landscape) -> None:
     """Raise ``InputError`` where the critical points may be infinitely many, or no Euler sum can audit them.
 
-    In a box points may be counted, but never called complete: the sum of (-1)^index is not fixed there.
+    In a box points may be counted, but never called complete: the sum of (-1)^index is not fixed there, so the search
+    ends when every point has its hits and searches from the points give nothing new.
     """
     if landscape.euler_characteristic is None and not isinstance(landscape.domain, Box):
         raise InputError(
@@ -130,7 +131,9 @@ def enumerate_draw(
     def euler_right() -> bool:
         return euler is not None and euler_sum(points.table.index) == euler
 
-    rounds = Rounds(target, points, workers, target.search, everything, everything, euler_right)
+    rounds = Rounds(
+        target, points, workers, target.search, everything, everything, euler_right, decidable=euler is not None
+    )
     rounds.run(*limits)
     frame, certified = points_frame(target, points, everything(), positions=positions, spectrum=spectrum)
     audit = rounds.audit(certified) | {"euler_sum": euler_sum(points.table.index), "euler_expected": euler}

@@ -50,6 +50,7 @@ class Rounds:
     explored : () -> mask of the points to search from.
     right : () -> bool, a check on the counted points that must hold besides their hits.
     local : whether a part of the domain is searched: then there may be no point at all, and no flow is followed.
+    decidable : whether anything can show the draw complete; where nothing can, hits end the search, unproved.
     """
 
     target: Target
@@ -60,6 +61,7 @@ class Rounds:
     explored: Callable[[], Mask]
     right: Callable[[], bool]
     local: bool = False
+    decidable: bool = True
     starts: int = 0
     rounds: int = 0
     targeted_starts: int = 0
@@ -77,10 +79,11 @@ class Rounds:
                 self._search_from_points()
             least, right = self.least_hits(), self.right()
             sound = self.points.broken == 0 and self.points.statuses[DEGENERATE] == 0
-            # A ball may hold no point; the second look guards against calling it empty too early.
-            enough = least >= ENOUGH_HITS if len(self.hits()) else self.local and self.rounds > 1
+            # A ball or box may hold no point; the second look guards against calling it empty too early.
+            may_be_empty = self.local or not self.decidable
+            enough = least >= ENOUGH_HITS if len(self.hits()) else may_be_empty and self.rounds > 1
             self.complete = bool(right and enough and sound)
-            if self.complete or not sound or self.starts >= max_starts:
+            if self.complete or not sound or self.starts >= max_starts or (enough and not self.decidable):
                 return
             wanted = min(_next_total(self.starts, least, right), max_starts)
 
