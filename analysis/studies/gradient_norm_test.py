@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 import simcore
 from analysis import canvas
@@ -51,7 +52,7 @@ class Case:
     step: Array
     norm: Array
     cost: Array
-    arrives: Array
+    arrives: NDArray[np.bool_]
     decrement: Array
 
     @property
@@ -60,7 +61,7 @@ class Case:
         last = self.norm[:, -max(2, self.norm.shape[1] // 10) :]
         return last.min(axis=1) / self.norm[:, 0]
 
-    def ruled_out(self, threshold: float = INSIGNIFICANT) -> Array:
+    def ruled_out(self, threshold: float = INSIGNIFICANT) -> NDArray[np.bool_]:
         """Return the test's verdict on each path: True where it rules out critical points."""
         return self.shrinkage > threshold
 
@@ -88,7 +89,7 @@ def newton_steps(draw: Any, x: Array) -> Array:
     return np.stack([np.linalg.lstsq(b, a, rcond=1e-12)[0] for a, b in zip(g, h, strict=True)])
 
 
-def search_says(draw: Any, x: Array, unit: Array) -> Array:
+def search_says(draw: Any, x: Array, unit: Array) -> NDArray[np.bool_]:
     """Return whether Levenberg-Marquardt from each point ends at a critical point near by."""
     found = dense.search(draw, x, simcore.LevenbergMarquardt(max_iterations=150))
     distance = np.linalg.norm(found.x - x, axis=1) / unit
@@ -210,7 +211,7 @@ def digit_claims(trained: Sequence[Case]) -> list[Claim]:
     ]
 
 
-def _claim(words: str, hits: Array, reference: float) -> Claim:
+def _claim(words: str, hits: NDArray[np.bool_], reference: float) -> Claim:
     if not len(hits):
         words, hits = f"{words} (no path of this kind)", np.array([reference == 0])
     return Claim(f"{words}: share", reference, SECTION, lambda level: share(int(hits.sum()), len(hits), level), 0.5)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 import simcore
 from analysis import canvas
@@ -61,7 +62,7 @@ class Training:
         tenth = max(2, int(EARLY * values.shape[1]))
         return values[:, tenth : 2 * tenth].mean(axis=1), values[:, -tenth:].mean(axis=1)
 
-    def grows(self) -> Array:
+    def grows(self) -> NDArray[np.bool_]:
         """Return for each start whether the norm is larger at the end than early, while the cost is lower."""
         (norm, last_norm), (cost, last_cost) = self.ends(self.norm), self.ends(self.cost)
         return (last_norm > norm) & (last_cost < cost)
@@ -83,8 +84,10 @@ def train(loss: str, activation: str, hidden: int, full: bool) -> Training:
         network, method="sgd", step_size=STEP, steps=steps, every=steps // 60, starts=starts, batch_size=BATCH,
         seed=SEED, start_law="gaussian_0.1", positions=True,
     )  # fmt: skip
-    columns = [frame[c].to_numpy().reshape(starts, -1) for c in ("step", "cost", "grad_norm", "curvature")]
-    return Training(loss, activation, hidden, columns[0][0], *columns[1:], points_of(frame)[:6, 30])
+    step, cost, norm, curvature = (
+        frame[c].to_numpy().reshape(starts, -1) for c in ("step", "cost", "grad_norm", "curvature")
+    )
+    return Training(loss, activation, hidden, step[0], cost, norm, curvature, points_of(frame)[:6, 30])
 
 
 # ---- one step ----------------------------------------------------------------------------------------------------
