@@ -263,6 +263,7 @@ class _Session:
             signals.check(engine.running)
             for shard, answer in engine.wait(0.2):
                 if "error" not in answer:
+                    self._forget_failure(shard)
                     continue
                 self._refuse_to_go_on(answer)
                 failures[shard] = failures.get(shard, 0) + 1
@@ -280,7 +281,7 @@ class _Session:
                 self.summary.rows[kind] = self.summary.rows.get(kind, 0) + rows
             self.summary.cpu_seconds += answer["cpu_seconds"]
             self.summary.peak_worker_bytes = max(self.summary.peak_worker_bytes, answer["peak_bytes"] or 0)
-            (self.run.failed / f"{shard.name}.json").unlink(missing_ok=True)
+            self._forget_failure(shard)
             self.progress.done(answer["rows"][KINDS[self.configuration.method][0]], agenda.weight(shard))
             return
         self._refuse_to_go_on(answer)
@@ -292,6 +293,9 @@ class _Session:
         self.progress.log(f"shard {shard.name} failed {ATTEMPTS} times ({answer['error']}); set aside")
         agenda.give_up(shard)
         self._set_aside(shard, answer)
+
+    def _forget_failure(self, shard: Shard) -> None:
+        (self.run.failed / f"{shard.name}.json").unlink(missing_ok=True)
 
     def _set_aside(self, shard: Shard, answer: dict[str, Any]) -> None:
         self.summary.set_aside[shard.name] = answer["error"]
