@@ -7,8 +7,9 @@ layer of tanh units and equal widths n = 16, random normal inputs and random nor
 a network that says 0.
 
 Here E = 1/(2 N n) sum |o - y|^2 over N samples; the quick version takes n = 5. Networks have biases and a small L2
-penalty (0.001, not counted in E): without it hardly any start ends at a critical point. The law is asymptotic in n and holds just above E_c, where the fit
-here takes all energies, and fits of three parameters to few points are wide; the verdicts say what is resolved.
+penalty (0.001, not counted in E): without it hardly any start ends at a critical point. The law is asymptotic in n and
+holds just above E_c, where the fit here takes all energies, and fits of three parameters to few points are wide; the
+verdicts say what is resolved.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ Marquardt's step needs no eigenbasis.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from simcore.backends.problems import Array
@@ -24,7 +26,7 @@ def pseudo_inverse(w: Array, a: Array, cutoff: float) -> Array:
 
 def saddle_free(w: Array, a: Array, index: int, floor: float) -> Array:
     """Return c = -a / max(|w|, floor max|w|), with the sign turned on the ``index`` lowest modes (climbed)."""
-    c = -a / np.maximum(np.abs(w), floor * largest(w))
+    c: Any = -a / np.maximum(np.abs(w), floor * largest(w))
     c[:, :index] *= -1.0
     return c
 
