@@ -39,7 +39,7 @@ def levenberg_marquardt(h: Array, g: Array, damping: Array) -> Array:
     d = np.arange(h.shape[1])
     shifted = h.astype(np.complex128)
     shifted[:, d, d] += 1j * np.sqrt(np.maximum(damping, 1e-300))[:, None]
-    step: Array = -np.linalg.solve(shifted, g[:, :, None])[:, :, 0].real
+    step: Any = -np.linalg.solve(shifted, g[:, :, None])[:, :, 0].real
     return step
 
 
