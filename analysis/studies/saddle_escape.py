@@ -365,7 +365,7 @@ def portrait(axis: Axes, saddle: Saddle, method: str) -> None:
     axis.plot(ring[:, 0], ring[:, 1], "o", color="white", markeredgecolor="black", markersize=3, markeredgewidth=0.6)
     axis.plot(0, 0, marker="X", color="black", markersize=7, linestyle="none", zorder=5)
     axis.set(xlim=(-width, width), ylim=(-width, width), xlabel="$x_1$", aspect="equal")
-    axis.set_title(f"{WORDS[method]} {'ends at' if method == 'newton' else 'leaves'} the saddle")
+    axis.set_title(f"{WORDS[method]} {'ends there' if method == 'newton' else 'leaves'}")
 
 
 def _escape_panel(axis: Axes, escape: Escape) -> None:

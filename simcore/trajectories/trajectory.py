@@ -69,7 +69,9 @@ def trajectory(
           each start in an order of its own, new in every epoch, whose left-over samples are skipped; ``momentum``
           (default 0). For networks with data (``MLP``, ``SigmoidUnit``).
         - "gradient_flow": dx/dt = -g; a step is the time interval ``step_size`` between records. ``integrator`` is one
-          of SciPy's adaptive ones, DOP853 (default), LSODA or Radau, with relative error ``tolerance`` (1e-9).
+          of SciPy's adaptive ones, DOP853 (default), LSODA or Radau, with relative error ``tolerance`` (1e-9). Records
+          between its own steps are interpolated: where these are long, near a minimum, they are less accurate than
+          that; ask for a smaller tolerance where it matters.
         - "newton": d = -step_size H^+ g, at most ``step_cap`` long ("auto": the landscape's); eigenvalues within 1e-10
           of the largest are left out.
         - "saddle_free_newton": d = -step_size |H|^-1 g, as long; |eigenvalues| raised to ``floor`` (1e-4) of the
@@ -107,7 +109,7 @@ def trajectory(
         not finite. With ``positions=True`` ``x``, n float64.
         All refer to the full cost, also for sgd. On the sphere gradient, Hessian and steps are Riemannian, each step
         followed by scaling back to the sphere (momentum is projected; Adam works by ambient coordinates); on the torus
-        points are wrapped. A path that runs away keeps its rows, with inf and nan.
+        points are wrapped; a box does not stop a path. A path that runs away keeps its rows, with inf and nan.
 
     Raises
     ------
