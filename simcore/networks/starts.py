@@ -12,7 +12,8 @@
   index k - j lead close to a saddle without the ties. Costs as much as a search; it reaches what nothing else does.
 - "mixed": gaussian_0.3, adam, descents, gaussian_0.6, saddle_free_newton, gradient_descent in turn.
 
-Every start is a function of (seed, draw, its own number, law) alone.
+Every start is a function of (seed, draw, its own number, law) alone. Gaussian starts are the same bits everywhere; the
+others walk with NumPy and LAPACK, so on another machine or library version they may differ in their last digits.
 """
 
 from __future__ import annotations

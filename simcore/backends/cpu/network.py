@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simcore.backends.cpu.dispatch import register
-from simcore.backends.cpu.products import add_8_rows
+from simcore.backends.cpu.products import add_4_rows, add_8_rows
 from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import broadcast, load, store, zeros
 from simcore.backends.network_problems import Mlp
@@ -30,7 +30,7 @@ from simcore.formulas.intrinsics import fma, select
 
 T = LANES
 _WORTH_COMPILING = 10_000  # parameters times samples
-_CHUNK = 32  # samples at a time: their lanes stay in the second-level cache
+_CHUNK = 16  # samples at a time: their lanes stay in the second-level cache
 
 
 class OneHidden(NamedTuple):
@@ -80,16 +80,13 @@ class Tables(NamedTuple):
 class NetworkTile(NamedTuple):
     """An evaluated tile: ``memory`` holds rows of 24 lanes; ``at`` says where each kind of row begins.
 
-    at = (D, h, C, D padded, pairs padded, first rows, N); first rows of: gradient 1, gradient 2, block 11, block 21 by
+    at = (D, h, C, D padded, pairs padded, first rows); first rows of: gradient 1, gradient 2, block 11, block 21 by
     a, by d, block 22.
-    ``layer``, ``unit``, ``place`` name each parameter: 0 or 1, its unit, its input (the last one is the bias).
+    A row of block 11 is a pair of units and a pair of inputs, of block 21 a unit's pair and an input; biases come last.
     """
 
     n: int
     at: np.ndarray
-    layer: np.ndarray
-    unit: np.ndarray
-    place: np.ndarray
     l2: float
     memory: np.ndarray
 
@@ -113,9 +110,8 @@ def prepare(problem):
                 k += 1
 
     hh = h * (h + 1) // 2
-    at = np.empty(12, np.int64)
+    at = np.empty(11, np.int64)
     at[0], at[1], at[2], at[3], at[4] = inputs, h, outputs, wide, padded
-    at[11] = samples
     at[5] = 1
     at[6] = at[5] + h * wide
     at[7] = at[6] + outputs * (h + 1)
@@ -125,23 +121,12 @@ def prepare(problem):
     rows = at[10] + (h + 1) * (h + 2) // 2
 
     n = h * inputs + outputs * (h + 1)
-    layer, unit, place = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
-    k = 0
-    for side in range(2):
-        units, places = (h, inputs - 1) if side == 0 else (outputs, h)
-        for i in range(units):
-            for j in range(places):
-                layer[k], unit[k], place[k] = side, i, j
-                k += 1
-        for i in range(units):
-            layer[k], unit[k], place[k] = side, i, places
-            k += 1
     scratch = np.empty((h + hh + h * (h + 1) + outputs * h) * _CHUNK * T)
     tables = Tables(
         samples, problem.inputs.ravel(), problem.targets.ravel(), panels, products, problem.l2, problem.activation,
         scratch, np.empty(hh * T), np.empty((3 * h + outputs) * 8),
     )  # fmt: skip
-    return tables, NetworkTile(n, at, layer, unit, place, problem.l2, np.empty(rows * T))
+    return tables, NetworkTile(n, at, problem.l2, np.empty(rows * T))
 
 
 @jit
@@ -183,6 +168,7 @@ def _sample(tables, at, X, m, local, s, memory):
     count, h, outputs = at[0], at[1], at[2]
     bias_1, weights_2 = h * (count - 1), h * count
     bias_2 = weights_2 + outputs * h
+    share = 1.0 / samples
     for i in range(h):
         z = load(X, (bias_1 + i) * T + s)
         for q in range(count - 1):
@@ -199,21 +185,21 @@ def _sample(tables, at, X, m, local, s, memory):
             o = fma(load(X, (weights_2 + c * h + j) * T + s), load(units, j * 8), o)
         residual = o - targets[m * outputs + c]
         square = fma(residual, residual, square)
-        d = residual * (1.0 / samples)
+        d = residual * share
         store(units, (3 * h + c) * 8, d)
         for j in range(h):
             p = (row + c * (h + 1) + j) * T + s
             store(memory, p, fma(d, load(units, j * 8), load(memory, p)))
         p = (row + c * (h + 1) + h) * T + s
         store(memory, p, load(memory, p) + d)
-    store(memory, s, fma(square, 0.5 / samples, load(memory, s)))
+    store(memory, s, fma(square, 0.5 * share, load(memory, s)))
     last = (at[10] + (h + 1) * (h + 2) // 2 - 1) * T + s  # the bias's square, once a sample
-    store(memory, last, load(memory, last) + 1.0)
+    store(memory, last, load(memory, last) + share)
 
     # block 22: sums of a_j a_l, the bias last
     row = at[10]
     for j in range(h):
-        a = load(units, j * 8)
+        a = load(units, j * 8) * share
         for k in range(j + 1):
             p = (row + k) * T + s
             store(memory, p, fma(a, load(units, k * 8), load(memory, p)))
@@ -239,27 +225,31 @@ def _sample(tables, at, X, m, local, s, memory):
             store(scratch, pair + k * stride + spot, curve)
             k += 1
         for j in range(h):
-            store(scratch, by_a + (i * (h + 1) + j) * stride + spot, slope * load(units, j * 8))
-        store(scratch, by_a + (i * (h + 1) + h) * stride + spot, slope)
+            store(scratch, by_a + (i * (h + 1) + j) * stride + spot, slope * share * load(units, j * 8))
+        store(scratch, by_a + (i * (h + 1) + h) * stride + spot, slope * share)
         for c in range(outputs):
             store(scratch, by_d + (c * h + i) * stride + spot, slope * load(units, (3 * h + c) * 8))
 
 
 @jit
-def _products(panels, samples, first, size, wide, scratch, source, count, memory, row):
-    """Add panel rows times each of ``count`` scratch rows to the tile."""
+def _products(panels, samples, first, size, true, wide, scratch, source, count, memory, row):
+    """Add ``true`` panel rows, padded to ``wide``, times each of ``count`` scratch rows to the tile."""
     for k in range(count):
-        for q in range(0, wide, 8):
+        b, c = (source + k) * _CHUNK * T, (row + k * wide) * T
+        for q in range(0, true, 8):
             at = ((q >> 3) * samples + first) * 8
-            add_8_rows(panels, at, 8, scratch, (source + k) * _CHUNK * T, T, size, memory, (row + k * wide + q) * T, T)
+            if true - q > 4:
+                add_8_rows(panels, at, 8, scratch, b, T, size, memory, c + q * T, T)
+            else:
+                add_4_rows(panels, at, 8, scratch, b, T, size, memory, c + q * T, T)
 
 
 @jit
 def evaluate(tables, tile, X):
-    """Fill the tile's rows; penalty and factors W_2, 1/N are added by ``system``."""
+    """Fill the tile's rows; the penalty and the factors W_2 are added by ``system``."""
     at, memory = tile.at, tile.memory
-    h, outputs, wide, padded = at[1], at[2], at[3], at[4]
-    hh = h * (h + 1) // 2
+    inputs, h, outputs, wide, padded = at[0], at[1], at[2], at[3], at[4]
+    hh, pairs = h * (h + 1) // 2, inputs * (inputs + 1) // 2
     for k in range(0, memory.size, 8):
         store(memory, k, 0.0)
     _gram(at, X, tables.gram, tables.samples)
@@ -269,57 +259,99 @@ def evaluate(tables, tile, X):
             for s in range(0, T, 8):
                 _sample(tables, at, X, first + local, local, s, memory)
         panels, products, scratch = tables.panels, tables.products, tables.scratch
-        _products(panels, tables.samples, first, size, wide, scratch, 0, h, memory, at[5])
-        _products(products, tables.samples, first, size, padded, scratch, h, hh, memory, at[7])
-        _products(panels, tables.samples, first, size, wide, scratch, h + hh, h * (h + 1), memory, at[8])
-        by_d = h + hh + h * (h + 1)
-        _products(panels, tables.samples, first, size, wide, scratch, by_d, outputs * h, memory, at[9])
+        by_a, by_d = h + hh, h + hh + h * (h + 1)
+        _products(panels, tables.samples, first, size, inputs, wide, scratch, 0, h, memory, at[5])
+        _products(products, tables.samples, first, size, pairs, padded, scratch, h, hh, memory, at[7])
+        _products(panels, tables.samples, first, size, inputs, wide, scratch, by_a, h * (h + 1), memory, at[8])
+        _products(panels, tables.samples, first, size, inputs, wide, scratch, by_d, outputs * h, memory, at[9])
 
 
 @jit
-def _entry(tile, X, s, i, j):
-    """The Hessian's entry [i, j], i >= j, of eight lanes, without the penalty."""
+def _hidden_entries(tile, s, u, p, v, count, A, k):
+    """Copy entries [1u p, 1v q], q < count, of eight lanes to A from place k; return the next place."""
     at, memory = tile.at, tile.memory
-    inputs, h, wide, padded = at[0], at[1], at[3], at[4]
-    u, v, p, q = tile.unit[i], tile.unit[j], tile.place[i], tile.place[j]
-    if tile.layer[i] == 0:
-        high, low = max(u, v), min(u, v)
-        first, second = max(p, q), min(p, q)
-        row = at[7] + (high * (high + 1) // 2 + low) * padded + first * (first + 1) // 2 + second
-        return load(memory, row * T + s)
-    samples = 1.0 / at[11]
-    if tile.layer[j] == 0:
-        weight = load(X, (h * inputs + u * h + v) * T + s)
-        value = weight * load(memory, (at[8] + (v * (h + 1) + p) * wide + q) * T + s) * samples
-        if p == v:
-            value = value + load(memory, (at[9] + (u * h + v) * wide + q) * T + s)
-        return value
-    if u != v:
-        return zeros()
-    first, second = max(p, q), min(p, q)
-    return load(memory, (at[10] + first * (first + 1) // 2 + second) * T + s) * samples
+    high, low = max(u, v), min(u, v)
+    base = at[7] + (high * (high + 1) // 2 + low) * at[4]
+    row = (base + p * (p + 1) // 2) * T + s
+    for q in range(min(count, p + 1)):
+        store(A, k, load(memory, row + q * T))
+        k += 8
+    for q in range(p + 1, count):
+        store(A, k, load(memory, (base + q * (q + 1) // 2 + p) * T + s))
+        k += 8
+    return k
+
+
+@jit
+def _mixed_entries(tile, X, s, c, j, v, first, count, A, k):
+    """Copy entries [2c j, 1v q], first <= q < count, of eight lanes to A from place k; return the next place."""
+    at, memory = tile.at, tile.memory
+    h, wide = at[1], at[3]
+    weight = load(X, (h * at[0] + c * h + v) * T + s)
+    row = (at[8] + (v * (h + 1) + j) * wide) * T + s
+    own = (at[9] + (c * h + v) * wide) * T + s
+    for q in range(first, count):
+        value = weight * load(memory, row + q * T)
+        if j == v:
+            value = value + load(memory, own + q * T)
+        store(A, k, value)
+        k += 8
+    return k
+
+
+@jit
+def _output_entries(tile, s, c, j, columns, A, k):
+    """Copy entries [2c j, 2e i] for the first ``columns`` output parameters (e, i) to A; return the next place."""
+    at, memory = tile.at, tile.memory
+    h, outputs = at[1], at[2]
+    for column in range(columns):
+        e, i = (column // h, column % h) if column < outputs * h else (column - outputs * h, h)
+        value = zeros()
+        if e == c:
+            high, low = max(j, i), min(j, i)
+            value = load(memory, (at[10] + high * (high + 1) // 2 + low) * T + s)
+        store(A, k, value)
+        k += 8
+    return k
 
 
 @jit
 def system(tile, X, s, A, g):
     """Copy gradient and packed Hessian of eight lanes, the penalty added; return the value."""
     at, memory, n, l2 = tile.at, tile.memory, tile.n, tile.l2
-    h, wide = at[1], at[3]
-    square = zeros()
+    inputs, h, outputs, wide = at[0], at[1], at[2], at[3]
+    true = inputs - 1
     k = 0
+    for i in range(h * true):
+        u, p = i // true, i % true
+        for v in range(u):
+            k = _hidden_entries(tile, s, u, p, v, true, A, k)
+        k = _hidden_entries(tile, s, u, p, u, p + 1, A, k)
+        store(g, i * 8, load(memory, (at[5] + u * wide + p) * T + s))
+    for u in range(h):
+        for v in range(h):
+            k = _hidden_entries(tile, s, u, true, v, true, A, k)
+        for v in range(u + 1):
+            high, low = max(u, v), min(u, v)
+            last = (high * (high + 1) // 2 + low) * at[4] + inputs * (inputs + 1) // 2 - 1
+            store(A, k, load(memory, (at[7] + last) * T + s))
+            k += 8
+        store(g, (h * true + u) * 8, load(memory, (at[5] + u * wide + true) * T + s))
+    for i in range(outputs * (h + 1)):
+        c, j = (i // h, i % h) if i < outputs * h else (i - outputs * h, h)
+        for v in range(h):
+            k = _mixed_entries(tile, X, s, c, j, v, 0, true, A, k)
+        for v in range(h):
+            k = _mixed_entries(tile, X, s, c, j, v, true, inputs, A, k)
+        k = _output_entries(tile, s, c, j, i + 1, A, k)
+        store(g, (h * inputs + i) * 8, load(memory, (at[6] + c * (h + 1) + j) * T + s))
+    square = zeros()
     for i in range(n):
         x = load(X, i * T + s)
         square = fma(x, x, square)
-        if tile.layer[i] == 0:
-            row = at[5] + tile.unit[i] * wide + tile.place[i]
-        else:
-            row = at[6] + tile.unit[i] * (h + 1) + tile.place[i]
-        store(g, i * 8, fma(x, l2, load(memory, row * T + s)))
-        for j in range(i):
-            store(A, k, _entry(tile, X, s, i, j))
-            k += 8
-        store(A, k, _entry(tile, X, s, i, i) + l2)
-        k += 8
+        store(g, i * 8, fma(x, l2, load(g, i * 8)))
+        place = i * (i + 3) // 2 * 8
+        store(A, place, load(A, place) + l2)
     return fma(square, 0.5 * l2, load(memory, s))
 
 
