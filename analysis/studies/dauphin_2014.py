@@ -37,7 +37,7 @@ NETWORK = {
     "name": "mlp", "widths": [10, 5, 10], "activation": "softplus", "loss": "mse",
     "data": {"kind": "digits", "pca": 10, "samples": 500}, "l2": 0.01,
 }  # fmt: skip
-STARTS = {False: 1080, True: 4500}
+STARTS = {False: 1020, True: 4500}
 SOLVER = {"method": "levenberg_marquardt", "max_iterations": 300}
 SOURCE = "Dauphin et al. (2014), figure 1"
 TIED = 1e-5
@@ -107,7 +107,7 @@ def starting_points(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the starts along trajectories, as they were before the search: the control, not critical at all."""
     mlp = network()
     draw = mlp.draw(seed=SEED)
-    chosen = rows[rows.source.isin(TRAJECTORIES)].head(300)
+    chosen = rows[rows.source.isin(TRAJECTORIES)].head(200)
     x = np.concatenate(
         [mlp.starts(seed=SEED, draw=0, first=int(start), count=1, law="mixed") for start in chosen.start]
     )
