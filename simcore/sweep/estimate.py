@@ -63,8 +63,11 @@ class Estimate:
         return 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the estimate as a JSON-safe dictionary."""
-        return dict(self.__dict__)
+        """Return the estimate as a JSON-safe dictionary; rows and bytes are whole numbers."""
+        counts = ("rows", "bytes_on_disk", "bytes_per_worker", "peak_bytes", "free_disk", "free_memory")
+        return self.__dict__ | {
+            name: round(getattr(self, name)) for name in counts if math.isfinite(getattr(self, name))
+        }
 
     def lines(self) -> list[str]:
         """Return the estimate as text."""
@@ -274,9 +277,15 @@ def _measure(trial: Configuration, combination: int, backend: str, seconds: floa
 
     landscape = trial.landscape(combination)
     newton = trial.method == "newton"
-    starts = min(trial.starts, 480) if newton else trial.starts
+    starts = min(trial.starts, 24) if newton else trial.starts
     first = 4_000_000_000 if landscape.draws is None else 0
-    shard_rows(trial, Shard(combination, first, first + 1, 0, starts), backend=backend, threads=1)  # compiles
+    tried = Shard(combination, first, first + 1, 0, starts)
+    shard_rows(trial, tried, backend=backend, threads=1)  # compiles
+    if newton:  # as many starts as fit the time, since those of a large network take a second each
+        began = time.perf_counter()
+        shard_rows(trial, tried, backend=backend, threads=1)
+        fitting = starts * seconds / 2 / max(time.perf_counter() - began, 1e-9)
+        starts = min(trial.starts, 480, max(starts, int(fitting)))
     draws, spent, rows, length, size_of_draw = 0, 0.0, 0, 1, 0.0
     while spent < seconds / 2:
         shard = Shard(combination, first, first + length, 0, starts)
