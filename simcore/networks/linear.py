@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+SCALES = (0.1, 0.2, 0.3, 0.5)
+
+
 class LinearDraw(NetworkDraw):
     """The population cost of one deep linear network."""
 
@@ -50,8 +53,10 @@ class LinearNetwork(Network):
     f depends on the parameters (W_1, W_2, ..., row-major) through W = W_L ... W_1 alone: f = 1/2 tr (W - T) S (W - T)^T
     with T = C S^-1. Nothing is random: there is one draw.
 
-    Start laws: "normal", entries N(0, 0.5^2); "small", N(0, 0.05^2), near the saddle at 0; "wide", N(0, 1). The default
-    reaches every class of critical points of the 4-2-4 autoencoder with covariance (4, 3, 2, 1) within 4,000 starts.
+    Start laws: "normal", entries N(0, 0.5^2); "small", N(0, 0.05^2), near the saddle at 0; "wide", N(0, 1); "scales",
+    N(0, s^2) with s = 0.1, 0.2, 0.3 and 0.5 in turn. The default reaches every class of critical points of the 4-2-4
+    autoencoder with covariance (4, 3, 2, 1) within 4,000 starts; for wide networks "scales" with Levenberg-Marquardt
+    reaches more of them (16-4-16: 45 classes in 60 starts, where the default solver finds 13).
 
     Search: ``method = "auto"`` is Newton's method with the pseudo-inverse and steps of at most 1. Gradient scale |S|
     (Frobenius), length 1; a start has left the domain beyond max |x_i| = 100.
@@ -67,7 +72,7 @@ class LinearNetwork(Network):
 
     name: ClassVar[str] = "linear_network"
     law: ClassVar[str] = "deep linear network, population cost 1/2 E|y - W_L ... W_1 x|^2"
-    start_laws: ClassVar[tuple[str, ...]] = ("normal", "small", "wide")
+    start_laws: ClassVar[tuple[str, ...]] = ("normal", "small", "wide", "scales")
     parameters: ClassVar[tuple[str, ...]] = ("widths", "covariance", "cross_covariance")
     solver: ClassVar[str] = "pseudo_inverse_newton"
     example: ClassVar[dict[str, Any]] = {"widths": [4, 2, 4], "covariance": [4.0, 3.0, 2.0, 1.0]}
@@ -133,8 +138,9 @@ class LinearNetwork(Network):
 
     def starts(self, *, seed: int, draw: int, first: int, count: int, law: str | None = None) -> Array:
         name = self.check_start_law(law)
-        scale = {"normal": 0.5, "small": 0.05, "wide": 1.0}[name]
-        return normal_starts(self, name, seed, draw, first, count, scale)
+        scale = {"normal": 0.5, "small": 0.05, "wide": 1.0, "scales": 1.0}[name]
+        spread = np.array(SCALES)[np.arange(first, first + count) % len(SCALES)] if name == "scales" else scale
+        return normal_starts(self, name, seed, draw, first, count, spread)
 
     def critical_classes(self) -> pd.DataFrame:
         """Return the exact list of critical points of a network with one hidden layer, a row a class (orbit).
