@@ -2,6 +2,7 @@
 
     simcore bench newton --n 2,5,10,20,50,100 --peers --save results/benchmarks/newton.json
     simcore bench enumerate --n 8,10 --peers --save results/benchmarks/enumerate.json
+    simcore bench newton --landscape spherical_spin --n 10,30,60,100 --save results/benchmarks/spin.json
     simcore bench sincos --save results/benchmarks/sincos.json
     python benchmarks/performance_page.py
 
@@ -73,6 +74,17 @@ def newton_table(measured: list[dict[str, Any]], pair: float) -> str:
     return "\n".join(lines)
 
 
+def spin_table(measured: list[dict[str, Any]]) -> str:
+    """A row a dimension of the 3-spin model."""
+    lines = ["| n | us | spread | useful Gflop/s | fraction | points/s |", "|--:|--:|---|--:|--:|--:|"]
+    for m in measured:
+        lines.append(
+            f"| {m['n']} | {m['us_per_start_iteration']:.3g} | {m['us_low']:.3g} to {m['us_high']:.3g} | "
+            f"{m['useful_gflops']:.0f} | {m['dgemm_fraction']:.2f} | {m['points_per_second']:,.0f} |"
+        )
+    return "\n".join(lines)
+
+
 def peers_table(measured: list[dict[str, Any]]) -> str:
     """A row a dimension: simcore's points a second and how many times faster it is than each peer."""
     lines = [f"| n | points/s | {' | '.join(LIBRARY)} |", "|--:|--:" + "|--:" * len(LIBRARY) + "|"]
@@ -132,6 +144,7 @@ def main() -> None:
     newton = load(str(RESULTS / "newton.json"))
     page = PAGE.read_text(encoding="utf-8")
     page = fill(page, "newton", newton_table(newton, load(str(RESULTS / "sincos.json"))[0]["ns_each"]))
+    page = fill(page, "spin", spin_table(load(str(RESULTS / "spin.json"))))
     page = fill(page, "peers", peers_table(newton))
     page = fill(page, "regularised", solvers_table(json.loads((RESULTS / "solvers.json").read_text(encoding="utf-8"))))
     page = fill(page, "enumerate", enumerate_table(load(str(RESULTS / "enumerate.json"))))
