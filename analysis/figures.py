@@ -90,9 +90,11 @@ def _ratio_panel(axis: Axes, members: list[Sample]) -> None:
         return
     n = np.array([s.n for s in members])
     laws = [(s.n, s.ratio_exact) for s in members if s.ratio_exact is not None]
+    alone = {"marker": "_", "markersize": 24} if len(set(n)) == 1 else {}  # a line through one point shows nothing
     if laws:
-        axis.plot(*zip(*laws, strict=True), **canvas.EXACT, label="exact law", zorder=1)
-    axis.plot(n, [coin_flip_ratio(s.dimension) for s in members], **canvas.COIN, label="coin flips $2^D-2$", zorder=0)
+        axis.plot(*zip(*laws, strict=True), **canvas.EXACT, **alone, label="exact law", zorder=1)
+    coins = [coin_flip_ratio(s.dimension) for s in members]
+    axis.plot(n, coins, **canvas.COIN, **alone, label="coin flips $2^D-2$", zorder=0)
     hits = [(s.n, s.ratio_hits()) for s in members]
     hits = [(x, e) for x, e in hits if math.isfinite(e.value) and e.value > 0]
     if hits:
