@@ -139,6 +139,7 @@ def flat_passage() -> Any:
 
 
 def passage_starts(count: int) -> Array:
+    """Return starts uniform in [0.8, 1.5] x [-1, 1], shape (count, 2)."""
     rng = np.random.default_rng([SEED, 5])
     return np.stack([rng.uniform(0.8, 1.5, count), rng.uniform(-1, 1, count)], axis=1)
 

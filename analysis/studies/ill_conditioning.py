@@ -190,6 +190,7 @@ def measure(full: bool, out: Path) -> Result:
 
 
 def growth_claim(run: Training) -> Claim:
+    """Return the claim that the gradient norm grows while the cost falls."""
     hits, count = int(run.grows().sum()), len(run.cost)
     return Claim(
         f"{run.name}: the gradient norm grows while the cost falls: share of starts", 1.0, f"figure 8.1; {SECTION}",
@@ -198,6 +199,7 @@ def growth_claim(run: Training) -> Claim:
 
 
 def curvature_claim(run: Training) -> Claim:
+    """Return the claim that g'Hg grows faster than g'g."""
     hits, count = int((run.curvature_gain() > 0).sum()), len(run.cost)
     return Claim(
         f"{run.name}: g'Hg grows faster than g'g: share of starts", 1.0, SECTION,
@@ -206,6 +208,7 @@ def curvature_claim(run: Training) -> Claim:
 
 
 def step_claim(loss: str, steps: Steps) -> Claim:
+    """Return the claim that a small step changes the cost as its second-order expansion predicts."""
     small = STEPS <= 0.01
     worst = float(steps.deviation()[:, small].max())
     return Claim(

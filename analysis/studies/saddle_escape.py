@@ -235,6 +235,7 @@ def _of_draws(found: Sequence[Rates], field: str) -> Any:
 
 
 def time_claim(times: Sequence[Escape]) -> Claim:
+    """Return the claim about the time to escape against the distance of the start."""
     slopes = [slope(-np.log(e.distances), e.escaped) for e in times]
     return Claim(
         "isotropic field, n = 3: the time to escape grows by |w|^-1 for each factor e that the start is closer",

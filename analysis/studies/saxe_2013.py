@@ -285,6 +285,7 @@ def saddle_indices() -> Array:
 
 
 def depth_claim(times: dict[int, float]) -> Claim:
+    """Return the claim about the learning time of orthogonal starts against depth."""
     ratios = [t / learning_time(d, 2.0, 1.0) for d, t in times.items()]
     return Claim(
         f"orthogonal starts, {min(times)} to {max(times)} layers: learning time over the mode equation's", 1.0,

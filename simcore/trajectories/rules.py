@@ -40,6 +40,8 @@ class Rule:
 
 
 class GradientDescent(Rule):
+    """d = -step_size g."""
+
     parallel = True
 
     def step(self, number: int, x: Array, here: Local | None, hessian: Array | None) -> Array:
@@ -65,6 +67,8 @@ class Momentum(Rule):
 
 
 class StochasticDescent(Momentum):
+    """Momentum with the gradient of the step's minibatch in place of g."""
+
     full = False
 
     def slope(self, number: int, x: Array, here: Local | None) -> Array:
