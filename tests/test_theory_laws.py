@@ -223,7 +223,7 @@ def test_strong_confinement_keeps_every_index_and_the_euler_sum(n, m):
         lambda: gaussian_field_law(201),
         lambda: gaussian_field_law(2.5),
         lambda: torus_field_law(True),
-        lambda: spherical_spin_law(1, 3),
+        lambda: spherical_spin_law(0, 3),
         lambda: spherical_spin_law(4, 1),
         lambda: confined_field_law(3, 0.0),
         lambda: confined_field_law(3, math.nan),
