@@ -9,9 +9,8 @@ the kernel's own file alone, and not safely when several threads call device fun
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import metadata
 from types import SimpleNamespace
 from typing import Any
@@ -30,16 +29,6 @@ EXTRA = "pip install 'simcore[cuda13]' (or cuda12 for drivers of CUDA 12)"
 _LAUNCHES = threading.Lock()  # the simulator runs one kernel at a time, the device compiles one
 
 
-def _simulated_barrier() -> None:
-    thread: Any = threading.current_thread()
-    if thread._manager._block_dim != (1, 1, 1):
-        thread.syncthreads()
-
-
-def _simulated_local(count: int, kind: Any) -> list[float]:
-    return [0.0] * count
-
-
 if not SIMULATED:
     import numba.cuda.dispatcher as _dispatcher
 
@@ -49,7 +38,10 @@ if not SIMULATED:
 body: Any = cuda
 """``numba.cuda`` as device functions see it: ``body.syncthreads()``, ``body.local.array(...)``."""
 if SIMULATED:
-    body = SimpleNamespace(syncthreads=_simulated_barrier, local=SimpleNamespace(array=_simulated_local))
+    from simcore.backends.cuda import simulator
+
+    simulator.install()
+    body = SimpleNamespace(syncthreads=simulator.barrier, local=SimpleNamespace(array=simulator.local_array))
 
 
 def kernel(python: Callable[..., None]) -> Any:
@@ -109,21 +101,10 @@ def new_stream() -> Any:
     return 0 if SIMULATED else cuda.stream()
 
 
-@contextlib.contextmanager
-def _quick_switching() -> Iterator[None]:
-    """Let Python threads hand over at once: the simulator's barriers poll, and 5 ms a hand-over is a long time."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
-
-
 def launch(compiled: Any, blocks: int, threads: tuple[int, int], arguments: tuple[Any, ...], stream: Any = 0) -> None:
     """Start a kernel on a grid of blocks; ``RunError`` when the device reports a failure at the launch."""
     if SIMULATED:
-        with _LAUNCHES, _quick_switching():
+        with _LAUNCHES:
             compiled[blocks, threads](*arguments)
         return
     try:
