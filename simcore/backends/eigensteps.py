@@ -18,9 +18,9 @@ def largest(w: Array) -> Array:
     return np.maximum(np.abs(w).max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
 
 
-def pseudo_inverse(w: Array, a: Array, cutoff: float) -> Array:
-    """Return c = -a/w on the modes with |w| > cutoff max|w|, 0 on the others."""
-    seen = np.abs(w) > cutoff * largest(w)
+def pseudo_inverse(w: Array, a: Array, cutoff: float, floor: float = 0.0) -> Array:
+    """Return c = -a/w on the modes with |w| > cutoff max|w| and |w| > floor, 0 on the others."""
+    seen = np.abs(w) > np.maximum(cutoff * largest(w), floor)
     return np.where(seen, -a / np.where(seen, w, 1.0), 0.0)
 
 

@@ -69,6 +69,7 @@ class NewtonOptions(NamedTuple):
     region: float  # left_domain when max |x_i| exceeds it; inf for none
     zero_tolerance: float  # eigenvalues within zero_tolerance * |H|_F are null
     flat_tolerance: float  # gradient_flat when |Hg| < flat_tolerance * |H|_F |g| at the end
+    zero_floor: float = 0.0  # eigenvalues within it are null however small |H|_F is: a Hessian that is rounding alone
 
 
 class Outcome(NamedTuple):

@@ -116,8 +116,9 @@ def _newton_one(problem: Any, x: Array, options: NewtonOptions) -> tuple[Any, ..
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             newton_step = -vectors @ np.nan_to_num((vectors.T @ tangent_gradient) / eigenvalues, posinf=0, neginf=0)
         decrement = float(np.linalg.norm(newton_step))
-        index = int((eigenvalues < -options.zero_tolerance * scale).sum())
-        nullity = int((np.abs(eigenvalues) <= options.zero_tolerance * scale).sum())
+        zero = max(options.zero_tolerance * scale, options.zero_floor)
+        index = int((eigenvalues < -zero).sum())
+        nullity = int((np.abs(eigenvalues) <= zero).sum())
 
         small = grad_norm < options.gradient_tolerance
         settled += small and decrement >= options.decrement_tolerance

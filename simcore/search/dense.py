@@ -9,10 +9,11 @@ How a start ends, in this order:
 
 - ``not_finite``, ``left_domain`` as soon as they happen;
 - *settled*: |g| below tolerance and the decrement |H^+ g| below its own. Then up to four more steps polish the point,
-  and its null modes are counted: |w| <= max(zero tolerance |H|_F, the change of H over the last polishing step,
+  and its null modes are counted: |w| <= max(zero tolerance |H|_F, twice the change of H over the last polishing step,
   rounding), extended upwards through every eigenvalue less than ``GAP`` times the previous one: without a gap an
   eigenvalue is undecided, and undecided ones are null. The change of H matters at degenerate points of higher order,
-  where eigenvalues shrink together with the distance and no relative threshold could tell. ``critical`` if the
+  where eigenvalues shrink together with the distance and no relative threshold could tell: where g ~ r^k, a Newton
+  step takes w to (1 - 1/k)^(k-1) w, which is at most that change. ``critical`` if the
   nullity is the orbit's dimension, ``degenerate`` if it is larger, but ``left_domain`` where null modes come from
   saturated units (``draw.saturated``): there the cost still falls towards infinity, at a rate below any tolerance;
 - Levenberg-Marquardt stops early where |Hg| < 1e-5 |H| |g| in ``patience`` steps running, or when no step helps;
@@ -45,21 +46,29 @@ _RUNNING = -1
 Evaluate = Callable[[Array], tuple[Array, Array, Array]]
 
 
-def search(draw: Draw, starts: Array, solver: Solver | None = None, evaluate: Evaluate | None = None) -> Outcome:
+def search(
+    draw: Draw,
+    starts: Array,
+    solver: Solver | None = None,
+    evaluate: Evaluate | None = None,
+    options: NewtonOptions | None = None,
+) -> Outcome:
     """Search from each start, shape (S, n), with any solver, and return how each ended.
 
     draw : the function; where it has ``symmetry_dimension(x)`` that is the healthy nullity at a point, else 0.
     solver : None or ``Auto`` is the landscape's own.
     evaluate : value, gradient, Hessian at points (S, n); default the reference backend's.
+    options : the solver's limits; default those for the draw's landscape.
     """
     solver = resolve(solver, draw.landscape)
+    options = solver.options(draw.landscape) if options is None else options
     starts = np.array(starts, dtype=np.float64, order="C")
     n = starts.shape[1]
     size = max(1, WORK // (8 * 4 * n * n))
     outcome = Outcome.empty(len(starts), n)
     with single_threaded_blas():
         for low in range(0, len(starts), size):
-            part = _Batch(draw, starts[low : low + size], solver, evaluate).run()
+            part = _Batch(draw, starts[low : low + size], solver, options, evaluate).run()
             for whole, piece in zip(outcome, part, strict=True):
                 whole[low : low + size] = piece  # type: ignore[index]
     return outcome
@@ -87,10 +96,12 @@ class _Batch:
     the torus that is the standard one, and ``basis`` is None.
     """
 
-    def __init__(self, draw: Draw, starts: Array, solver: Solver, evaluate: Evaluate | None) -> None:
+    def __init__(
+        self, draw: Draw, starts: Array, solver: Solver, options: NewtonOptions, evaluate: Evaluate | None
+    ) -> None:
         self.draw, self.solver = draw, solver
         self.problem: Any = draw.problem
-        self.options: NewtonOptions = solver.options(draw.landscape)
+        self.options = options
         self.function = evaluate or (lambda x: reference.evaluate(self.problem, x))
         self.period = getattr(self.problem, "period", 0.0)
         count, n = starts.shape
@@ -153,7 +164,8 @@ class _Batch:
 
     def _newton(self, w: Array, q: Array, a: Array) -> Array:
         """The Newton step on all modes that are not null beside the largest."""
-        return eigensteps.rotated(q, eigensteps.pseudo_inverse(w, a, self.options.zero_tolerance))
+        limits = self.options
+        return eigensteps.rotated(q, eigensteps.pseudo_inverse(w, a, limits.zero_tolerance, limits.zero_floor))
 
     # ---- verdicts ------------------------------------------------------------------------------------------------
     def _judged(self, last: bool) -> NDArray:
@@ -206,7 +218,9 @@ class _Batch:
         w = np.linalg.eigvalsh(self.h[rows])
         expected, saturated = self._of_draw("symmetry_dimension", rows), self._of_draw("saturated", rows)
         for row, spectrum, moved, healthy, runaway in zip(rows, w, change, expected, saturated, strict=True):
-            tolerance = max(self.options.zero_tolerance * float(np.linalg.norm(spectrum)), float(moved))
+            limits = self.options
+            size = float(np.linalg.norm(spectrum))
+            tolerance = max(limits.zero_tolerance * size, limits.zero_floor, 2 * float(moved))
             null = null_modes(spectrum, tolerance)
             self._count(row, int(null.sum()), int((spectrum[~null] < 0).sum()), int(healthy), bool(runaway))
 
@@ -238,7 +252,7 @@ class _Batch:
             c = eigensteps.saddle_free(w, a, solver.index, solver.floor)
         else:
             cutoff = solver.cutoff if isinstance(solver, PseudoInverseNewton) else self.options.zero_tolerance
-            c = eigensteps.pseudo_inverse(w, a, cutoff)
+            c = eigensteps.pseudo_inverse(w, a, cutoff, self.options.zero_floor)
         step = eigensteps.rotated(q, eigensteps.capped(c, self.options.step_cap))
         self._keep(rows, self._evaluated(self._moved(rows, step)))
 

@@ -8,7 +8,10 @@ from typing import Any, ClassVar
 
 from simcore.backends.problems import NewtonOptions
 from simcore.errors import InputError, unknown_name
-from simcore.landscapes.base import Landscape
+from simcore.landscapes.base import Landscape, Sphere
+
+ZERO = 1e-10
+"""Eigenvalues within this fraction of |H|_F are null."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +47,17 @@ class Solver:
     def options(self, landscape: Landscape) -> NewtonOptions:
         """Return the absolute limits for one landscape."""
         scales = landscape.scales
+        # On the sphere a Hessian is a difference, Euclidean less radial: where it vanishes, the terms' rounding stays.
+        floor = ZERO * scales.gradient / scales.length if isinstance(landscape.domain, Sphere) else 0.0
         return NewtonOptions(
             step_cap=float(scales.step_cap if self.step_cap == "auto" else self.step_cap),
             gradient_tolerance=self.tolerance * scales.gradient,
             decrement_tolerance=1e-6 * scales.length,
             max_iterations=self.max_iterations,
             region=scales.region,
-            zero_tolerance=1e-10,
+            zero_tolerance=ZERO,
             flat_tolerance=1e-3,
+            zero_floor=floor,
         )
 
     def to_dict(self) -> dict[str, Any]:

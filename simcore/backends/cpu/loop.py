@@ -77,8 +77,8 @@ def _enqueue(A, packed, lane, queue, slot):
 
 
 @jit
-def _inertia(queue, size, packed, zero_tolerance, scratch, negative, null):
-    """Index and nullity of the queue's first eight matrices, which are overwritten."""
+def _inertia(queue, size, packed, zero, scratch, negative, null):
+    """Index and nullity of the queue's first eight matrices, which are overwritten; zero = (tolerance, floor)."""
     square = zeros()
     k = 0
     for i in range(size):
@@ -89,7 +89,7 @@ def _inertia(queue, size, packed, zero_tolerance, scratch, negative, null):
         entry = load(queue, k)
         square = fma(entry, entry, square)
         k += 8
-    limit = maximum(sqrt(square) * zero_tolerance, zeros() + 1e-200)  # a Hessian of zeros is null, too
+    limit = maximum(sqrt(square) * zero[0], zeros() + maximum(zero[1], 1e-200))  # a Hessian of zeros is null, too
     rows = size * 8
     diagonal, off_diagonal = scratch[:rows], scratch[rows : 2 * rows]
     tridiagonalise(queue, size, diagonal, off_diagonal, scratch[2 * rows : 3 * rows], scratch[3 * rows :])
@@ -99,10 +99,10 @@ def _inertia(queue, size, packed, zero_tolerance, scratch, negative, null):
 
 
 @jit
-def _flush(queue, owners, used, size, packed, zero_tolerance, scratch, negative, null, out):
+def _flush(queue, owners, used, size, packed, zero, scratch, negative, null, out):
     """Write index, nullity and final status of the queue's first group; return how many slots remain in use."""
     status, index, nullity, small = out
-    _inertia(queue, size, packed, zero_tolerance, scratch, negative, null)
+    _inertia(queue, size, packed, zero, scratch, negative, null)
     for slot in range(min(used, 8)):
         o = owners[slot]
         if o >= 0:
@@ -125,9 +125,11 @@ def search(
     """Run every start, shape (S, n), and write its outcome; ``size`` is the dimension of the tangent space.
 
     ``options`` = (step_cap, gradient_tolerance, decrement_tolerance, max_iterations, region, zero_tolerance,
-    flat_tolerance). ``counters`` receives lane evaluations, those of running starts, and steps made again.
+    flat_tolerance, zero_floor). ``counters`` receives lane evaluations, those of running starts, and steps made again.
     """
-    cap, gradient_tolerance, decrement_tolerance, max_iterations, region, zero_tolerance, flat_tolerance = options
+    cap, gradient_tolerance, decrement_tolerance, max_iterations, region = options[:5]
+    zero_tolerance, flat_tolerance, zero_floor = options[5:]
+    zero = (zero_tolerance, zero_floor)
     count, n = starts.shape
     packed = size * (size + 1) // 2
     tables, tile = prepare(problem)
@@ -255,6 +257,6 @@ def search(
             advance(tile, X, s, d, t)
             taken, running = refill(starts, s, s + 8, X, owner, steps, settled, taken, running)
             if used >= 8:
-                used = _flush(queue, owners, used, size, packed, zero_tolerance, scratch, negative, null, out)
+                used = _flush(queue, owners, used, size, packed, zero, scratch, negative, null, out)
     while used > 0:
-        used = _flush(queue, owners, used, size, packed, zero_tolerance, scratch, negative, null, out)
+        used = _flush(queue, owners, used, size, packed, zero, scratch, negative, null, out)

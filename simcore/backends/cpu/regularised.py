@@ -131,7 +131,8 @@ def search(
     ``length`` is the correlation length, ``options`` as for the plain loop; ``counters`` receives lane Hessians, those
     of running starts, and gradients of running starts beside the Hessians'.
     """
-    cap, gradient_tolerance, decrement_tolerance, max_iterations, region, zero_tolerance, flat_tolerance = options
+    cap, gradient_tolerance, decrement_tolerance, max_iterations, region = options[:5]
+    zero_tolerance, flat_tolerance, zero_floor = options[5:]
     n = starts.shape[1]
     packed = n * (n + 1) // 2
     tables, tile = prepare(problem)
@@ -160,9 +161,10 @@ def search(
             frobenius = sqrt(_dot(diagonal, diagonal, n) + 2.0 * _dot(off_diagonal, off_diagonal, n))
             exact = frobenius * _EXACT
             newton = _solve(diagonal, off_diagonal, n, exact, g, d, imaginary, memory)
-            negative = count_below(diagonal, off_diagonal, n, -frobenius * zero_tolerance)
+            zero = maximum(frobenius * zero_tolerance, zeros() + zero_floor)
+            negative = count_below(diagonal, off_diagonal, n, -zero)
             store(below, 0, negative)
-            store(null, 0, count_below(diagonal, off_diagonal, n, frobenius * zero_tolerance) - negative)
+            store(null, 0, count_below(diagonal, off_diagonal, n, zero) - negative)
             store(value, 0, f)
             store(square, s, gg)
             store(step_square, 0, newton)

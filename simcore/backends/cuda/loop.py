@@ -219,7 +219,7 @@ def classify_kernel(family: Any, shape: Shape) -> Any:
         at += hessian * L
         extra = part(scratch, at, special * L)
 
-        gradient_tolerance, zero_tolerance, flat_tolerance = limits
+        gradient_tolerance, zero_tolerance, flat_tolerance, zero_floor = limits
         right = (size * (size + 1)) >> 1
         first = cuda.blockIdx.x * L
         while first < count:
@@ -254,7 +254,7 @@ def classify_kernel(family: Any, shape: Shape) -> Any:
             tridiagonalise(A, size, diagonal, off_diagonal, u, p, lane, warp)
             if warp == 0 and first + lane < count:
                 small = g_square < fma(gradient_tolerance, gradient_tolerance, 0.0)
-                threshold = fma(sqrt(h_square), zero_tolerance, 0.0)
+                threshold = max(fma(sqrt(h_square), zero_tolerance, 0.0), zero_floor)
                 below = count_below(diagonal, off_diagonal, size, -threshold, lane)
                 null = count_below(diagonal, off_diagonal, size, threshold, lane) - below
                 code = load(status, o)

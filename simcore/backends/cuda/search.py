@@ -100,7 +100,8 @@ def _batch(
     if len(rows) == 0:
         return
     settled = {name: device.to_device(getattr(outcome, name), stream) for name in ("status", "index", "nullity")}
-    tolerances = (float(options.gradient_tolerance), float(options.zero_tolerance), float(options.flat_tolerance))
+    chosen = (options.gradient_tolerance, options.zero_tolerance, options.flat_tolerance, options.zero_floor)
+    tolerances = tuple(float(limit) for limit in chosen)
     device.launch(
         loop.classify_kernel(family, shape),
         min(laid.blocks, -(-len(rows) // shape.lanes)),
