@@ -36,16 +36,19 @@ def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     return run(problem, x)
 
 
-def newton(problem: Any, starts: Array, options: NewtonOptions, shape: Shape | None = None) -> Outcome:
+def newton(
+    problem: Any, starts: Array, options: NewtonOptions, shape: Shape | None = None, route: str | None = None
+) -> Outcome:
     """Run capped Newton from each start, shape (S, n); starts go to the device in batches that its memory holds.
 
-    ``shape`` (threads of a block) is chosen for the device where it is not given; it changes no result. Raises
-    ``InputError`` where CUDA is not installed or the problem has no kernel, ``RunError`` where the device fails or its
-    memory is too small.
+    ``shape`` (threads of a block) is chosen for the device where it is not given; it changes no result. ``route`` is
+    "fused" (one kernel), "pool" (matrix products) or, by default, the one that the function's shape suits; rows of the
+    two agree as those of two backends do. Raises ``InputError`` where CUDA is not installed or the problem has no
+    kernel, ``RunError`` where the device fails or its memory is too small.
     """
     from simcore.backends.cuda.search import newton as run
 
-    return run(problem, starts, options, shape)
+    return run(problem, starts, options, shape, route)
 
 
 def status() -> dict[str, Any]:

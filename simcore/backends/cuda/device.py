@@ -70,6 +70,15 @@ def to_device(array: Any, stream: Any = 0) -> Any:
     return memoryview(array) if SIMULATED else cuda.to_device(array, stream=stream)
 
 
+def copy_into(target: Any, array: Any, stream: Any = 0) -> None:
+    """Copy a contiguous array to a device array of the same length."""
+    array = np.ascontiguousarray(array)
+    if SIMULATED:
+        np.asarray(target)[:] = array
+    else:
+        target.copy_to_device(array, stream=stream)
+
+
 def empty(shape: int | tuple[int, ...], dtype: Any, stream: Any = 0) -> Any:
     """Allocate a device array."""
     if SIMULATED:
@@ -99,6 +108,17 @@ def to_host(array: Any, stream: Any = 0) -> Any:
 def new_stream() -> Any:
     """Return a stream of its own, so that calls from several host threads overlap."""
     return 0 if SIMULATED else cuda.stream()
+
+
+def external_stream(pointer: int) -> Any:
+    """Return a stream that another library has made, as one that launches take."""
+    return cuda.external_stream(pointer)
+
+
+def release() -> None:
+    """Give back at once what Numba has put aside to be freed: arrays of gigabytes that the next launch needs."""
+    if not SIMULATED:
+        cuda.current_context().deallocations.clear()
 
 
 def launch(compiled: Any, blocks: int, threads: tuple[int, int], arguments: tuple[Any, ...], stream: Any = 0) -> None:

@@ -32,9 +32,13 @@ class Routines(NamedTuple):
 
 
 @functools.cache
-def routines(lanes: int, warps: int) -> Routines:
-    """Return the device functions for blocks of ``lanes`` x ``warps`` threads."""
-    L, W = lanes, warps
+def routines(lanes: int, warps: int, pitch: int | None = None) -> Routines:
+    """Return the device functions for blocks of ``lanes`` x ``warps`` threads.
+
+    ``pitch`` is how many lanes an array holds side by side: those of the block unless it is given, else those of a pool
+    that many blocks share. ``lane`` numbers the lanes of an array.
+    """
+    L, W = pitch or lanes, warps
     threads = lanes * warps
 
     @function
@@ -130,7 +134,7 @@ def routines(lanes: int, warps: int) -> Routines:
         ``full`` (size, size + 1) is scratch. A pivot that vanishes is replaced by rounding's size, which turns the
         solution towards the null direction: the step cap then bounds it.
         """
-        thread = warp * L + lane
+        thread = warp * lanes + lane % lanes
         width = size + 1
         right = (size * (size + 1)) >> 1
         i = thread

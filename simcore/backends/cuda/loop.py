@@ -12,21 +12,128 @@ over warps, so pools, refills, blocks, batches and devices with the same instruc
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import float64, int32, int64
 
 from simcore.backends.cuda import device, ldlt
 from simcore.backends.cuda.arithmetic import capped_fraction, fma, sqrt
-from simcore.backends.cuda.device import body, cuda, kernel
+from simcore.backends.cuda.device import body, cuda, function, kernel
 from simcore.backends.cuda.memory import load, part, store
 from simcore.backends.cuda.shape import CHUNK, Shape
+from simcore.backends.problems import NewtonOptions
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
 from simcore.formulas.verdict import GO_ON, confirmed, exhausted, flat, verdict
 
 _GROWTH = 1e6
 _HUGE = 1e300
 _ENDED = -2  # owner of a lane whose start has ended and that waits for the next one
+
+
+def limits_of(options: NewtonOptions) -> tuple[float, float, float, float, int]:
+    """Return what the search kernels take: step cap, gradient and decrement tolerances, region, iterations."""
+    return (
+        float(options.step_cap),
+        float(options.gradient_tolerance),
+        float(options.decrement_tolerance),
+        float(options.region),
+        int(options.max_iterations),
+    )
+
+
+def tolerances_of(options: NewtonOptions) -> tuple[float, float, float, float]:
+    """Return what ``classify`` takes: gradient, zero and flat tolerances, and the floor of the zero threshold."""
+    chosen = (options.gradient_tolerance, options.zero_tolerance, options.flat_tolerance, options.zero_floor)
+    return tuple(float(limit) for limit in chosen)
+
+
+class Rules(NamedTuple):
+    """Device functions that judge a start, for arrays of one pitch."""
+
+    measure: Any
+    sound: Any
+    length: Any
+    judge: Any
+
+
+@functools.cache
+def rules(pitch: int) -> Rules:
+    """Return the device functions that judge a start, called by one thread a lane; no barrier.
+
+    The system of lane l is packed as in ``ldlt``, with ``pitch`` lanes side by side.
+    """
+    L = pitch
+
+    @function
+    def measure(A, size, lane):
+        """Return |g|^2 and the trace of |H|, before the factorisation."""
+        right = (size * (size + 1)) >> 1
+        square = 0.0
+        total = 0.0
+        i = 0
+        while i < size:
+            g = load(A, (right + i) * L + lane)
+            square = fma(g, g, square)
+            total += abs(load(A, ((i * (i + 3)) >> 1) * L + lane))
+            i += 1
+        return square, total
+
+    @function
+    def length(step, size, lane):
+        """Return |step|^2."""
+        square = 0.0
+        i = 0
+        while i < size:
+            square = fma(load(step, i * L + lane), load(step, i * L + lane), square)
+            i += 1
+        return square
+
+    @function
+    def sound(A, size, trace, step_square, lane):
+        """Whether factors without row exchanges gave a step to trust: no pivot has grown, the step is finite."""
+        growth = 0.0
+        i = 0
+        while i < size:
+            growth = max(growth, abs(load(A, ((i * (i + 3)) >> 1) * L + lane)))
+            i += 1
+        return growth < fma(trace, _GROWTH, 0.0) and step_square < _HUGE
+
+    @function
+    def judge(
+        lane, o, f, square, step_square, X, n, limits, steps, settled, status, iterations, cost, grad_norm, decrement,
+        x_out,
+    ):  # fmt: skip
+        """Return the fraction of the step that start o takes; -1 where it ends here, with its outcome written."""
+        cap, gradient_tolerance, decrement_tolerance, region, max_iterations = limits
+        small = square < fma(gradient_tolerance, gradient_tolerance, 0.0)
+        norm = sqrt(step_square)
+        short = norm < decrement_tolerance
+        if small and not short:
+            settled[lane] += 1
+        furthest = 0.0
+        if region < _HUGE:
+            i = 0
+            while i < n:
+                furthest = max(furthest, abs(load(X, i * L + lane)))
+                i += 1
+        finite = square < _HUGE and abs(f) < _HUGE and (small or step_square < _HUGE)
+        last = steps[lane] >= max_iterations
+        code = verdict(finite, furthest > region, small, short, settled[lane], last)
+        if code == GO_ON:
+            steps[lane] += 1
+            return capped_fraction(step_square, cap)
+        store(status, o, code)
+        store(iterations, o, steps[lane])
+        store(cost, o, f)
+        store(grad_norm, o, sqrt(square))
+        store(decrement, o, norm)
+        i = 0
+        while i < n:
+            store(x_out, o * n + i, load(X, i * L + lane))
+            i += 1
+        return -1.0
+
+    return Rules(measure, sound, length, judge)
 
 
 @functools.cache
@@ -36,6 +143,7 @@ def search_kernel(family: Any, shape: Shape) -> Any:
     chunk = CHUNK * L
     evaluate, system, advance = family.routines(shape)
     factor, back_substitute, eliminate, _, _ = ldlt.routines(L, W)
+    measure, sound, length, judge = rules(L)
 
     @device.search_kernel
     def search(
@@ -76,8 +184,6 @@ def search_kernel(family: Any, shape: Shape) -> Any:
         at += special * L
         full = part(scratch, at, size * (size + 1))
 
-        cap, gradient_tolerance, decrement_tolerance, region, max_iterations = limits
-        right = (size * (size + 1)) >> 1
         if warp == 0:
             owner[lane] = _ENDED
             i = 0
@@ -109,14 +215,7 @@ def search_kernel(family: Any, shape: Shape) -> Any:
             evaluate(problem, X, H, extra, value, c, d, lane, warp)
             f = system(problem, X, H, extra, value, A, lane, warp)
             if warp == 0:
-                square = 0.0
-                total = 0.0
-                i = 0
-                while i < size:
-                    g = load(A, (right + i) * L + lane)
-                    square = fma(g, g, square)
-                    total += abs(load(A, ((i * (i + 3)) >> 1) * L + lane))
-                    i += 1
+                square, total = measure(A, size, lane)
                 gradient_square[lane] = square
                 trace[lane] = total
             body.syncthreads()
@@ -124,14 +223,9 @@ def search_kernel(family: Any, shape: Shape) -> Any:
             back_substitute(A, size, pivots, step, lane, warp)
             step_square = 0.0
             if warp == 0:
-                growth = 0.0
-                i = 0
-                while i < size:
-                    growth = max(growth, abs(load(A, ((i * (i + 3)) >> 1) * L + lane)))
-                    step_square = fma(load(step, i * L + lane), load(step, i * L + lane), step_square)
-                    i += 1
-                sound = growth < fma(trace[lane], _GROWTH, 0.0) and step_square < _HUGE
-                doubtful[lane] = 0 if sound or owner[lane] < 0 else 1
+                step_square = length(step, size, lane)
+                trusted = sound(A, size, trace[lane], step_square, lane)
+                doubtful[lane] = 0 if trusted or owner[lane] < 0 else 1
             body.syncthreads()
             flagged = 0
             for k in range(L):
@@ -142,44 +236,18 @@ def search_kernel(family: Any, shape: Shape) -> Any:
                     if doubtful[k] != 0:
                         eliminate(full, A, size, k, step, lane, warp)
                 if warp == 0:
-                    step_square = 0.0
-                    i = 0
-                    while i < size:
-                        step_square = fma(load(step, i * L + lane), load(step, i * L + lane), step_square)
-                        i += 1
+                    step_square = length(step, size, lane)
 
             if warp == 0:
                 o = owner[lane]
                 fraction[lane] = 0.0
                 if o >= 0:
-                    square = gradient_square[lane]
-                    small = square < fma(gradient_tolerance, gradient_tolerance, 0.0)
-                    length = sqrt(step_square)
-                    short = length < decrement_tolerance
-                    if small and not short:
-                        settled[lane] += 1
-                    furthest = 0.0
-                    if region < _HUGE:
-                        i = 0
-                        while i < n:
-                            furthest = max(furthest, abs(load(X, i * L + lane)))
-                            i += 1
-                    finite = square < _HUGE and abs(f) < _HUGE and (small or step_square < _HUGE)
-                    last = steps[lane] >= max_iterations
-                    code = verdict(finite, furthest > region, small, short, settled[lane], last)
-                    if code == GO_ON:
-                        steps[lane] += 1
-                        fraction[lane] = capped_fraction(step_square, cap)
-                    else:
-                        store(status, o, code)
-                        store(iterations, o, steps[lane])
-                        store(cost, o, f)
-                        store(grad_norm, o, sqrt(square))
-                        store(decrement, o, length)
-                        i = 0
-                        while i < n:
-                            store(x_out, o * n + i, load(X, i * L + lane))
-                            i += 1
+                    taken = judge(
+                        lane, o, f, gradient_square[lane], step_square, X, n, limits, steps, settled, status,
+                        iterations, cost, grad_norm, decrement, x_out,
+                    )  # fmt: skip
+                    fraction[lane] = max(taken, 0.0)
+                    if taken < 0.0:
                         owner[lane] = _ENDED
             body.syncthreads()
             advance(problem, X, extra, step, fraction[lane], lane, warp)

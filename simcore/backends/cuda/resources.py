@@ -96,7 +96,7 @@ def example_arguments(problem: Any, shape: Shape) -> dict[str, tuple[Any, ...]]:
     flat = {name: np.zeros(field.size, field.dtype) for name, field in outcome.items()}
     real, whole = np.zeros(1), np.zeros(1, np.int64)
     o = NewtonOptions(1.0, 1.0, 1.0, 1, 1.0, 1.0, 1.0)
-    limits = (o.step_cap, o.gradient_tolerance, o.decrement_tolerance, o.region, o.max_iterations)
+    limits = loop.limits_of(o)
     space = family.space(problem)
     head = (loaded, n, size)
     examples = {
@@ -105,7 +105,7 @@ def example_arguments(problem: Any, shape: Shape) -> dict[str, tuple[Any, ...]]:
             *(flat[name] for name in ("status", "iterations", "cost", "grad_norm", "decrement", "x")),
         ),
         "classify": (
-            *head, whole, 1, real, limits[:3], real, 1, *space,
+            *head, whole, 1, real, loop.tolerances_of(o), real, 1, *space,
             *(flat[name] for name in ("status", "index", "nullity")),
         ),
     }  # fmt: skip

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from simcore.backends.cuda import device, loop, network, spin, waves
-from simcore.backends.cuda.shape import Plan, Shape, batches, choose, plan
+from simcore.backends.cuda import device, loop, network, pool_search, spin, waves
+from simcore.backends.cuda.shape import Plan, Shape, Space, batches, choose, plan
 from simcore.backends.geometry import wrap
 from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Array, NewtonOptions, Outcome, Spin, Waves
@@ -30,9 +30,18 @@ def family_of(problem: Any) -> ModuleType:
     return family
 
 
-def newton(problem: Any, starts: Array, options: NewtonOptions, shape: Shape | None = None) -> Outcome:
+ROUTES = ("fused", "pool")
+
+
+def newton(
+    problem: Any, starts: Array, options: NewtonOptions, shape: Shape | None = None, route: str | None = None
+) -> Outcome:
     """See ``simcore.backends.cuda.newton``."""
     family = family_of(problem)
+    if route not in (None, *ROUTES) or (route == "pool" and type(problem) not in pool_search.FAMILIES):
+        raise InputError(
+            f"route {route!r} is not for {type(problem).__name__}; give 'fused', 'pool' for waves and spins"
+        )
     device.require()
     starts = wrap(np.ascontiguousarray(starts, dtype=np.float64), getattr(problem, "period", 0.0))
     count, n = starts.shape
@@ -41,9 +50,10 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, shape: Shape | N
         return outcome
     if shape is None:
         shape = choose(n, problem.dimension, family.best_edge(n))
+    pooled = pool_search.preferred(problem) if route is None else route == "pool"
     for first, end in batches(count, n):
         part = Outcome(*(field[first:end] for field in outcome))
-        _batch(problem, family, starts[first:end], options, shape, part)
+        _batch(problem, family, starts[first:end], options, shape, part, pooled)
     return outcome._replace(x=wrap(outcome.x, getattr(problem, "period", 0.0)))
 
 
@@ -59,61 +69,82 @@ def _scratch(laid: Plan, stream: Any) -> tuple[Plan, Any]:
 
 
 def _batch(
-    problem: Any, family: ModuleType, starts: Array, options: NewtonOptions, shape: Shape, outcome: Outcome
+    problem: Any,
+    family: ModuleType,
+    starts: Array,
+    options: NewtonOptions,
+    shape: Shape,
+    outcome: Outcome,
+    pooled: bool,
 ) -> None:
     """Search from as many starts as the device holds, and fill ``outcome``."""
     count, n = starts.shape
-    size = problem.dimension
+    searched = pooled and pool_search.search(problem, starts, options, outcome)
     space = family.space(problem)
     stream = device.new_stream()
-    laid = plan(count, n, size, space, shape.lanes)  # refuses what does not fit before anything is copied
+    laid = plan(count, n, problem.dimension, space, shape.lanes)  # refuses what does not fit before anything is copied
     loaded = family.upload(problem, shape, stream)
     laid, scratch = _scratch(laid, stream)
-    threads = (shape.lanes, shape.warps)
-    on_device = {name: device.empty(field.size, field.dtype, stream) for name, field in outcome._asdict().items()}
-    x = on_device["x"]
-    limits = (
-        float(options.step_cap),
-        float(options.gradient_tolerance),
-        float(options.decrement_tolerance),
-        float(options.region),
-        int(options.max_iterations),
-    )
-    counter = device.to_device(np.zeros(1, np.int64), stream)
-    device.launch(
-        loop.search_kernel(family, shape),
-        laid.blocks,
-        threads,
-        (
-            loaded, n, size, device.to_device(starts.ravel(), stream), count, limits, counter, scratch, laid.stride,
-            *space, *(on_device[name] for name in ("status", "iterations", "cost", "grad_norm", "decrement")), x,
-        ),
-        stream,
-    )  # fmt: skip
-    for name in ("status", "iterations", "cost", "grad_norm", "decrement", "x"):
-        field = getattr(outcome, name)
-        field[...] = device.to_host(on_device[name], stream).reshape(field.shape)
+    launch = _Launch(loaded, n, problem.dimension, shape, laid, scratch, space, stream)
+    if not searched:
+        launch.search(family, starts, options, outcome)
     outcome.index[...] = -1
     outcome.nullity[...] = -1
-
     rows = np.flatnonzero((outcome.status == CRITICAL) | (outcome.status == MAX_ITERATIONS))
-    if len(rows) == 0:
-        return
-    settled = {name: device.to_device(getattr(outcome, name), stream) for name in ("status", "index", "nullity")}
-    chosen = (options.gradient_tolerance, options.zero_tolerance, options.flat_tolerance, options.zero_floor)
-    tolerances = tuple(float(limit) for limit in chosen)
-    device.launch(
-        loop.classify_kernel(family, shape),
-        min(laid.blocks, -(-len(rows) // shape.lanes)),
-        threads,
-        (
-            loaded, n, size, device.to_device(rows.astype(np.int64), stream), len(rows), x, tolerances, scratch,
-            laid.stride, *space, settled["status"], settled["index"], settled["nullity"],
-        ),
-        stream,
-    )  # fmt: skip
-    for name, array in settled.items():
-        getattr(outcome, name)[...] = device.to_host(array, stream)
+    if len(rows) > 0:
+        launch.classify(family, rows, options, outcome)
+
+
+class _Launch(NamedTuple):
+    """What the two kernels of a search share."""
+
+    loaded: Any
+    n: int
+    size: int
+    shape: Shape
+    laid: Plan
+    scratch: Any
+    space: Space
+    stream: Any
+
+    def search(self, family: ModuleType, starts: Array, options: NewtonOptions, outcome: Outcome) -> None:
+        """Run every start and fill the provisional outcome."""
+        stream = self.stream
+        on_device = {name: device.empty(field.size, field.dtype, stream) for name, field in outcome._asdict().items()}
+        written = ("status", "iterations", "cost", "grad_norm", "decrement", "x")
+        counter = device.to_device(np.zeros(1, np.int64), stream)
+        device.launch(
+            loop.search_kernel(family, self.shape),
+            self.laid.blocks,
+            (self.shape.lanes, self.shape.warps),
+            (
+                self.loaded, self.n, self.size, device.to_device(starts.ravel(), stream), len(starts),
+                loop.limits_of(options), counter, self.scratch, self.laid.stride, *self.space,
+                *(on_device[name] for name in written),
+            ),
+            stream,
+        )  # fmt: skip
+        for name in written:
+            field = getattr(outcome, name)
+            field[...] = device.to_host(on_device[name], stream).reshape(field.shape)
+
+    def classify(self, family: ModuleType, rows: Any, options: NewtonOptions, outcome: Outcome) -> None:
+        """Settle status, index and nullity of the rows."""
+        stream = self.stream
+        settled = {name: device.to_device(getattr(outcome, name), stream) for name in ("status", "index", "nullity")}
+        x = device.to_device(outcome.x.ravel(), stream)
+        device.launch(
+            loop.classify_kernel(family, self.shape),
+            min(self.laid.blocks, -(-len(rows) // self.shape.lanes)),
+            (self.shape.lanes, self.shape.warps),
+            (
+                self.loaded, self.n, self.size, device.to_device(rows.astype(np.int64), stream), len(rows), x,
+                loop.tolerances_of(options), self.scratch, self.laid.stride, *self.space, *settled.values(),
+            ),
+            stream,
+        )  # fmt: skip
+        for name, array in settled.items():
+            getattr(outcome, name)[...] = device.to_host(array, stream)
 
 
 def evaluate(problem: Any, x: Array, shape: Shape | None = None) -> tuple[Array, Array, Array]:

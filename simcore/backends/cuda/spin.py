@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import float64
+from numpy.typing import NDArray
 
 from simcore.backends.cuda import device
 from simcore.backends.cuda.arithmetic import divide, fma, multiply, sqrt
@@ -43,11 +44,16 @@ class SpinOnDevice(NamedTuple):
 def upload(problem: Spin, shape: Shape, stream: Any, to_device: Any = device.to_device) -> SpinOnDevice:
     """Copy the table of the Hessian's coefficients and the monomials' tree to the device."""
     n, p = int(problem.n), int(problem.p)
-    entries, monomials = hessian_table(n, p), tree(n, p - 2)
+    arrays = [to_device(array, stream) for array in (panels(problem), *tree(n, p - 2))]
+    return SpinOnDevice(n, p - 2, math.comb(n + p - 3, p - 2), n * (n + 1) // 2, *arrays)
+
+
+def panels(problem: Spin) -> NDArray[np.float64]:
+    """Return the table of the Hessian's coefficients, panels of ``PANEL`` pairs, flat: [pairs/8][monomials][8]."""
+    entries = hessian_table(int(problem.n), int(problem.p))
     table = np.zeros(entries.length)
     table[entries.position] = entries.factor * problem.coefficients[entries.source]
-    arrays = [to_device(array, stream) for array in (table, *monomials)]
-    return SpinOnDevice(n, p - 2, math.comb(n + p - 3, p - 2), n * (n + 1) // 2, *arrays)
+    return table
 
 
 def space(problem: Spin) -> Space:
@@ -66,28 +72,14 @@ def best_edge(n: int) -> int:
 def routines(shape: Shape) -> tuple[Any, Any, Any]:
     """Return the device functions ``evaluate``, ``system`` and ``advance`` for blocks of one shape."""
     L, W, _ = shape
+    build, system, advance = motions(W, L)
 
     @function
     def evaluate(problem, X, H, extra, value, c, d, lane, warp):
         """Fill the packed Euclidean Hessian; the monomials stand behind H x, u and q in ``extra``."""
-        n, monomials = problem.n, problem.monomials
-        offset = 3 * n
-        if warp == 0:
-            store(extra, offset * L + lane, 1.0)
-        cuda.syncthreads()
-        r = 1
-        while r < problem.degree + 1:
-            k = load(problem.level, r) + warp
-            while k < load(problem.level, r + 1):
-                x = load(X, load(problem.variable, k) * L + lane)
-                store(
-                    extra,
-                    (offset + k) * L + lane,
-                    multiply(load(extra, (offset + load(problem.parent, k)) * L + lane), x),
-                )
-                k += W
-            cuda.syncthreads()
-            r += 1
+        monomials = problem.monomials
+        build(problem, X, extra, lane, warp)
+        offset = 3 * problem.n
         offset += load(problem.level, problem.degree)
         rows = cuda.local.array(_ROWS, float64)
         first = _ROWS * warp
@@ -106,6 +98,35 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
                 store(H, (first + r) * L + lane, rows[r])
             first += W * _ROWS
         cuda.syncthreads()
+
+    return evaluate, system, advance
+
+
+@functools.cache
+def motions(warps: int, pitch: int) -> tuple[Any, Any, Any]:
+    """Return the device functions ``build``, ``system`` and ``advance`` for arrays of ``pitch`` lanes."""
+    L, W = pitch, warps
+
+    @function
+    def build(problem, X, extra, lane, warp):
+        """Fill the monomials of all degrees, behind H x, u and q in ``extra``."""
+        offset = 3 * problem.n
+        if warp == 0:
+            store(extra, offset * L + lane, 1.0)
+        cuda.syncthreads()
+        r = 1
+        while r < problem.degree + 1:
+            k = load(problem.level, r) + warp
+            while k < load(problem.level, r + 1):
+                x = load(X, load(problem.variable, k) * L + lane)
+                store(
+                    extra,
+                    (offset + k) * L + lane,
+                    multiply(load(extra, (offset + load(problem.parent, k)) * L + lane), x),
+                )
+                k += W
+            cuda.syncthreads()
+            r += 1
 
     @function
     def system(problem, X, H, extra, value, A, lane, warp):
@@ -220,4 +241,4 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
             store(X, i * L + lane, multiply(load(X, i * L + lane), scale))
             i += 1
 
-    return evaluate, system, advance
+    return build, system, advance

@@ -81,6 +81,7 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
     """Return the device functions ``evaluate``, ``system`` and ``advance`` for blocks of one shape."""
     L, W, E = shape
     square_size = E * E
+    confine, advance = motions(W, L)
 
     @function
     def sines(problem, X, c, d, first, size, lane, warp):
@@ -190,20 +191,40 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
     @function
     def system(problem, X, H, extra, value, A, lane, warp):
         """Copy Hessian and gradient into the augmented system and add the confinement; the value too."""
-        n, mu = problem.n, problem.confinement
+        n = problem.n
         right = (n * (n + 1)) >> 1
         i = warp
         while i < n:
             begin = (i * (i + 1)) >> 1
             j = 0
-            while j < i:
-                A[(begin + j) * L + lane] = load(H, (begin + j) * L + lane)
+            while j <= i:
+                store(A, (begin + j) * L + lane, load(H, (begin + j) * L + lane))
                 j += 1
-            A[(begin + i) * L + lane] = load(H, (begin + i) * L + lane) + mu
-            A[(right + i) * L + lane] = fma(load(X, i * L + lane), mu, load(extra, i * L + lane))
+            store(A, (right + i) * L + lane, load(extra, i * L + lane))
             i += W
-        total = load(value, lane)
+        return confine(problem, X, A, load(value, lane), lane, warp)
+
+    return evaluate, system, advance
+
+
+@functools.cache
+def motions(warps: int, pitch: int) -> tuple[Any, Any]:
+    """Return the device functions ``confine`` and ``advance`` for arrays of ``pitch`` lanes."""
+    L, W = pitch, warps
+
+    @function
+    def confine(problem, X, A, total, lane, warp):
+        """Add the confinement to an augmented system, rows shared as ``system`` shares them; return total with it."""
+        n, mu = problem.n, problem.confinement
         if mu != 0.0:
+            right = (n * (n + 1)) >> 1
+            i = warp
+            while i < n:
+                at = ((i * (i + 3)) >> 1) * L + lane
+                store(A, at, load(A, at) + mu)
+                at = (right + i) * L + lane
+                store(A, at, fma(load(X, i * L + lane), mu, load(A, at)))
+                i += W
             distance = 0.0
             i = 0
             while i < n:
@@ -225,4 +246,4 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
             store(X, i * L + lane, x)
             i += W
 
-    return evaluate, system, advance
+    return confine, advance
