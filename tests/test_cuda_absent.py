@@ -19,16 +19,15 @@ def test_the_backend_is_imported_without_cuda() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_only_one_file_imports_numba_cuda() -> None:
+def test_only_one_file_imports_numba_cuda_and_one_cupy() -> None:
     from pathlib import Path
 
-    folder = Path(simcore.__file__).parent
-    importing = [
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*.py")
-        if "from numba import cuda" in path.read_text() or "import numba.cuda" in path.read_text()
-    ]
-    assert importing == ["backends/cuda/device.py"]
+    folder = Path(simcore.__file__).parent / "backends"
+    sources = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*.py")}
+    numba = [name for name, text in sources.items() if "from numba import cuda" in text or "import numba.cuda" in text]
+    cupy = [name for name, text in sources.items() if "import cupy" in text or "from cupy" in text]
+    assert numba == ["cuda/device.py"]
+    assert cupy == ["cuda/products.py"]
 
 
 def test_status_is_plain_data() -> None:

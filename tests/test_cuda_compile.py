@@ -47,25 +47,47 @@ def perceptron() -> Mlp:
     return Mlp((2, 2, 1), "tanh", "mse", np.zeros((3, 2)), np.zeros((3, 1)), 0.0)
 
 
+POOL_REGISTERS = {
+    "step": 168, "turn": 64, "fill_table": 32, "build": 48, "list_moves": 32, "move": 40, "keep": 32, "compare": 56,
+}  # fmt: skip
+
+
+def fits(name: str, kernel: Any, arguments: Any, registers: int, ptxas: Path) -> None:
+    """Assert that a kernel has no stack and no spills within its registers, and nothing to contract.
+
+    The machine code is the same with contraction of products and sums forbidden: every fma is one that we wrote. So a
+    kernel rounds as the simulator and the cpu's scalar formulas do.
+    """
+    from simcore.backends.cuda import device, resources
+
+    launched, strict = device.compile_ptx(kernel, arguments, resources.CAPABILITY)
+    used, code = resources.assemble(launched, ptxas, resources.allowed(name))
+    assert (used.stack, used.spills) == (0, 0), (name, used)
+    assert used.registers <= registers, (name, used)
+    assert used.shared <= STATIC_SHARED, (name, used)
+    assert resources.assemble(strict, ptxas, resources.allowed(name))[1] == code, name
+
+
 @pytest.mark.parametrize(
     "problem",
     [waves(4), waves(10), spin(8, 3), perceptron()],
     ids=["waves4", "waves10", "spin", "perceptron"],
 )
 def test_kernels_fit_and_have_nothing_to_contract(problem: Any, ptxas: Path) -> None:
-    """The machine code is the same with contraction of products and sums forbidden: every fma is one that we wrote.
-
-    So a kernel rounds as the simulator and the cpu's scalar formulas do.
-    """
-    from simcore.backends.cuda import device, resources
+    from simcore.backends.cuda import resources
 
     for name, (kernel, arguments) in resources.kernels(problem).items():
-        launched, strict = device.compile_ptx(kernel, arguments, resources.CAPABILITY)
-        used, code = resources.assemble(launched, ptxas, resources.allowed(name))
-        assert (used.stack, used.spills) == (0, 0), (name, used)
-        assert used.registers <= resources.allowed(name), (name, used)
-        assert used.shared <= STATIC_SHARED, (name, used)
-        assert resources.assemble(strict, ptxas, resources.allowed(name))[1] == code, name
+        fits(name, kernel, arguments, resources.allowed(name), ptxas)
+
+
+@pytest.mark.parametrize("problem", [waves(50), spin(40, 3)], ids=["waves", "spin"])
+def test_kernels_of_a_pool_fit_and_have_nothing_to_contract(problem: Any, ptxas: Path) -> None:
+    from simcore.backends.cuda import resources
+
+    kernels = resources.pool_kernels(problem)
+    assert set(kernels) <= set(POOL_REGISTERS)
+    for name, (kernel, arguments) in kernels.items():
+        fits(name, kernel, arguments, POOL_REGISTERS[name], ptxas)
 
 
 def test_normals_have_nothing_to_contract(ptxas: Path) -> None:

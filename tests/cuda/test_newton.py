@@ -107,7 +107,12 @@ def test_no_starts_give_no_rows() -> None:
     assert cuda.newton(problem, starts[:0], options).x.shape == (0, 2)
 
 
-# ---- outcomes other than critical -----------------------------------------------------------------------------------
+# ---- outcomes other than critical, on both routes --------------------------------------------------------------------
+@pytest.fixture(params=["fused", "pool"])
+def route(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 OPTIONS = NewtonOptions(
     step_cap=1.0,
     gradient_tolerance=1e-9,
@@ -123,52 +128,52 @@ def one_wave(cosine: float, frequency: list[float], confinement: float = 0.0) ->
     return Waves(np.array([frequency]), np.array([cosine]), np.zeros(1), confinement, 0.0)
 
 
-def outcome_of(problem: Any, x: list[float], **changes: float) -> tuple[Outcome, Outcome]:
-    """Return the outcome of one start here and in the reference."""
+def outcome_of(route: str, problem: Any, x: list[float], **changes: float) -> tuple[Outcome, Outcome]:
+    """Return the outcome of one start here, on one route, and in the reference."""
     options = OPTIONS._replace(**changes)
     starts = np.array([x])
-    return cuda.newton(problem, starts, options), reference.newton(problem, starts, options)
+    return cuda.newton(problem, starts, options, route=route), reference.newton(problem, starts, options)
 
 
-def test_a_flat_direction_is_degenerate() -> None:
-    ours, theirs = outcome_of(one_wave(1.0, [1.0, 0.0]), [2.9, 0.4])  # f = cos x_1
+def test_a_flat_direction_is_degenerate(route: str) -> None:
+    ours, theirs = outcome_of(route, one_wave(1.0, [1.0, 0.0]), [2.9, 0.4])  # f = cos x_1
     assert ours.status[0] == theirs.status[0] == DEGENERATE
     assert (ours.index[0], ours.nullity[0]) == (theirs.index[0], theirs.nullity[0]) == (0, 1)
 
 
-def test_leaving_the_region() -> None:
-    ours, theirs = outcome_of(one_wave(1.0, [1.0, 0.5], 0.1), [2.0, 8.0], region=5.0)
+def test_leaving_the_region(route: str) -> None:
+    ours, theirs = outcome_of(route, one_wave(1.0, [1.0, 0.5], 0.1), [2.0, 8.0], region=5.0)
     assert ours.status[0] == theirs.status[0] == LEFT_DOMAIN
     assert ours.iterations[0] == theirs.iterations[0] == 0
     assert ours.index[0] == -1
 
 
-def test_numbers_that_are_not_finite() -> None:
-    ours, _ = outcome_of(one_wave(float("nan"), [1.0, 0.5]), [2.0, 1.0])
+def test_numbers_that_are_not_finite(route: str) -> None:
+    ours, _ = outcome_of(route, one_wave(float("nan"), [1.0, 0.5]), [2.0, 1.0])
     assert ours.status[0] == NOT_FINITE
 
 
-def test_running_out_of_iterations() -> None:
-    ours, theirs = outcome_of(one_wave(1.0, [1.0, 0.5], 0.1), [2.0, 1.0], max_iterations=1, step_cap=0.1)
+def test_running_out_of_iterations(route: str) -> None:
+    ours, theirs = outcome_of(route, one_wave(1.0, [1.0, 0.5], 0.1), [2.0, 1.0], max_iterations=1, step_cap=0.1)
     assert ours.status[0] == theirs.status[0] == MAX_ITERATIONS
     assert ours.iterations[0] == 1
 
 
-def test_a_gradient_in_the_kernel_of_the_hessian_is_flat() -> None:
+def test_a_gradient_in_the_kernel_of_the_hessian_is_flat(route: str) -> None:
     # f = sin x near x = pi/2 - 1e-6 ... with curvature elsewhere: H = diag(~0, 1), g = (~1, 0)
     waves = Waves(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0.0, 1.0]), np.array([1.0, 0.0]), 0.0, 0.0)
-    ours, theirs = outcome_of(waves, [1e-6, 0.0], max_iterations=1, step_cap=1e-9)
+    ours, theirs = outcome_of(route, waves, [1e-6, 0.0], max_iterations=1, step_cap=1e-9)
     assert ours.status[0] == theirs.status[0] == GRADIENT_FLAT
     assert ours.index[0] == -1
 
 
-def test_a_vanishing_first_pivot_is_solved_with_row_exchanges() -> None:
+def test_a_vanishing_first_pivot_is_solved_with_row_exchanges(route: str) -> None:
     # H = [[0, -a], [-a, 0]] at the start: the plain factorisation divides by zero, the Newton step is fine
     waves = Waves(np.array([[1.0, 1.0], [1.0, -1.0]]), np.array([0.5, -0.5]), np.array([0.1, 0.2]), 0.0, 0.0)
     start = [0.0, 0.0]
-    ours, theirs = outcome_of(waves, start, max_iterations=1, step_cap=np.inf)
+    ours, theirs = outcome_of(route, waves, start, max_iterations=1, step_cap=np.inf)
     np.testing.assert_allclose(ours.x, theirs.x, atol=1e-14)
-    ours, theirs = outcome_of(waves, start)
+    ours, theirs = outcome_of(route, waves, start)
     assert ours.status[0] == theirs.status[0]
     np.testing.assert_allclose(ours.x, theirs.x, atol=1e-12)
 
@@ -190,7 +195,7 @@ def test_too_large_a_problem_is_refused_with_its_size(monkeypatch: pytest.Monkey
     monkeypatch.setattr(shapes.device, "free_memory", lambda: 2**20)
     problem = Spin(100, 3, np.zeros(100 * 101 * 102 // 6))
     with pytest.raises(RunError, match=r"dimension 100 need \d+ MiB .* 1 MiB free"):
-        cuda.newton(problem, np.ones((1, 100)), OPTIONS, Shape(32, 1, 8))
+        cuda.newton(problem, np.ones((1, 100)), OPTIONS, Shape(32, 1, 8), route="fused")
 
 
 def test_fewer_blocks_where_memory_has_gone_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simcore.backends.cuda import device, loop, probes
+from simcore.backends.cuda import device, loop, pool, pool_search, probes, spin_pool, waves_pool
 from simcore.backends.cuda.search import FAMILIES
 from simcore.backends.cuda.shape import Shape, choose
 from simcore.backends.problems import NewtonOptions, Outcome
@@ -125,6 +125,36 @@ def kernels(problem: Any, shape: Shape | None = None) -> dict[str, tuple[Any, tu
     }
 
 
+def pool_kernels(problem: Any) -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    """Return the kernels of a problem's pooled search by name, each with example arguments."""
+    family = pool_search.FAMILIES[type(problem)]
+    n, size, pitch = getattr(problem, "n", problem.dimension), problem.dimension, pool_search.width_of(problem)
+    real, whole, short, status = np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.int8)
+    found: dict[str, tuple[Any, tuple[Any, ...]]]
+    if family is waves_pool:
+        loaded: Any = waves_pool.WavesInPool(n, 1, 0.0, 0.0, real, real)
+        found = {
+            "turn": (waves_pool.turn, (loaded, real, real, real, 0, 1, 1, 1)),
+            "fill_table": (waves_pool.fill_table, (real, real, 0, 1, n, whole, whole, 1)),
+        }
+    else:
+        loaded = spin_pool.SpinInPool(n, problem.p - 2, whole, whole, whole)
+        found = {"build": (spin_pool.build_kernel(*pool_search.THREADS, pitch), (loaded, real, real))}
+    columns = (whole, short, short, short)
+    limits = loop.limits_of(NewtonOptions(1.0, 1.0, 1.0, 1, 1.0, 1.0, 1.0))
+    step = (
+        loaded, n, size, real, 1, limits, whole, *[real] * 8, *columns, status, short, real, real, real, real,
+    )  # fmt: skip
+    return {
+        "step": (pool.step_kernel(family, *pool_search.THREADS, pitch), step),
+        **found,
+        "list_moves": (pool.list_moves, (whole, 1, 1, whole, whole, whole)),
+        "move": (pool.move, (real, n, pitch, *columns, whole, whole, whole)),
+        "keep": (pool.keep, (real, 1, pitch, real, 1)),
+        "compare": (pool.compare, (real, 1, pitch, 1, real, 1, whole)),
+    }
+
+
 def probe() -> tuple[Any, tuple[Any, ...]]:
     """Return the kernel of normals with example arguments."""
     return probes.fill, (np.zeros(2), 1, 0, 0, 0, 0, 0)
@@ -132,7 +162,7 @@ def probe() -> tuple[Any, tuple[Any, ...]]:
 
 def allowed(name: str) -> int:
     """Return how many registers a thread of the kernel of that name may use."""
-    return device.SEARCH_REGISTERS if name == "search" else 255
+    return device.SEARCH_REGISTERS if name in ("search", "step") else 255
 
 
 def report(problem: Any, ptxas: Path, shape: Shape | None = None) -> dict[str, Resources]:
