@@ -26,6 +26,7 @@ class Column:
     latex : heading in LaTeX (default: the heading with its special characters escaped).
     digits : significant digits of plain floats.
     places : decimal places of plain floats, in place of ``digits``.
+    width : width in cm of a column of running text in LaTeX; 0: as wide as its cells.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Column:
     latex: str = ""
     digits: int = 5
     places: int | None = None
+    width: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Table:
     def markdown(self) -> str:
         """Return a pipe table with the caption above and the notes below; uncertain numbers read ``14.93 ± 0.41``."""
         cells = [[_text(row.get(c.key), c, " ± ").replace("|", "\\|") for c in self.columns] for row in self.rows]
-        headings = [c.heading for c in self.columns]
+        headings = [c.heading.replace("|", "\\|") for c in self.columns]
         widths = [max(len(h), 3, *(len(r[j]) for r in cells)) for j, h in enumerate(headings)]
         numeric = [self._numeric(c) for c in self.columns]
 
@@ -67,29 +69,40 @@ class Table:
             + "|".join("-" * (w + 1) + (":" if right else "-") for w, right in zip(widths, numeric, strict=True))
             + "|"
         )
-        parts = [f"{self.caption}\n"] if self.caption else []
+        parts = [self.caption, ""] if self.caption else []
         parts += [line(headings), rule, *(line(r) for r in cells)]
         parts += ["", *(f"{note}  " for note in self.notes)] if self.notes else []
         return "\n".join(p.rstrip() if not p.endswith("  ") else p for p in parts).rstrip() + "\n"
 
-    def latex(self) -> str:
-        """Return a ``table`` environment for booktabs and siunitx (version 3): S columns, errors in brackets."""
+    def latex(self, *, long: bool = False) -> str:
+        """Return a ``table`` environment for booktabs and siunitx (version 3): S columns, errors in brackets.
+
+        long : a ``longtable``, which may run over several pages, in place of it.
+        """
         cells = [[_latex(row.get(c.key), c) for c in self.columns] for row in self.rows]
         preamble = []
         for j, c in enumerate(self.columns):
-            preamble.append(_s_column([r[j] for r in cells]) if self._numeric(c) else "l")
+            words = f"p{{{c.width:g}cm}}" if c.width else "l"
+            preamble.append(_s_column([r[j] for r in cells]) if self._numeric(c) else words)
         headings = [
             ("{" + (c.latex or escape(c.heading)) + "}") if self._numeric(c) else (c.latex or escape(c.heading))
             for c in self.columns
         ]
-        lines = ["% needs \\usepackage{booktabs} and \\usepackage{siunitx}", "\\begin{table}", "  \\centering"]
-        lines += [f"  \\caption{{{escape(self.caption)}}}"] if self.caption else []
-        lines += [f"  \\begin{{tabular}}{{{' '.join(preamble)}}}", "    \\toprule"]
-        lines += [f"    {' & '.join(headings)} \\\\", "    \\midrule"]
-        lines += [f"    {' & '.join(r)} \\\\" for r in cells]
-        lines += ["    \\bottomrule", "  \\end{tabular}"]
-        lines += [f"  \\par\\footnotesize {escape(note)}" for note in self.notes]
-        return "\n".join([*lines, "\\end{table}", ""])
+        head = ["    \\toprule", f"    {' & '.join(headings)} \\\\", "    \\midrule"]
+        body = [f"    {' & '.join(r)} \\\\" for r in cells]
+        caption = [f"  \\caption{{{escape(self.caption)}}}"] if self.caption else []
+        notes = [f"  \\par\\footnotesize {escape(note)}" for note in self.notes]
+        columns = f"{{{' '.join(preamble)}}}"
+        packages = [f"\\usepackage{{{name}}}" for name in ("booktabs", *(("longtable",) if long else ()), "siunitx")]
+        lines = [f"% needs {', '.join(packages[:-1])} and {packages[-1]}"]
+        if long:
+            lines += [f"\\begin{{longtable}}{columns}", *(f"{c} \\\\" for c in caption), *head, "    \\endfirsthead"]
+            lines += [*head, "    \\endhead"]
+            lines += ["    \\bottomrule", "    \\endlastfoot", *body, "\\end{longtable}", *notes]
+        else:
+            lines += ["\\begin{table}", "  \\centering", *caption, f"  \\begin{{tabular}}{columns}", *head, *body]
+            lines += ["    \\bottomrule", "  \\end{tabular}", *notes, "\\end{table}"]
+        return "\n".join([*lines, ""])
 
     def csv(self) -> str:
         """Return the table at full precision; an Estimate takes the columns key, key_se, key_low, key_high.
@@ -134,6 +147,18 @@ def rounded(value: float, se: float) -> tuple[str, str]:
     return f"{value:.{places}f}", f"{se:.{places}f}"
 
 
+def scaled(value: float, se: float) -> tuple[str, str, int]:
+    """Return value and error as ``rounded`` does, over ten to the power that follows: not 0 where both are tiny.
+
+    An error below the rounding of the value, 1e-13 of it, is none.
+    """
+    if se <= 1e-13 * abs(value):
+        return number(value), "0", 0
+    largest = max(abs(value), se)
+    power = math.floor(math.log10(largest)) if se > 0 and largest < 1e-4 else 0
+    return *rounded(value / 10.0**power, se / 10.0**power), power
+
+
 def number(value: float | int, digits: int = 5) -> str:
     """Return a number as text: whole numbers in full, others with so many significant digits."""
     if isinstance(value, int):
@@ -176,8 +201,10 @@ def _text(cell: Any, column: Column, between: str) -> str:
         return str(cell)
     if cell.sides == 1 and math.isnan(cell.se):
         return _bound(cell, column.digits)
-    value, error = rounded(cell.value, cell.se)
-    return value if error in ("", "0") else value + between + error
+    value, error, power = scaled(cell.value, cell.se)
+    if error in ("", "0"):
+        return value
+    return f"({value}{between}{error})e{power:+03d}" if power else value + between + error
 
 
 def _bound(cell: Estimate, digits: int) -> str:
@@ -194,11 +221,11 @@ def _latex(cell: Any, column: Column) -> str:
         if cell.sides == 1 and math.isnan(cell.se):
             bound = _bound(cell, column.digits)
             return f"{{${bound}$}}" if bound[:1] in "<>" and bound else bound
-        value, error = rounded(cell.value, cell.se)
+        value, error, power = scaled(cell.value, cell.se)
         if error in ("", "0"):
             return value
         last = error.lstrip("0.").replace(".", "") if "." in error else error
-        return f"{value}({last})"
+        return f"{value}({last}){f'e{power}' if power else ''}"
     if isinstance(cell, (int, float)) or cell is None:
         text = _text(cell, column, "")
         return f"{{{text}}}" if "inf" in text else text
@@ -213,8 +240,8 @@ def _s_column(cells: list[str]) -> str:
     for cell in cells:
         if not cell or cell.startswith("{"):
             continue
-        body, _, bracket = cell.partition("(")
-        mantissa, _, power = body.partition("e")
+        plain, _, power = cell.partition("e")
+        mantissa, _, bracket = plain.partition("(")
         sign = max(sign, mantissa.startswith("-"))
         whole, _, decimals = mantissa.lstrip("-").partition(".")
         before, after = max(before, len(whole)), max(after, len(decimals))

@@ -124,8 +124,8 @@ def _reproduce(given: argparse.Namespace) -> int:
         raise InputError(f"reproduce was given no study; name some of {', '.join(studies.names())}, or give --all")
     if given.studies and given.all:
         raise InputError(f"reproduce was given --all and also {', '.join(given.studies)}; give one of the two")
-    studies.reproduce(given.studies, full=given.full, out=given.out, all=given.all)
-    return DONE
+    done = studies.reproduce(given.studies, full=given.full, out=given.out, all=given.all)
+    return DONE if done else FAILED
 
 
 def _theory(given: argparse.Namespace) -> int:

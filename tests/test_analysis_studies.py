@@ -7,17 +7,18 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from analysis import estimates, report, studies
 from analysis.estimates import Estimate
 from analysis.figures import ratio_figure, run_figure
 from analysis.samples import Sample, build_landscape, load_samples, ratio_of_law, samples_from_frames
 from analysis.studies import coin_flip, index_cost, newton_bias, ratio_growth, topology_trivialisation
-from analysis.studies.study import Result, Study, write_study
+from analysis.studies.study import Result, Study, shown, write_study
 from analysis.studies.verdicts import Claim, judge, verdict
 from analysis.tables import DEMO_COLUMNS, run_table
 from analysis.writers import Column, Table
-from simcore.errors import InputError
+from simcore.errors import InputError, RunError
 
 KEYS = ["claim", "reference", "source", "measured", "low", "high", "resolution", "verdict"]
 
@@ -87,8 +88,48 @@ def test_a_study_writes_its_six_files(tmp_path):
     names = {"table.md", "table.tex", "table.csv", "figure.png", "figure.pdf", "verdict.json"}
     assert {p.name for p in tmp_path.iterdir()} == names
     assert json.loads((tmp_path / "verdict.json").read_text()) == entries
-    assert "quick version" in (tmp_path / "table.md").read_text()
+    text = (tmp_path / "table.md").read_text()
+    assert "quick version" in text and "Made by `simcore reproduce small`, simcore" in text
     assert "\\toprule" in (tmp_path / "table.tex").read_text()
+
+
+def test_shown_numbers_keep_two_digits_of_their_interval():
+    entry = {"measured": 0.99999163, "low": 0.99998021, "high": 1.00000305}
+    assert shown(entry) == {"measured": 0.999992, "low": 0.99998, "high": 1.000003}
+    assert shown({"measured": 33.70908, "low": 31.2641, "high": None})["measured"] == 33.71
+    assert shown({"measured": None, "low": 0.0, "high": 2.0}) == {"measured": None, "low": 0.0, "high": 2.0}
+
+
+def test_all_studies_make_one_summary_and_a_failure_stops_none(tmp_path, monkeypatch, capsys):
+    def measured(value):
+        def measure(full, out):
+            if value is None:
+                raise RunError("shards are missing")
+            claim = Claim(
+                f"it is {value} | nothing", 1.0, "theory", lambda level: Estimate(value, 0, value, value), 0.5
+            )
+            return Result(Table([Column("n", "n")], [{"n": 5}], "A caption"), Figure(), [claim])
+
+        return measure
+
+    values = {"right": 1.0, "broken": None, "wrong_one": 2.0}
+    made = {name: Study(name, "A claim.", "Someone (2020).", measured(v)) for name, v in values.items()}
+    monkeypatch.setattr(studies, "STUDIES", tuple(made))
+    monkeypatch.setattr(studies, "get", made.__getitem__)
+    assert not studies.reproduce(all=True, out=tmp_path)
+    printed = capsys.readouterr()
+    assert "broken failed: shards are missing" in printed.err and "study 3 of 3, wrong_one: claims 1" in printed.err
+    assert printed.out == (tmp_path / "summary.md").read_text()
+    assert "Claims: 1 agrees, 0 undecided, 1 disagrees; studies: 2." in printed.out
+    rows = list(csv.DictReader((tmp_path / "summary.csv").read_text().splitlines()))
+    assert [(row["study"], row["verdict"]) for row in rows] == [
+        ("right", "agrees"), ("wrong_one", "disagrees"), ("broken", "failed"),
+    ]  # fmt: skip
+    latex = (tmp_path / "summary.tex").read_text()
+    assert "\\begin{longtable}" in latex and "wrong\\_one & it is 2.0 $|$ nothing" in latex
+    with pytest.raises(RunError):
+        studies.reproduce(["broken"], out=tmp_path)
+    assert studies.reproduce(["right"], out=tmp_path)
 
 
 def test_registry_knows_its_studies_and_names_the_choices(tmp_path):

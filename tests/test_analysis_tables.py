@@ -188,6 +188,25 @@ def test_uncertain_numbers_show_two_digits_of_their_error(value, se, shown):
     assert writers.rounded(value, se) == shown
 
 
+def test_tiny_numbers_are_written_with_a_power_of_ten():
+    table = Table([Column("r", "|r|")], [{"r": Estimate(5.64e-6, 2e-7, 5e-6, 6e-6)}, {"r": Estimate(0.5, 0.1, 0, 1)}])
+    assert "| (5.64 ± 0.20)e-06 |" in table.markdown() and "0.50 ± 0.10" in table.markdown()
+    assert table.markdown().splitlines()[0].endswith(" \\|r\\| |")  # a bare | would end the cell
+    assert writers.scaled(2.27603465730964061, 2.5e-16) == ("2.276", "0", 0)
+    assert "5.64(20)e-6" in table.latex() and "S[table-format=1.2(2)e1]" in table.latex()
+
+
+def test_a_long_table_may_run_over_pages():
+    columns = [Column("claim", "claim", width=7), Column("r", "r")]
+    table = Table(columns, [{"claim": "x_1", "r": 2.5}], "A caption", ["A note."])
+    assert table.markdown().startswith("A caption\n\n| claim ")
+    text = table.latex(long=True)
+    order = ("\\begin{longtable}{p{7cm} S[", "\\caption{A caption} \\\\", "\\endfirsthead", "\\endhead", "\\bottomrule",
+             "\\endlastfoot", "x\\_1 & 2.5", "\\end{longtable}", "A note.")  # fmt: skip
+    places = [text.index(word) for word in order]
+    assert places == sorted(places) and "longtable" in text.splitlines()[0]
+
+
 def test_one_sided_bounds_are_written_as_bounds():
     bound = Estimate(math.nan, math.nan, 123.4, math.inf, sides=1)
     table = Table([Column("r", "r")], [{"r": bound}, {"r": Estimate(5.0, 0.5, 4.0, 6.0)}])

@@ -5,6 +5,7 @@ import pytest
 
 import simcore
 from analysis import studies
+from analysis.estimates import mean
 from analysis.studies import (
     goodfellow_2015,
     gradient_norm_test,
@@ -61,6 +62,13 @@ def test_rates_near_one_saddle():
     assert saddle_escape.descent_rate(saddle) == pytest.approx(1, abs=1e-3)
     assert saddle_escape.flow_rate(saddle) == pytest.approx(1, abs=1e-3)
     assert saddle_escape.newton_order(saddle) == pytest.approx(2, abs=0.1)
+
+
+def test_intervals_hold_the_terms_beyond_the_linear_ones():
+    each = [0.999, 1.001, 1.0]
+    narrow, wide = mean(each, level=0.9), saddle_escape.beyond_linear(each, 1e-6, 1e-3)(0.9)
+    assert wide.value == narrow.value
+    assert wide.high - narrow.high == pytest.approx(1e-3 / np.log(1e3)) == narrow.low - wide.low
 
 
 def test_rates_of_a_quadratic_are_exact():
@@ -159,11 +167,12 @@ def test_quadratics_have_their_exact_edge_and_rate():
 def test_growth_of_the_norm_is_judged_from_early_to_late():
     step = np.arange(61)
     falling, rising = np.exp(-step / 30.0), 1 + step / 60
+    error = np.stack([falling, falling, rising])
     run = ill_conditioning.Training(
-        "mse", "tanh", 8, step, np.stack([falling, falling, rising]), np.stack([rising, falling, rising]),
-        np.stack([rising**3, falling**2, rising]), np.zeros((3, 1)),
+        "mse", "tanh", 8, step, error, np.stack([rising, falling, rising]),
+        np.stack([rising**3, falling**2, rising]), error, np.zeros((3, 1)),
     )  # fmt: skip
-    assert run.grows().tolist() == [True, False, False]  # the last: the cost does not fall
+    assert run.grows().tolist() == [True, False, False]  # the last: the error does not fall
     assert (run.curvature_gain()[0] > 0) and run.curvature_gain()[1] == pytest.approx(0)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from analysis.studies.study import Study, write_study
-from analysis.writers import Column, Table
-from simcore.errors import InputError, unknown_name
+from analysis.studies.summary import summary_table, write_summary
+from simcore.errors import InputError, SimcoreError, unknown_name
 
 STUDIES = (
     "ratio_growth",
@@ -53,8 +56,8 @@ def listing() -> list[str]:
 
 def reproduce(
     studies: Sequence[str] | str = (), *, full: bool = False, out: Path | str = "results/reproduce", all: bool = False
-) -> None:
-    """Measure studies and print their verdicts as one Markdown table, a row a claim.
+) -> bool:
+    """Measure studies, print their verdicts as one Markdown table, a row a claim; return whether all could be measured.
 
     A claim that a study contradicts is a result, not a failure.
 
@@ -63,21 +66,36 @@ def reproduce(
     studies : names; see ``names()``.
     full : the paper's size in place of the quick version (under two minutes a study on two cores).
     out : directory; each study writes into its own subdirectory, and resumes what it finds there.
-    all : every study of the registry.
+    all : every study of the registry; the table is written too, as ``summary.md``, ``summary.tex``, ``summary.csv``.
+        A study that fails is named, and the others go on.
 
     Raises
     ------
     InputError
-        For an unknown name, or none at all.
+        For an unknown name, or none at all; where a package is missing that a study needs (not with ``all``).
+    RunError
+        If a study's run fails (not with ``all``).
     """
     chosen = list(STUDIES) if all else [studies] if isinstance(studies, str) else list(dict.fromkeys(studies))
     if not chosen:
         raise InputError(f"no study given; name some of {', '.join(STUDIES)}, or give --all")
-    rows = []
-    for study in [get(name) for name in chosen]:  # names are checked before anything is measured
-        for entry in write_study(study, full, Path(out) / study.name):
-            rows.append({"study": study.name, **entry})
-    columns = [Column("study", "study"), Column("claim", "claim")]
-    columns += [Column(k, k, digits=4) for k in ("reference", "measured", "low", "high")]
-    columns += [Column("verdict", "verdict")]
-    print(Table(columns, rows, "95 % intervals, simultaneous over each study").markdown().rstrip())
+    verdicts: dict[str, list[dict[str, Any]]] = {}
+    failed = []
+    known = [get(name) for name in chosen]  # names are checked before anything is measured
+    for number, study in enumerate(known, 1):
+        began = time.monotonic()
+        try:
+            verdicts[study.name] = write_study(study, full, Path(out) / study.name)
+        except SimcoreError as error:
+            if not all:
+                raise
+            failed.append(study.name)
+            print(f"simcore: {study.name} failed: {error}", file=sys.stderr)
+            continue
+        took = f"claims {len(verdicts[study.name])}, {time.monotonic() - began:.0f} s"
+        print(f"simcore: study {number} of {len(known)}, {study.name}: {took}", file=sys.stderr)
+    table = summary_table(verdicts, failed)
+    if all:
+        write_summary(table, Path(out))
+    print(table.markdown().rstrip())
+    return not failed

@@ -3,9 +3,9 @@
 The claims of Goodfellow, Vinyals and Saxe (2015) and figure 8.2 of Goodfellow, Bengio and Courville (2016). Small
 networks are trained on digits by minibatches from small random weights. Looked at: the cost on the straight line from
 start to solution, along the path, and along the path of full-batch descent from the same start (which has no noise of
-minibatches); the plane of the path's two leading directions; the nearest saddle that Levenberg-Marquardt finds from
-three points early on the path, with its index, cost and distance, and how long the path stays near its cost. An
-obstacle is a rise of the cost by more than a hundredth of the whole fall.
+minibatches); the plane of the path's two leading directions; the nearest saddle that Levenberg-Marquardt's damped
+Newton steps find from points early on the path, with its index, cost and distance, and how long the path stays near its
+cost. An obstacle is a rise of the cost by more than a hundredth of the whole fall.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import MaxNLocator
 
 import simcore
 from analysis import canvas
@@ -34,11 +36,13 @@ from simcore.trajectories.derivatives import Function
 
 PAPER = f"Goodfellow, Vinyals & Saxe (2015); {BOOK}, 8.2.3"
 COSTS = {"mse": "mean squares", "cross_entropy": "cross-entropy"}
-STEP = {"mse": 0.3, "cross_entropy": 0.3}
+STEP = 0.3
+EVERY = 8  # steps between records
 DECAY = 1e-3
 OBSTACLE = 0.01  # a rise, as a share of the whole fall, that counts
 NEAR = 0.05  # a path is at the saddle while its cost is within this share of the whole fall of the saddle's
 LINE = np.linspace(-0.25, 1.5, 141)
+EARLY = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24)  # records from which saddles are searched: the first 200 steps
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,16 @@ class Run:
     saddle: Array | None
     saddle_cost: float
     saddle_index: int
-    saddle_distance: float  # smallest, from the path
+    saddle_distance: float  # smallest, from the early part of the path
 
     @property
     def fall(self) -> float:
         return float(self.cost[0] - self.cost[-1])
+
+    @property
+    def away(self) -> float:
+        """Distance of the saddle from the early part of the path, over the distance from start to end."""
+        return self.saddle_distance / float(np.linalg.norm(self.x[-1] - self.x[0]))
 
     @property
     def line_rise(self) -> float:
@@ -99,7 +108,7 @@ def runs_of(loss: str, full: bool) -> list[Run]:
         l2=DECAY,
     )  # fmt: skip
     walk: dict[str, Any] = {
-        "step_size": STEP[loss], "steps": steps, "every": 8, "starts": starts, "seed": SEED,
+        "step_size": STEP, "steps": steps, "every": EVERY, "starts": starts, "seed": SEED,
         "start_law": "gaussian_0.1",
     }  # fmt: skip
     frame = simcore.trajectory(network, method="sgd", batch_size=32, positions=True, index=True, **walk)
@@ -111,11 +120,8 @@ def runs_of(loss: str, full: bool) -> list[Run]:
 
 def _run(draw: Any, step: Array, cost: Array, norm: Array, index: Array, x: Array, calm: Array) -> Run:
     line = costs(draw.problem, x[0] + LINE[:, None] * (x[-1] - x[0]))
-    early = cost > 0.5 * (cost[0] + cost[-1])
-    slowest = int(np.where(early, norm, np.inf).argmin())
-    begun = int((cost < 0.9 * cost[0] + 0.1 * cost[-1]).argmax())  # a tenth of the fall is done
-    found = dense.search(draw, x[[0, begun, slowest]], simcore.LevenbergMarquardt(max_iterations=150))
-    distance = np.array([np.linalg.norm(x - point, axis=1).min() for point in found.x])
+    found = dense.search(draw, x[list(EARLY)], simcore.LevenbergMarquardt(max_iterations=300))
+    distance = np.array([np.linalg.norm(x[: EARLY[-1] + 1] - point, axis=1).min() for point in found.x])
     saddles = (found.status == CRITICAL) & (found.index > 0) & (found.index < draw.landscape.n)
     if not saddles.any():
         return Run(draw, step, cost, norm, index, x, line, calm, None, np.nan, -1, np.nan)
@@ -141,6 +147,11 @@ class Plane:
     path: Array  # (records, 2)
     saddle: Array | None
     explained: float  # share of the path's variance that lies in the plane
+
+    def holds(self, point: Array) -> bool:
+        """Return whether a point of the plane lies on the grid."""
+        sides = zip(point, (self.first, self.second), strict=True)
+        return all(bool(side[0] <= place <= side[-1]) for place, side in sides)
 
 
 def plane_of(run: Run, size: int = 61) -> Plane:
@@ -209,47 +220,55 @@ def table(runs: dict[str, list[Run]], planes: dict[str, Plane]) -> Table:
             row |= {
                 "index": " ".join(map(str, sorted({r.saddle_index for r in near}))),
                 "saddle_cost": mean([r.saddle_cost for r in near]),
-                "distance": mean([r.saddle_distance for r in near]), "time": mean([r.time_near for r in near]),
+                "distance": mean([r.saddle_distance for r in near]), "away": mean([r.away for r in near]),
+                "time": mean([r.time_near for r in near]),
             }  # fmt: skip
         rows.append(row)
     columns = [
-        Column("cost", "cost"), Column("starts", "starts"), Column("start", "at the start"),
-        Column("end", "at the end"),
+        Column("cost", "cost"), Column("starts", "starts"), Column("start", "cost at the start"),
+        Column("end", "cost at the end"),
         Column("line_obstacles", "lines with obstacles"), Column("line_rise", "largest rise, line", digits=2),
         Column("path_obstacles", "paths with obstacles"), Column("path_rise", "largest rise, path", digits=2),
-        Column("calm_rise", "without noise", digits=2),
+        Column("calm_rise", "largest rise, full batch", digits=2),
         Column("saddles", "saddles found"), Column("index", "their indices"), Column("saddle_cost", "their cost"),
-        Column("distance", "distance from the path"), Column("time", "share of training near"),
-        Column("explained", "path in the plane", digits=3),
+        Column("distance", "distance from the path"), Column("away", "over start to end"),
+        Column("time", "share of training near"), Column("explained", "variance of the path in its plane", digits=3),
     ]  # fmt: skip
     notes = [
         f"Networks 10-5-10, tanh, weight decay {DECAY:g}, on digits. Rises over the whole fall of the cost; an "
-        f"obstacle is one above {OBSTACLE:g}; without noise: full-batch descent. Near: cost within {NEAR:g} of the "
-        "fall of the saddle's. Errors: one standard error between starts."
+        f"obstacle is one above {OBSTACLE:g}. Saddles: the nearest to the first {EARLY[-1] * EVERY} steps of each path "
+        f"among those that Levenberg-Marquardt searches from {len(EARLY)} of their points reach. Near: cost within "
+        f"{NEAR:g} of the fall of the saddle's. Errors: one standard error between starts.",
+        "Where a path of minibatches has obstacles and full-batch descent from the same start has none, they are the "
+        "minibatches' noise at a constant step, not walls of the cost.",
     ]
     return Table(columns, rows, "What training meets on its way", notes)
 
 
 # ---- figure ------------------------------------------------------------------------------------------------------
 LOOKS = {"mse": {"color": canvas.EXACT["color"]}, "cross_entropy": {"color": canvas.HITS["color"], "linestyle": "--"}}
+PATH = {"color": "#c43b1b", "path_effects": [Stroke(linewidth=3.2, foreground="white"), Normal()]}
+START = {"marker": "o", "color": "white", "markeredgecolor": "black", "markersize": 5.5, "linestyle": "none"}
+END = {"marker": "*", "color": "black", "markeredgecolor": "white", "markersize": 11, "linestyle": "none"}
+SADDLE = {"marker": "X", "color": "black", "markeredgecolor": "white", "markersize": 8.5, "linestyle": "none"}
 
 
 def figure(runs: dict[str, list[Run]], planes: dict[str, Plane]) -> Figure:
     """Return the surface with the path on it, the same from above, lines, cost and saddle, norm and index by step."""
     with canvas.style():
-        panels = Figure(figsize=(10.2, 6.2), layout="constrained")
-        grid = panels.add_gridspec(2, 3, width_ratios=[1.25, 1, 1])
+        panels = Figure(figsize=(10.6, 6.4), layout="constrained")
+        grid = panels.add_gridspec(2, 3, width_ratios=[1.15, 1, 1])
         surface = panels.add_subplot(grid[0, 0], projection="3d")
         flat = [panels.add_subplot(grid[place]) for place in ((0, 1), (0, 2), (1, 0), (1, 1), (1, 2))]
         _surface_panel(surface, planes["mse"])
         _plane_panel(flat[0], planes["mse"])
-        _line_panel(flat[1], runs)
-        _plane_panel(flat[2], planes["cross_entropy"])
+        _plane_panel(flat[1], planes["cross_entropy"])
+        _line_panel(flat[2], runs)
         _cost_panel(flat[3], runs)
         _index_panel(flat[4], runs)
+        surface.set_title("(a) mean squares: cost on the plane of the path", loc="left")
         flat[0].set_title(f"{COSTS['mse']}, from above")
-        flat[2].set_title(f"{COSTS['cross_entropy']}, from above")
-        surface.set_title("(a) cost on the plane of the path", loc="left")
+        flat[1].set_title(f"{COSTS['cross_entropy']}, from above")
         for letter, axis in zip("bcdef", flat, strict=True):
             axis.set_title(f"({letter}) {axis.get_title()}", loc="left")
             axis.set_title("", loc="center")
@@ -257,29 +276,25 @@ def figure(runs: dict[str, list[Run]], planes: dict[str, Plane]) -> Figure:
 
 
 def _surface_panel(axis: Any, plane: Plane) -> None:
-    mesh = np.meshgrid(plane.first, plane.second)
-    heights = np.array([_height(plane, p) for p in plane.path])
     axis.computed_zorder = False
-    axis.plot_surface(
-        *mesh,
-        plane.cost,
-        cmap="Blues_r",
-        rstride=2,
-        cstride=2,
-        linewidth=0.15,
-        edgecolor="#5a7896",
-        alpha=0.85,
-        zorder=1,
-    )
-    axis.plot(plane.path[:, 0], plane.path[:, 1], heights, color="#c43b1b", linewidth=1.8, zorder=3)
-    axis.plot(*plane.path[0], heights[0], "o", color="white", markeredgecolor="black", markersize=5, zorder=4)
-    axis.plot(*plane.path[-1], heights[-1], "*", color="black", markersize=9, zorder=4)
+    look = {"cmap": "Blues_r", "rstride": 2, "cstride": 2, "linewidth": 0.15, "edgecolor": "#5a7896", "alpha": 0.85}
+    axis.plot_surface(*np.meshgrid(plane.first, plane.second), plane.cost, zorder=1, **look)
+    heights = [_height(plane, p) for p in plane.path]
+    axis.plot(*plane.path.T, heights, linewidth=1.8, zorder=3, **PATH)
+    marks = [(plane.path[0], START), (plane.path[-1], END)]
+    if plane.saddle is not None and plane.holds(plane.saddle):
+        marks.append((plane.saddle, SADDLE))
+    for place, mark in marks:
+        axis.plot(*place, _height(plane, place), zorder=4, **mark)
     axis.view_init(elev=34, azim=-62)
-    axis.set_xlabel("1st direction", labelpad=-6)
-    axis.set_ylabel("2nd direction", labelpad=-6)
-    axis.set_zlabel("cost", labelpad=-2)
-    axis.set_box_aspect(None, zoom=0.98)
+    axis.set_xlabel("1st direction", labelpad=-4)
+    axis.set_ylabel("2nd direction", labelpad=-2)
+    axis.zaxis.set_rotate_label(False)
+    axis.set_zlabel("cost", labelpad=-1, rotation=90)
+    axis.set_box_aspect((1, 1, 0.75), zoom=0.94)
     axis.tick_params(labelsize=7, pad=-2)
+    for side in (axis.xaxis, axis.yaxis, axis.zaxis):
+        side.set_major_locator(MaxNLocator(5))
 
 
 def _height(plane: Plane, point: Array) -> float:
@@ -290,21 +305,17 @@ def _height(plane: Plane, point: Array) -> float:
 
 
 def _plane_panel(axis: Axes, plane: Plane) -> None:
-    levels = np.quantile(plane.cost, np.linspace(0, 1, 18))
-    axis.contourf(plane.first, plane.second, plane.cost, levels=np.unique(levels), cmap="Blues_r", alpha=0.75)
-    axis.contour(plane.first, plane.second, plane.cost, levels=np.unique(levels), colors="#44607a", linewidths=0.3)
-    axis.plot(plane.path[:, 0], plane.path[:, 1], color="#c43b1b", linewidth=1.4, label="path of training")
-    axis.plot(
-        *plane.path[0], "o", color="white", markeredgecolor="black", markersize=5, label="start", linestyle="none"
-    )
-    axis.plot(*plane.path[-1], "*", color="black", markersize=9, label="end", linestyle="none")
+    levels = np.unique(np.quantile(plane.cost, np.linspace(0, 1, 18)))
+    axis.contourf(plane.first, plane.second, plane.cost, levels=levels, cmap="Blues_r", alpha=0.75)
+    axis.contour(plane.first, plane.second, plane.cost, levels=levels, colors="#44607a", linewidths=0.3)
+    axis.plot(*plane.path.T, linewidth=1.4, label="path of training", **PATH)
+    axis.plot(*plane.path[0], label="start", **START)
+    axis.plot(*plane.path[-1], label="end", **END)
     if plane.saddle is not None:
-        axis.plot(
-            *plane.saddle, "X", color="black", markeredgecolor="white", markersize=8, label="saddle", linestyle="none"
-        )
+        axis.plot(*plane.saddle, label="saddle, projected", **SADDLE)
     axis.set(xlim=plane.first[[0, -1]], ylim=plane.second[[0, -1]])
-    axis.set(xlabel=f"1st direction ({plane.explained:.0%} in the plane)", ylabel="2nd direction")
-    axis.legend(loc="upper left", frameon=True, framealpha=0.85, edgecolor="none", handlelength=1.2, fontsize=7.5)
+    axis.set(xlabel=f"1st direction of the path ({plane.explained:.0%} of it in this plane)", ylabel="2nd direction")
+    axis.legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none", handlelength=1.2, fontsize=7.5)
 
 
 def _line_panel(axis: Axes, runs: dict[str, list[Run]]) -> None:
@@ -315,9 +326,10 @@ def _line_panel(axis: Axes, runs: dict[str, list[Run]]) -> None:
     for place in (0, 1):
         axis.axvline(place, color="#777777", linewidth=0.7, linestyle=":")
     axis.set(
-        xlabel=r"place $\alpha$ on the line, start 0, end 1", ylabel="(cost $-$ end's) / whole fall", ylim=(-0.3, 2)
-    )
-    axis.set_title("no wall between start and end")
+        xlabel=r"place $\alpha$ on the straight line, start 0, end 1", ylabel="(cost $-$ cost at the end) / whole fall",
+        ylim=(-0.3, 2),
+    )  # fmt: skip
+    axis.set_title("no wall on the straight line")
     axis.legend(loc="upper center")
 
 
@@ -334,7 +346,7 @@ def _cost_panel(axis: Axes, runs: dict[str, list[Run]]) -> None:
                 float(np.median(found)), color=LOOKS[loss]["color"], linestyle=":", linewidth=1.6,
                 label=f"saddles found: {COSTS[loss]}",
             )  # fmt: skip
-    axis.set(xscale="log", xlabel="step", ylabel="cost / the start's", ylim=(0, 1.5))
+    axis.set(xscale="log", xlabel="step (the start drawn at 4)", ylabel="cost / cost at the start", ylim=(0, 1.6))
     axis.set_title("the saddle is left quickly")
     axis.legend(loc="upper right")
 
@@ -346,8 +358,8 @@ def _index_panel(axis: Axes, runs: dict[str, list[Run]]) -> None:
         low, middle, high = np.quantile(fraction, [0.1, 0.5, 0.9], axis=0)
         axis.plot(np.maximum(members[0].step, 4), middle, label=COSTS[loss], **LOOKS[loss])
         axis.fill_between(np.maximum(members[0].step, 4), low, high, color=LOOKS[loss]["color"], alpha=0.2, linewidth=0)
-    axis.set(xscale="log", xlabel="step", ylabel="share of negative eigenvalues", ylim=(0, 0.6))
-    axis.set_title("directions down, along the path")
+    axis.set(xscale="log", xlabel="step (the start drawn at 4)", ylabel="share of negative eigenvalues", ylim=(0, 0.6))
+    axis.set_title("index along the path")
     axis.legend(loc="upper right")
 
 

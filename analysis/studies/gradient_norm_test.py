@@ -260,11 +260,13 @@ def figure(built: Sequence[Case], trained: Sequence[Case]) -> Figure:
             axis.set_title(words)
         for axis in axes[0, :2]:
             axis.axhline(INSIGNIFICANT, color="black", linewidth=0.8, linestyle=":")
-            axis.set(yscale="log", xlabel="part of the path", ylabel=r"$|g|$ / at the start", xlim=(0, 1))
+            axis.text(0.98, 0.7 * INSIGNIFICANT, "insignificant below", ha="right", va="top", fontsize=7.5)
+            axis.set(yscale="log", xlabel="part of the path walked", ylabel=r"$|g|$ / at the start", xlim=(0, 1))
         axes[0, 0].set_ylim(1e-8, 1e3)
         axes[0, 1].set_ylim(1e-8, 1e5)
         for axis in axes[0]:
-            axis.legend(loc="upper center", ncols=2 if axis is axes[0, 0] else 1, columnspacing=0.7, fontsize=7.5)
+            place = "upper left" if axis is axes[0, 2] else "upper center"
+            axis.legend(loc=place, ncols=2 if axis is axes[0, 0] else 1, columnspacing=0.7, fontsize=7.5)
         canvas.panel_letters(axes)
     return panels
 
@@ -286,7 +288,7 @@ def _ends_panel(axis: Axes, built: Sequence[Case], trained: Sequence[Case]) -> N
     axis.set(
         xscale="log", yscale="log", xlabel=r"$|g|$ at the end / at the start", xlim=(2e-12, 10), ylim=(1e-14, 1e10)
     )
-    axis.set_ylabel("length of the Newton step at the end")
+    axis.set_ylabel("length of the Newton step at the end, relative")
 
 
 def _norms(axis: Axes, case: Case, k: int, label: str) -> None:

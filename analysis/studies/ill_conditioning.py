@@ -2,9 +2,10 @@
 
 The claims of Goodfellow, Bengio and Courville (2016), section 8.2.1, equation 8.10 and figure 8.1. A step -eps g
 changes the cost by -eps g'g + eps^2 g'Hg / 2 up to third order, so it does harm once eps g'Hg > 2 g'g, however large g
-is. Measured: gradient norm, cost and g'Hg of networks on digits, trained by minibatches, for two costs and several
-widths; the change of cost predicted and measured for one step of many sizes; on quadratics of known spectrum the
-largest step that still converges, 2 / w_max, and the rate at the best step, (k - 1)/(k + 1), k the condition number.
+is. Measured: gradient norm, g'Hg, cost and the error on unseen digits of networks trained by minibatches, for two
+costs and several widths; the change of cost predicted and measured for one step of many sizes; on quadratics of known
+spectrum the largest step that still converges, 2 / w_max, and the rate at the best step, (k - 1)/(k + 1), k the
+condition number.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from analysis.studies.runs import SEED
 from analysis.studies.study import Result, Study
 from analysis.studies.verdicts import Claim
 from analysis.writers import Column, Table
+from simcore.networks.data import source
 
 SECTION = f"{BOOK}, 8.2.1"
 STEP, BATCH = 0.4, 32
@@ -51,6 +53,7 @@ class Training:
     cost: Array
     norm: Array
     curvature: Array
+    error: Array  # share of unseen digits that are classified wrongly
     points: Array  # (6, n): where the first starts were at half of their steps
 
     @property
@@ -63,9 +66,9 @@ class Training:
         return values[:, tenth : 2 * tenth].mean(axis=1), values[:, -tenth:].mean(axis=1)
 
     def grows(self) -> NDArray[np.bool_]:
-        """Return for each start whether the norm is larger at the end than early, while the cost is lower."""
-        (norm, last_norm), (cost, last_cost) = self.ends(self.norm), self.ends(self.cost)
-        return (last_norm > norm) & (last_cost < cost)
+        """Return for each start whether the norm is larger at the end than early, while the error is lower."""
+        (norm, last_norm), (error, last_error) = self.ends(self.norm), self.ends(self.error)
+        return (last_norm > norm) & (last_error < error)
 
     def curvature_gain(self) -> Array:
         """Return for each start ln of the growth of g'Hg / g'g from early to the end; -inf where it turned negative."""
@@ -74,20 +77,30 @@ class Training:
         return np.log(np.maximum(ratio, 1e-300))
 
 
+def network(loss: str, activation: str, hidden: int, full: bool, unseen: bool = False) -> Any:
+    """Return a network's cost on the digits that it is trained on, or on the rest, which it never sees."""
+    inputs, targets = source({"kind": "digits", "samples": 1797}).load()
+    seen = 1400 if full else 600
+    part = slice(seen, None) if unseen else slice(seen)
+    return simcore.MLP(
+        widths=[64, hidden, 10], activation=activation, loss=loss, data=(inputs[part], targets[part])
+    )  # fmt: skip
+
+
 def train(loss: str, activation: str, hidden: int, full: bool) -> Training:
     """Train from many starts by minibatches and keep 60 records."""
-    samples, steps, starts = (1797, 6000, 32) if full else (600, 1500, 16)
-    network = simcore.MLP(
-        widths=[64, hidden, 10], activation=activation, loss=loss, data={"kind": "digits", "samples": samples}
-    )
+    steps, starts = (6000, 32) if full else (1500, 16)
     frame = simcore.trajectory(
-        network, method="sgd", step_size=STEP, steps=steps, every=steps // 60, starts=starts, batch_size=BATCH,
-        seed=SEED, start_law="gaussian_0.1", positions=True,
+        network(loss, activation, hidden, full), method="sgd", step_size=STEP, steps=steps, every=steps // 60,
+        starts=starts, batch_size=BATCH, seed=SEED, start_law="gaussian_0.1", positions=True,
     )  # fmt: skip
     step, cost, norm, curvature = (
         frame[c].to_numpy().reshape(starts, -1) for c in ("step", "cost", "grad_norm", "curvature")
     )
-    return Training(loss, activation, hidden, step[0], cost, norm, curvature, points_of(frame)[:6, 30])
+    points = points_of(frame)
+    rest = network(loss, activation, hidden, full, unseen=True).draw(seed=SEED)
+    error = np.stack([rest.error_rate(path) for path in points])
+    return Training(loss, activation, hidden, step[0], cost, norm, curvature, error, points[:6, 30])
 
 
 # ---- one step ----------------------------------------------------------------------------------------------------
@@ -112,11 +125,8 @@ class Steps:
 
 def one_step(training: Training, full: bool) -> Steps:
     """Take one step of each size from the points half-way through training, where the curvature is positive."""
-    network = simcore.MLP(
-        widths=[64, training.hidden, 10], activation=training.activation, loss=training.loss,
-        data={"kind": "digits", "samples": 1797 if full else 600},
-    )  # fmt: skip
-    at = simcore.trajectory(network, method="gradient_descent", step_size=1e-3, steps=1, start=training.points)
+    landscape = network(training.loss, training.activation, training.hidden, full)
+    at = simcore.trajectory(landscape, method="gradient_descent", step_size=1e-3, steps=1, start=training.points)
     at = at[at["step"] == 0]
     best = (at["grad_norm"] ** 2 / at["curvature"]).to_numpy()
     good = best > 0
@@ -124,7 +134,7 @@ def one_step(training: Training, full: bool) -> Steps:
     for point, size in zip(training.points[good], best[good], strict=True):
         for step in STEPS * size:
             frame = simcore.trajectory(
-                network, method="gradient_descent", step_size=step, steps=1, start=point, threads=1
+                landscape, method="gradient_descent", step_size=step, steps=1, start=point, threads=1
             )
             measured.append(float(np.diff(frame["cost"])[0]))
             predicted.append(float(frame["predicted_change"].iloc[0]))
@@ -186,14 +196,15 @@ def measure(full: bool, out: Path) -> Result:
         *[growth_claim(t) for t in trainings], *[curvature_claim(t) for t in shown],
         *[step_claim(loss, s) for loss, s in steps.items()], *quadratic_claims(edges, rates),
     ]  # fmt: skip
-    return Result(table(trainings, steps), figure(shown, steps, rates), claims)
+    return Result(table(trainings, steps, edges, rates), figure(shown, steps, edges, rates), claims)
 
 
 def growth_claim(run: Training) -> Claim:
-    """Return the claim that the gradient norm grows while the cost falls."""
+    """Return the claim that the gradient norm grows while the error falls."""
     hits, count = int(run.grows().sum()), len(run.cost)
     return Claim(
-        f"{run.name}: the gradient norm grows while the cost falls: share of starts", 1.0, f"figure 8.1; {SECTION}",
+        f"{run.name}: the gradient norm grows while the error on unseen digits falls: share of starts", 1.0,
+        f"figure 8.1; {SECTION}",
         lambda level: share(hits, count, level), 0.5,
     )  # fmt: skip
 
@@ -219,7 +230,7 @@ def step_claim(loss: str, steps: Steps) -> Claim:
 
 def quadratic_claims(edges: dict[int, float], rates: dict[int, float]) -> list[Claim]:
     """Return the claims about quadratics, without sampling."""
-    ratio = [rates[k] / ((k - 1) / (k + 1)) for k in CONDITIONS]
+    ratio = list(rate_ratios(rates).values())
 
     def edge(level: float) -> Estimate:
         e = spread(list(edges.values()))
@@ -236,32 +247,61 @@ def quadratic_claims(edges: dict[int, float], rates: dict[int, float]) -> list[C
     ]
 
 
-def table(trainings: Sequence[Training], steps: dict[str, Steps]) -> Table:
-    """Return a row a network: cost, gradient norm and g'Hg/g'g early and at the end; where the prediction breaks."""
+def rate_ratios(rates: dict[int, float]) -> dict[int, float]:
+    """Return the measured factor per step over the exact one, (k - 1)/(k + 1), by condition number."""
+    return {k: rate / ((k - 1) / (k + 1)) for k, rate in rates.items()}
+
+
+def table(
+    trainings: Sequence[Training], steps: dict[str, Steps], edges: dict[int, float], rates: dict[int, float]
+) -> Table:
+    """Return a row a network: error, cost, gradient norm and g'Hg/g'g early and at the end; then a row a quadratic."""
     rows = []
     for run in trainings:
-        (cost, last_cost), (norm, last_norm) = run.ends(run.cost), run.ends(run.norm)
-        (bent, last_bent), (square, last_square) = run.ends(run.curvature), run.ends(run.norm**2)
         row: dict[str, Any] = {
-            "network": run.name, "parameters": (64 + 1) * run.hidden + (run.hidden + 1) * 10, "starts": len(cost),
-            "cost": mean(cost), "last_cost": mean(last_cost), "norm": mean(norm), "last_norm": mean(last_norm),
-            "ratio": mean(bent / square), "last_ratio": mean(last_bent / last_square),
+            "what": run.name, "parameters": (64 + 1) * run.hidden + (run.hidden + 1) * 10, "starts": len(run.cost),
             "grows": int(run.grows().sum()),
         }  # fmt: skip
+        for key, values in (("error", run.error), ("cost", run.cost), ("norm", run.norm)):
+            row[key], row[f"last_{key}"] = map(mean, run.ends(values))
+        (bent, last_bent), (square, last_square) = run.ends(run.curvature), run.ends(run.norm**2)
+        row |= {"ratio": mean(bent / square), "last_ratio": mean(last_bent / last_square)}
         if (run.loss, run.activation, run.hidden) in SHOWN:
-            row["breaks"] = float(np.median(steps[run.loss].breaks()))
+            row["breaks"] = breaking(steps[run.loss])
         rows.append(row)
+    ratios = rate_ratios(rates)
+    for k, edge in edges.items():
+        rows.append(
+            {"what": f"quadratic, condition number {k}", "parameters": 8, "edge": edge, "rate": ratios[k]}
+        )  # fmt: skip
     columns = [
-        Column("network", "network, cost"), Column("parameters", "parameters"), Column("starts", "starts"),
+        Column("what", "network and cost, or quadratic"), Column("parameters", "parameters"),
+        Column("starts", "starts"),
+        Column("error", "error on unseen digits, early"), Column("last_error", "at the end"),
         Column("cost", "cost, early"), Column("last_cost", "at the end"), Column("norm", "|g|, early"),
         Column("last_norm", "at the end"), Column("ratio", "g'Hg/g'g, early"), Column("last_ratio", "at the end"),
         Column("grows", "norm grew in"), Column("breaks", "prediction 10 % off at eps g'Hg/g'g =", digits=2),
+        Column("edge", "largest step over 2/w_max", digits=4), Column("rate", "rate over exact", digits=6),
     ]  # fmt: skip
+    shrinking = [row for row in rows if row.get("grows") == 0]
+    falling = sum(row["last_ratio"].value < row["ratio"].value for row in shrinking)
+    points = ", ".join(f"{len(run.measured)} points ({COSTS[loss]})" for loss, run in steps.items())
     notes = [
         f"Minibatches of {BATCH}, step {STEP:g}; early: the second tenth of training. Errors: one standard error "
-        "between starts."
+        f"between starts. Single steps were taken half-way through training, at those of 6 points where g'Hg > 0: "
+        f"{points}.",
+        f"In {falling} of the {len(shrinking)} networks whose norm grows in none of the starts, g'Hg/g'g falls too: "
+        "their training is not held up by the curvature along the gradient.",
     ]
-    return Table(columns, rows, "Gradient norm and curvature through training on digits", notes)
+    return Table(columns, rows, "Gradient norm and curvature through training on digits; quadratics", notes)
+
+
+def breaking(steps: Steps) -> float | Estimate:
+    """Return the median size at which the prediction is 10 % off, as a bound where no size tried was enough."""
+    size = float(np.median(steps.breaks()))
+    if math.isfinite(size):
+        return size
+    return Estimate(math.nan, math.nan, float(STEPS[-1]), math.inf, sides=1, draws=len(steps.measured))
 
 
 # ---- figure ------------------------------------------------------------------------------------------------------
@@ -271,32 +311,30 @@ LOOKS = {
 }
 
 
-def figure(shown: Sequence[Training], steps: dict[str, Steps], rates: dict[int, float]) -> Figure:
-    """Return six panels: norm, cost and curvature through training; the change of cost by a step; quadratics."""
+def figure(
+    shown: Sequence[Training], steps: dict[str, Steps], edges: dict[int, float], rates: dict[int, float]
+) -> Figure:
+    """Return six panels: norm, error and curvature through training; the change of cost by a step; quadratics."""
     with canvas.style():
         panels, axes = canvas.grid(2, 3, width=3.1, height=2.6)
         for run in shown:
-            first = run.norm.mean(axis=0)[0]
-            _band(axes[0, 0], run, run.norm / first)
-            _band(axes[0, 1], run, run.cost / run.cost.mean(axis=0)[0])
+            _band(axes[0, 0], run, run.norm)
+            _band(axes[0, 1], run, 100 * run.error)
             _band(axes[0, 2], run, run.curvature / run.norm**2)
-        axes[0, 0].set(xlabel="step", ylabel="gradient norm / its start's", yscale="log", title="the gradient norm ...")
-        axes[0, 1].set(
-            xlabel="step", ylabel="cost / its start's", yscale="log", title="... may grow while the cost falls"
-        )
+        axes[0, 0].set(ylabel=r"gradient norm $|g|$", yscale="log", title="the gradient norm may grow ...")
+        axes[0, 1].set(ylabel="unseen digits misclassified, %", yscale="log", title="... while the error falls")
+        canvas.log_ticks(axes[0, 1])
         axes[0, 2].axhline(
             2 / STEP, color="black", linestyle=":", linewidth=1, label=r"$2/\varepsilon$: full steps do harm"
         )
-        axes[0, 2].set(
-            xlabel="step", ylabel=r"$g^\top Hg\,/\,g^\top g$", yscale="log", title="curvature along the gradient"
-        )
+        axes[0, 2].set(ylabel=r"$g^\top Hg\,/\,g^\top g$", yscale="log", title="curvature along the gradient")
         axes[0, 2].set_ylim(3e-3, 400)
         for axis in axes[0]:
             axis.legend(loc="upper right")
-            axis.set_xlim(0, shown[0].step[-1])
+            axis.set(xlabel="step of training", xlim=(0, shown[0].step[-1]))
         _change_panel(axes[1, 0], steps)
         _deviation_panel(axes[1, 1], steps)
-        _quadratic_panel(axes[1, 2], rates)
+        _quadratic_panel(axes[1, 2], edges, rates)
         canvas.panel_letters(axes)
     return panels
 
@@ -339,13 +377,15 @@ def _deviation_panel(axis: Axes, steps: dict[str, Steps]) -> None:
     axis.legend(loc="upper left")
 
 
-def _quadratic_panel(axis: Axes, rates: dict[int, float]) -> None:
+def _quadratic_panel(axis: Axes, edges: dict[int, float], rates: dict[int, float]) -> None:
     k = np.logspace(math.log10(1.6), 3.1, 100)
-    axis.plot(k, 1 / np.log((k + 1) / (k - 1)), **canvas.EXACT, label=r"exact: $1/\ln\frac{\kappa+1}{\kappa-1}$")
-    axis.plot(list(rates), [-1 / math.log(r) for r in rates.values()], **canvas.DISTINCT, label="gradient descent")
-    axis.set(xscale="log", yscale="log", xlabel=r"condition number $\kappa$ of a quadratic")
-    axis.set_ylabel("steps to fall by $e$, best step")
-    axis.set_title("ill-conditioning costs steps")
+    axis.plot(k, 1 / np.log((k + 1) / (k - 1)), **canvas.EXACT, label=r"steps to fall by $e$, exact")
+    axis.plot(list(rates), [-1 / math.log(r) for r in rates.values()], **canvas.DISTINCT, label="measured, best step")
+    axis.plot(k, 2 / k, **canvas.COIN, label=r"largest step $\times\,w_{\min}$, exact")
+    axis.plot(list(edges), [2 * e / c for c, e in edges.items()], **canvas.HITS, label="measured, by bisection")
+    axis.set(xscale="log", yscale="log", xlabel=r"condition number $w_{\max}/w_{\min}$", ylim=(1e-3, 1e6))
+    axis.set_ylabel("number of steps; size of a step")
+    axis.set_title("quadratics: small steps, many of them")
     axis.legend(loc="upper left")
 
 

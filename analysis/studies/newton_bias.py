@@ -240,7 +240,7 @@ def figure(families: Sequence[Sequence[Comparison]]) -> Figure:
             canvas.log_ticks(right)
             canvas.whole_ticks(left, n)
             left.set_title(last.title)
-            right.set_title(f"$n = {last.n}$")
+            right.set_title(f"{last.title}, $n = {last.n}$")
             left.set_ylabel("saddles / minima")
             right.set_ylabel("relative basin per point")
         axes[-1, 0].set_xlabel("dimension $n$")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+import simcore
 from analysis import canvas
 from analysis.studies.verdicts import Claim, judge
 from analysis.tables import provenance_note
@@ -42,12 +45,10 @@ class Study:
 
 
 VERDICT_COLUMNS = [
-    Column("claim", "claim"),
+    Column("claim", "claim", width=8),
     Column("reference", "reference", digits=4),
-    Column("source", "source"),
-    Column("measured", "measured", digits=4),
-    Column("low", "low", digits=4),
-    Column("high", "high", digits=4),
+    Column("source", "source", width=4),
+    *(Column(key, key, digits=12) for key in ("measured", "low", "high")),
     Column("resolution", "resolution", digits=2),
     Column("verdict", "verdict"),
 ]
@@ -56,11 +57,14 @@ VERDICT_COLUMNS = [
 def write_study(study: Study, full: bool, out: Path) -> list[dict[str, Any]]:
     """Measure a study, write its six files into ``out`` and return the entries of ``verdict.json``.
 
-    Files: ``table.md``, ``table.tex``, ``table.csv``, ``figure.png``, ``figure.pdf``, ``verdict.json``; the runs behind
-    them stay under ``out`` too, so that a second call resumes.
+    Files: ``table.md`` (with the verdicts, and the command and machine behind them), ``table.tex``, ``table.csv``,
+    ``figure.png``, ``figure.pdf``, ``verdict.json``; the runs behind them stay under ``out`` too, so that a second call
+    resumes.
     """
     out.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
     result = study.measure(full, out)
+    seconds = time.monotonic() - began
     runs = sorted(path.parent for path in out.rglob("run.json"))
     sources = dict.fromkeys(provenance_note(run, configuration_hash=False) for run in runs)
     table = replace(result.table, notes=[*result.table.notes, *sources])
@@ -68,7 +72,8 @@ def write_study(study: Study, full: bool, out: Path) -> list[dict[str, Any]]:
     size = "full size" if full else "quick version"
     heading = f"# {study.name} ({size})\n\n{study.claim} {study.source}\n\n"
     verdicts = verdict_table(entries)
-    (out / "table.md").write_text(heading + table.markdown() + "\n" + verdicts.markdown())
+    made = made_by(study, full, seconds)
+    (out / "table.md").write_text("\n".join([heading + table.markdown(), verdicts.markdown(), made, ""]))
     (out / "table.tex").write_text(table.latex())
     (out / "table.csv").write_text(table.csv())
     canvas.save(result.figure, out / "figure.png")
@@ -77,7 +82,36 @@ def write_study(study: Study, full: bool, out: Path) -> list[dict[str, Any]]:
     return entries
 
 
+def made_by(study: Study, full: bool, seconds: float) -> str:
+    """Return the sentence that says which command, version and machine made a study's files."""
+    from simcore import info
+    from simcore.sweep.provenance import git_commit
+
+    version, commit = simcore.__version__, git_commit()
+    if commit:
+        version += f" at commit {commit[:12]}{' with changes' if commit.endswith('+changes') else ''}"
+    command = f"simcore reproduce {study.name}{' --full' if full else ''}"
+    return (
+        f"Made by `{command}`, simcore {version}, in {seconds:.0f} s of wall time (shorter where runs were resumed) on "
+        f"{info.processor()['model']}, {info.threads()['usable']} processors."
+    )
+
+
 def verdict_table(entries: Sequence[dict[str, Any]]) -> Table:
     """Return the verdicts as a table."""
     caption = "Verdicts: low and high are a 95 % interval, simultaneous over the study (Bonferroni)."
-    return Table(VERDICT_COLUMNS, list(entries), caption)
+    return Table(VERDICT_COLUMNS, [shown(entry) for entry in entries], caption)
+
+
+def shown(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry with its measurement rounded for the eye: to two digits of its interval's width, or four."""
+    ends = [entry[key] for key in ("low", "high") if entry[key] is not None]
+    width = max(ends) - min(ends) if len(ends) == 2 else 0.0
+
+    def rounded(value: float | None) -> float | None:
+        if not value:
+            return value
+        digits = 4 if not width else max(4, math.floor(math.log10(abs(value))) - math.floor(math.log10(width)) + 2)
+        return float(f"{value:.{min(digits, 12)}g}")
+
+    return {**entry, **{key: rounded(entry[key]) for key in ("measured", "low", "high")}}
