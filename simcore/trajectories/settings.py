@@ -66,6 +66,8 @@ def walk(landscape: Landscape, method: Any, step_size: Any, steps: Any, every: A
     cap = given.get("step_cap", "auto")
     if cap == "auto":
         cap = landscape.scales.step_cap
+    elif isinstance(cap, str):
+        raise InputError(f"step_cap is {cap!r}; give 'auto', a length above 0, or math.inf for no cap")
     elif cap != math.inf:
         cap = validate.positive("step_cap", cap)
     return Walk(

@@ -175,6 +175,8 @@ def _own(landscape: Landscape, start: ArrayLike) -> Array:
     """Return the user's starting points, (count, n), on the domain."""
     n = landscape.n
     try:
+        if np.iscomplexobj(start):
+            raise TypeError
         points = np.array(start, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(f"start is {type(start).__name__}; give numbers of shape ({n},) or (starts, {n})") from None
