@@ -135,6 +135,14 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("n", [7, 9, 24, 25, 33, 40])
+def test_derivatives_of_every_layout_match_numpy(n):
+    """Tables and scaled rows; blocks of eight coordinates with and without a rest; more waves than a chunk."""
+    problem, x = waves(n, 300, confinement=0.3), box(n, 30)
+    for ours, theirs in zip(cpu.evaluate(problem, x), reference.evaluate(problem, x), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize(("problem", "starts"), CASES)
 def test_the_search_matches_its_reference_twin(problem, starts):
     """Same end points but for starts whose path crosses a basin boundary by rounding: at most 1 in 10 at these

@@ -9,7 +9,7 @@ import pytest
 from simcore.backends.cpu.vector import load, store
 from simcore.compilation import jit
 from simcore.errors import InputError
-from simcore.formulas.elementary import log, sincos
+from simcore.formulas.elementary import log, sincos, turned_sincos
 from simcore.formulas.normals import normal_pair
 from simcore.formulas.philox import philox4x32, unit_interval
 from simcore.formulas.random import normals, start_normals, start_uniforms, uniforms
@@ -80,6 +80,7 @@ def scalar_functions(x, u, out):
     for i in range(x.size):
         out[0, i], out[1, i] = sincos(x[i])
         out[2, i] = log(u[i])
+        out[5, i], out[6, i] = turned_sincos(x[i])
         out[3, i], out[4, i] = normal_pair(u[i], u[x.size - 1 - i])
 
 
@@ -88,17 +89,20 @@ def lane_functions(x, u, reversed_u, out):
     for i in range(0, x.size, 8):
         s, c = sincos(load(x, i))
         a, b = normal_pair(load(u, i), load(reversed_u, i))
+        turned_s, turned_c = turned_sincos(load(x, i))
         store(out[0], i, s)
         store(out[1], i, c)
         store(out[2], i, log(load(u, i)))
         store(out[3], i, a)
         store(out[4], i, b)
+        store(out[5], i, turned_s)
+        store(out[6], i, turned_c)
 
 
 def test_both_widths_agree_bit_for_bit():
     x = 1000 * normals(1, 2, 3, 4, 8000)
     u = uniforms(1, 2, 3, 5, 8000)
-    one, eight = np.empty((5, x.size)), np.empty((5, x.size))
+    one, eight = np.empty((7, x.size)), np.empty((7, x.size))
     scalar_functions(x, u, one)
     lane_functions(x, u, u[::-1].copy(), eight)
     np.testing.assert_array_equal(one, eight)
@@ -107,11 +111,13 @@ def test_both_widths_agree_bit_for_bit():
 def test_elementary_functions_against_fifty_digits():
     x = np.concatenate([10 * normals(1, 2, 3, 6, 200), 1e7 * normals(1, 2, 3, 7, 50)])
     u = np.concatenate([uniforms(1, 2, 3, 8, 200), np.exp(-36 * uniforms(1, 2, 3, 9, 50))])
-    out = np.empty((5, x.size))
+    out = np.empty((7, x.size))
     scalar_functions(x, u, out)
     with mpmath.workdps(50):
         for i in range(x.size):
             assert abs(out[0, i] - mpmath.sin(mpmath.mpf(x[i]))) < 2.3e-16
             assert abs(out[1, i] - mpmath.cos(mpmath.mpf(x[i]))) < 2.3e-16
+            assert abs(out[5, i] - mpmath.sin(mpmath.mpf(x[i]) * mpmath.pi / 2)) < 2.3e-16
+            assert abs(out[6, i] - mpmath.cos(mpmath.mpf(x[i]) * mpmath.pi / 2)) < 2.3e-16
             exact = mpmath.log(mpmath.mpf(u[i]))
             assert abs(out[2, i] - exact) < 2.3e-16 * abs(exact)

@@ -46,9 +46,8 @@ def reduced_sincos(x):
 
 
 @jit(inline=True)
-def sincos(x):
-    """Return (sin x, cos x), error below 1 ulp of 1 for |x| up to 1e8: those of r, exchanged and signed by q mod 4."""
-    q, s, c = reduced_sincos(x)
+def _turn(q, s, c):
+    """Exchange and sign sin r and cos r by the quarter turns q."""
     swapped = is_odd(q)
     sine = select(swapped, c, s)
     cosine = select(swapped, s, c)
@@ -56,20 +55,36 @@ def sincos(x):
 
 
 @jit(inline=True)
-def wave(a, b, x):
-    """Return a cos x + b sin x and its derivative b cos x - a sin x.
-
-    Turning (a, b) by q quarter turns costs less than turning sin and cos: with x = q pi/2 + r the pair is (a, b),
-    (b, -a), (-a, -b), (-b, a) for q mod 4 = 0 .. 3, one exchange and one common sign.
-    """
+def sincos(x):
+    """Return (sin x, cos x), error below 1 ulp of 1 for |x| up to 1e8: those of r, exchanged and signed by q mod 4."""
     q, s, c = reduced_sincos(x)
-    turned = is_odd(q)
-    negative = sine_is_negative(q)
-    s = select(negative, -s, s)
-    c = select(negative, -c, c)
-    along = select(turned, b, a)
-    across = select(turned, -a, b)
-    return fma(along, c, across * s), fma(across, c, -(along * s))
+    return _turn(q, s, c)
+
+
+@jit(inline=True)
+def turned_sincos(t):
+    """Return (sin, cos) of t quarter turns, t pi/2, error below 1 ulp of 1.
+
+    Without multiples of pi to take off, the reduction is exact: r = t - q, q whole. sin(r pi/2) = r (pi/2 + r^2 S(r^2))
+    with pi/2 in two parts; the coefficients are those of ``reduced_sincos`` times powers of pi/2.
+    """
+    q = rint(t)
+    r = t - q
+    z = r * r
+    s = fma(z, 5.634704113884751e-08, -3.598649570240692e-06)
+    s = fma(s, z, 0.00016044115266738095)
+    s = fma(s, z, -0.0046817541326259334)
+    s = fma(s, z, 0.07969262624606334)
+    s = fma(s, z, -0.645964097506245)
+    s = fma(s, z, 6.123233995736766e-17)
+    s = fma(r, 1.5707963267948966, r * s)
+    c = fma(z, -6.32474667886607e-09, 4.710641505803502e-07)
+    c = fma(c, z, -2.520203791691774e-05)
+    c = fma(c, z, 0.0009192602743905533)
+    c = fma(c, z, -0.02086348076333076)
+    c = fma(c, z, 0.25366950790104764)
+    c = fma(z, fma(z, c, -1.2337005501361697), 1.0)
+    return _turn(q, s, c)
 
 
 @jit(inline=True)

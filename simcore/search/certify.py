@@ -28,8 +28,9 @@ terms: 1/s = p(p-1) |T| n^{(p-3)/2}.
 
 Rounding. Gradient and Hessian at y_0 are sums of products; an entry errs by at most (K + c) u times the sum of the
 absolute values of its terms, K the number of terms, or the sum of the lengths of nested sums (Higham 2002, sections 3.1
-and 3.5), for any order of summation; u = 2^-53. Phases w.x carry an error of (n + 2) u |w|_1 max|x_i|, and sin and cos
-one of 4u. sigma comes from Sturm counts at +-s after a tridiagonalisation (the CPU backend; no eigenvalue in (-s, s))
+and 3.5), for any order of summation; u = 2^-53. Phases w.x + phi carry an error of (n + 3) u (|w|_1 max|x_i| + 4), phi
+in [-pi, pi] and rounded factors included, amplitudes and sin and cos one of 4u each. sigma comes from Sturm counts at
++-s after a tridiagonalisation (the CPU backend; no eigenvalue in (-s, s))
 or from eigenvalues; either is taken to be backward stable with 10 n u |H|_F. These bounds enlarge |g| and lower sigma
 before the test. What could still break a proof: a backend whose sin, cos or eigenvalues err by more than that; the
 arithmetic of this test itself is not rounded outwards, but the inequalities are asked for with 1 % to spare.
@@ -185,7 +186,7 @@ def _wave_terms(problem: Waves, x: Array, at: Derivatives) -> _Terms:
     longest = float(np.abs(problem.frequencies).sum(axis=1).max())
     extent = np.abs(x).max(axis=1)
     # Relative error of one term of a sum over waves, times sqrt 2 since |c| + |s| <= sqrt 2 A.
-    relative = math.sqrt(2) * UNIT * (waves + 12 + (n + 2) * longest * extent)
+    relative = math.sqrt(2) * UNIT * (waves + 16 + (n + 3) * (longest * extent + 4))
     confinement = 4 * UNIT * abs(problem.confinement)
     gradient_error = relative * (amplitude * norm).sum() + confinement * np.linalg.norm(x, axis=1)
     hessian_error = relative * (amplitude * norm**2).sum() + confinement * math.sqrt(n)
