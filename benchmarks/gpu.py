@@ -3,13 +3,15 @@
     python benchmarks/gpu.py                 # writes results/gpu/<device>.json and .md
     NUMBA_ENABLE_CUDASIM=1 python benchmarks/gpu.py --tiny --out /tmp/gpu     # the same steps in the simulator
 
-1. compute-sanitizer's memcheck and racecheck on every kernel, where the tool is on the path.
-2. Normals made on the device against the host's: the same bits.
-3. The rows of the device against the simulator's (the same bits), against other block shapes and a second run (the same
-   bits), and against the CPU's (in distribution: a chi-square test of the index counts of different starts).
-4. Start-iterations per second at n = 10, 50, 100 with 1024 waves, beside the issue bound of this design and the share
-   of the double-precision peak that useful operations reach.
-5. The same iteration in CuPy, PyTorch and JAX on the same device, from the same starts.
+1. tests/gpu.
+2. compute-sanitizer's memcheck, racecheck and synccheck on every kernel, where the tool is on the path.
+3. Normals made on the device against the host's: the same bits.
+4. The rows of both routes (one fused kernel; a pool with matrix products) against a second run, other orders and other
+   block shapes, the fused ones against the simulator's: the same bits. Against the CPU's in distribution: a chi-square
+   test of the index counts of different starts.
+5. Start-iterations per second at n = 10, 50, 100 with 1024 waves, by each route, beside the issue bound of the fused
+   kernel and the shares of the double-precision peak and of cuBLAS's DGEMM that useful operations reach.
+6. The same iteration in CuPy, PyTorch and JAX on the same device, from the same starts, and in simcore on one core.
 
 A step that fails is reported and does not stop the next; the exit code is 1 then.
 """
@@ -26,7 +28,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from importlib import metadata, util
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,9 @@ import numpy as np
 
 import simcore
 from simcore import backends
-from simcore.backends.problems import Outcome, Waves
+from simcore.backends.problems import Outcome
+from simcore.benchmarks import flops
+from simcore.benchmarks import peers as library_peers
 from simcore.formulas.outcome import CRITICAL
 
 SEED = 1
@@ -42,8 +47,13 @@ STEPS = 20
 FALSE_ALARM = 1e-4
 SIZES = {10: 2**19, 50: 2**17, 100: 2**16}
 """Starts at each dimension: the device takes several rounds of them, so that the last round costs little."""
-PEAK_GFLOPS = {"H100": 33_500.0, "H200": 33_500.0, "A100": 9_700.0}
-"""Double precision without tensor cores, as the makers state it for the SXM form."""
+PEAK_GFLOPS = {
+    "H100": {"vector": 33_500.0, "tensor": 66_900.0},
+    "H200": {"vector": 33_500.0, "tensor": 66_900.0},
+    "A100": {"vector": 9_700.0, "tensor": 19_500.0},
+}
+"""Double precision, as the maker states it for the SXM form."""
+ROUTE_UNITS = {"fused": "vector", "pool": "tensor"}
 
 
 def search_problem(landscape: Any, count: int, first: int = 0) -> tuple[Any, Any, Any]:
@@ -67,6 +77,17 @@ def cases(tiny: bool) -> list[Any]:
 
 
 # ---- correctness ----------------------------------------------------------------------------------------------------
+def tests(tiny: bool) -> dict[str, Any]:
+    """Run what tests/gpu has beside the steps below, in a process of its own: whole enumerations and sweeps."""
+    if tiny:
+        return {"skipped": "the tests of tests/gpu need a device"}
+    folder = Path(__file__).parent.parent / "tests" / "gpu"
+    ours = "not (normals or rows or indices)"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", "-k", ours, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    return {"passed": done.returncode == 0 and " passed" in done.stdout, "last_lines": done.stdout.splitlines()[-5:]}
+
+
 def sanitizer(tiny: bool) -> dict[str, Any]:
     """Run every kernel under compute-sanitizer; its exit code is 1 when it finds an error."""
     tool = shutil.which("compute-sanitizer")
@@ -74,18 +95,39 @@ def sanitizer(tiny: bool) -> dict[str, Any]:
         return {"skipped": "compute-sanitizer is not on the path"}
     child = [sys.executable, "-P", __file__, "--kernels-only"]
     found = {}
-    for check in ("memcheck", "racecheck"):
+    for check in ("memcheck", "racecheck", "synccheck"):
         command = [tool, "--tool", check, "--error-exitcode", "1", *child]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         found[check] = {"passed": done.returncode == 0, "last_lines": done.stdout.splitlines()[-3:]}
     return {"passed": all(result["passed"] for result in found.values()), **found}
 
 
 def kernels_only() -> None:
-    """Run each kernel once on a few starts, for the sanitizer."""
+    """Run each kernel once on a few starts, for the sanitizer; in a narrow pool, since every access is checked."""
+    from simcore.backends.cuda import pool_search, probes
+
+    pool_search.WIDTH = pool_search.NARROWEST
+    cuda = backends.get("cuda")
     for landscape in cases(tiny=True):
         problem, starts, options = search_problem(landscape, 40)
-        backends.get("cuda").newton(problem, starts, options)
+        for route in routes():
+            cuda.newton(problem, starts, options._replace(max_iterations=20), route=route)
+    network = simcore.MLP(
+        widths=(1, 2, 1),
+        activation="tanh",
+        loss="mse",
+        data={"kind": "teacher", "widths": [1, 2, 1], "samples": 5, "noise": 0.1},
+    )
+    cuda.evaluate(network.draw(seed=SEED, draw=0).problem, np.ones((3, network.dimension)))
+    probes.normals(SEED, 1, 0, 0, 33)
+
+
+def routes() -> list[str]:
+    """Return the routes that can run here: the pool needs CuPy."""
+    from simcore.backends.cuda.products import problem_with_products
+    from simcore.backends.cuda.search import ROUTES
+
+    return [route for route in ROUTES if route != "pool" or problem_with_products() is None]
 
 
 def draws(tiny: bool) -> dict[str, Any]:
@@ -102,24 +144,51 @@ def draws(tiny: bool) -> dict[str, Any]:
 
 
 def rows(tiny: bool) -> dict[str, Any]:
-    """Compare rows with the simulator's, other shapes' and a second run's, bit for bit."""
+    """Compare rows with a second run's, other shapes', the same starts alone and in another order, bit for bit.
+
+    The fused kernel's rows also with the simulator's. Of a pool: the widths at which cuBLAS kept every column's bits.
+    """
     from simcore.backends.cuda.shape import Shape
 
     cuda = backends.get("cuda")
     result: dict[str, Any] = {}
-    for landscape in cases(tiny):
+    for landscape in [*cases(tiny), *([] if tiny else large_cases())]:
         problem, starts, options = search_problem(landscape, 8 if tiny else 2000)
-        first = cuda.newton(problem, starts, options)
-        shape = Shape(2, 2, 2) if tiny else Shape(32, 2, 4)
-        entry = {
-            "again": _equal(first, cuda.newton(problem, starts, options)),
-            "other_shape": _equal(first, cuda.newton(problem, starts, options, shape)),
-            "alone": _equal(Outcome(*(f[5:6] for f in first)), cuda.newton(problem, starts[5:6], options)),
-        }
-        if not tiny and landscape.n <= 4:
-            entry["simulator"] = _equal(Outcome(*(f[:6] for f in first)), _in_simulator(problem, starts[:6], options))
-        result[repr(landscape)] = entry
-    return {"passed": all(value for entry in result.values() for value in entry.values()), **result}
+        if landscape.n >= 24:
+            options = options._replace(max_iterations=40)
+        for route in routes():
+            first = cuda.newton(problem, starts, options, route=route)
+            order = np.random.default_rng(SEED).permutation(len(starts))
+            mixed = cuda.newton(problem, starts[order], options, route=route)
+            entry = {
+                "again": _equal(first, cuda.newton(problem, starts, options, route=route)),
+                "alone": _equal(_part(first, slice(5, 6)), cuda.newton(problem, starts[5:6], options, route=route)),
+                "other_order": _equal(_part(first, order), mixed),
+            }
+            if route == "fused":
+                shape = Shape(2, 2, 2) if tiny else Shape(32, 2, 4)
+                entry["other_shape"] = _equal(first, cuda.newton(problem, starts, options, shape, route))
+                if not tiny and landscape.n <= 4:
+                    entry["simulator"] = _equal(_part(first, slice(6)), _in_simulator(problem, starts[:6], options))
+            result[f"{landscape!r} {route}"] = entry
+    passed = all(value for entry in result.values() for value in entry.values())
+    return {"passed": passed, **result, "pool_widths": pool_widths()}
+
+
+def pool_widths() -> dict[str, list[int]]:
+    """Return the widths that pools may have, by the shape of the function; none: the fused kernel serves it."""
+    from simcore.backends.cuda import pool_search
+
+    return {f"{family.__name__.split('.')[-1]} {key}": found for (family, key, _), found in pool_search._widths.items()}
+
+
+def large_cases() -> list[Any]:
+    """Return landscapes whose searches take a pool."""
+    return [simcore.GaussianField(n=32, features=256), simcore.SphericalSpin(n=24, p=4)]
+
+
+def _part(outcome: Outcome, which: Any) -> Outcome:
+    return Outcome(*(field[which] for field in outcome))
 
 
 def _equal(a: Outcome, b: Outcome) -> bool:
@@ -148,9 +217,9 @@ def distributions(tiny: bool) -> dict[str, Any]:
     """Compare index counts of device and CPU, each from starts of its own, by chi-square."""
     from scipy.stats import chi2_contingency
 
-    count = 24 if tiny else 20_000
     result: dict[str, Any] = {}
-    for landscape in cases(tiny):
+    for landscape in [*cases(tiny), *([] if tiny else large_cases())]:
+        count = 24 if tiny else 20_000 if landscape.n < 24 else 3_000
         tables = []
         for backend, first in (("cuda", 0), ("cpu", count)):
             problem, starts, options = search_problem(landscape, count, first)
@@ -208,7 +277,13 @@ def endless_problem(n: int, count: int, features: int) -> tuple[Any, Any, Any]:
 
 
 def speed(tiny: bool) -> dict[str, Any]:
-    """Time the Newton iteration on gaussian_field and state the share of the peak."""
+    """Time the Newton iteration on gaussian_field by each route and state its shares of two ceilings.
+
+    ``share_of_peak``: useful operations against the double-precision peak of the vector units (fused) or of the tensor
+    cores (pool), as the maker states it; ``share_of_dgemm``: against cuBLAS's own speed at the Hessian's product here.
+    """
+    from simcore.backends.cuda.probes import dgemm_gflops
+
     status = backends.get("cuda").status()
     simulator: dict[str, Any] = {"name": "simulator", "multiprocessors": 2}
     device = status["devices"][0] if status["devices"] else simulator
@@ -219,114 +294,84 @@ def speed(tiny: bool) -> dict[str, Any]:
         problem, starts, options = endless_problem(n, count, features)
         if tiny:
             options = options._replace(max_iterations=2)
-        seconds = timed(lambda: backends.get("cuda").newton(problem, starts, options), 1 if tiny else 3)  # noqa: B023
-        rate = count * (options.max_iterations + 1) / seconds
-        useful = features * (4 * n + n * (n + 1)) + n**3 / 3 + 2 * n**2
-        result[f"n={n}"] = {
+        useful = flops.newton_iteration(problem)
+        assert useful is not None
+        dgemm = dgemm_gflops(n * (n + 1) // 2, features)
+        entry: dict[str, Any] = {
             "starts": count,
-            "seconds": seconds,
-            "iterations_per_second": rate,
-            "useful_gflops": rate * useful / 1e9,
-            "share_of_peak": None if peak is None else rate * useful / 1e9 / peak,
             "issue_bound": issue_bound(n, features, device["multiprocessors"], 1.75e9),
+            "dgemm_gflops": dgemm,
         }
+        for route in routes():
+            search = partial(backends.get("cuda").newton, problem, starts, options, route=route)
+            seconds = timed(search, 1 if tiny else 3)
+            rate = count * (options.max_iterations + 1) / seconds
+            ceiling = None if peak is None else peak[ROUTE_UNITS[route]]
+            entry[route] = {
+                "seconds": seconds,
+                "iterations_per_second": rate,
+                "useful_gflops": rate * useful / 1e9,
+                "share_of_peak": None if ceiling is None else rate * useful / 1e9 / ceiling,
+                "share_of_dgemm": None if dgemm is None else rate * useful / 1e9 / dgemm,
+            }
+        result[f"n={n}"] = entry
     return result
 
 
 # ---- peers ----------------------------------------------------------------------------------------------------------
-def newton_step(xp: Any, given: Waves, convert: Callable[[Any], Any], cap: float) -> Callable[[Any], Any]:
-    """Return the capped Newton step from points (S, n), as matrix products and a batched solve of one library."""
-    w = given.frequencies
-    n = w.shape[1]
-    frequencies, transposed = convert(w), convert(np.ascontiguousarray(w.T))
-    pairs = convert((w[:, :, None] * w[:, None, :]).reshape(len(w), n * n))
-    a, b = convert(given.cosine), convert(given.sine)
-
-    def step(x: Any) -> Any:
-        phase = x @ transposed
-        cosine, sine = xp.cos(phase), xp.sin(phase)
-        gradient = (b * cosine - a * sine) @ frequencies
-        hessian = -((a * cosine + b * sine) @ pairs).reshape(-1, n, n)
-        full = xp.linalg.solve(hessian, gradient[..., None])[..., 0]
-        length = xp.sqrt((full * full).sum(-1))[:, None]
-        return x - full / xp.where(length > cap, length / cap, 1 + 0 * length)
-
-    return step
-
-
 def peers(tiny: bool) -> dict[str, Any]:
-    """Time the iteration of CuPy, PyTorch and JAX, batched, on this device."""
-    result: dict[str, Any] = {"not_installed": [name for name in ("cupy", "torch", "jax") if not util.find_spec(name)]}
-    for n, count in {2: 4}.items() if tiny else {10: 2**14, 50: 2**12, 100: 2**11}.items():
+    """Time the iteration of CuPy, PyTorch and JAX, batched on this device, and of simcore on one processor core."""
+    contestants = [name for name in library_peers.LIBRARY if name in (*library_peers.BATCHED, "simcore cpu")]
+    present, missing = library_peers.installed(on_device=True)
+    result: dict[str, Any] = {"not_installed": [name for name in missing if name.partition(" (")[0] in contestants]}
+    for n, count in {2: 4}.items() if tiny else {10: 2**14, 50: 2**13, 100: 2**12}.items():
         problem, starts, options = endless_problem(n, count, 16 if tiny else 1024)
         entry: dict[str, Any] = {"starts": count}
-        for name in ("cupy", "torch", "jax"):
-            if util.find_spec(name) is None:
-                continue
+        for name in (name for name in contestants if name in present):
+            many = count if name in library_peers.BATCHED else min(count, 240)
+            given = library_peers.Problem(problem, starts[:many], float(options.step_cap))
             try:
-                entry[name] = count * STEPS / _peer_seconds(name, problem, starts, float(options.step_cap))
+                seconds = timed(library_peers.iteration(name, given, 1, on_device=True), 1 if tiny else 3)
+                # as in ``simcore bench``, the evaluation that the final index needs is counted
+                entry[name] = many * (library_peers.ITERATIONS + 1) / seconds
             except Exception as error:  # a peer that fails is named with its reason
                 entry[name] = f"failed: {type(error).__name__}: {str(error)[:100]}"
         result[f"n={n}"] = entry
     return result
 
 
-def _peer_seconds(name: str, problem: Waves, starts: Any, cap: float) -> float:
-    """Return the seconds of STEPS steps from all starts."""
-    if name == "cupy":
-        import cupy
-
-        step, x0 = newton_step(cupy, problem, cupy.asarray, cap), cupy.asarray(starts)
-        wait = cupy.cuda.Device().synchronize
-    elif name == "torch":
-        import torch
-
-        def convert(array: Any) -> Any:
-            return torch.from_numpy(np.array(array)).cuda()
-
-        step, x0, wait = newton_step(torch, problem, convert, cap), convert(starts), torch.cuda.synchronize
-    else:
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
-        if jax.default_backend() != "gpu":
-            raise RuntimeError("JAX sees no GPU")
-        step, x0 = jax.jit(newton_step(jax.numpy, problem, jax.numpy.asarray, cap)), jax.numpy.asarray(starts)
-
-        def wait() -> None:
-            return None
-
-    def run() -> None:
-        x = x0
-        for _ in range(STEPS):
-            x = step(x)
-        if name == "jax":
-            x.block_until_ready()
-        wait()
-
-    return timed(run)
-
-
 # ---- report ---------------------------------------------------------------------------------------------------------
 def markdown(report: dict[str, Any]) -> str:
     """Return the report as a page with one table of speeds."""
     lines = [f"# {report['device']}", ""]
-    for step in ("sanitizer", "draws", "rows", "distributions"):
+    for step in ("tests", "sanitizer", "draws", "rows", "distributions"):
         found = report[step]
         verdict = found.get("error") or found.get("skipped") or ("passed" if found["passed"] else "FAILED")
         lines.append(f"- {step}: {verdict}")
-    lines += ["", "| n | M starts-iterations/s | issue bound | share of fp64 peak | CuPy | PyTorch | JAX |"]
-    lines.append("|---|---|---|---|---|---|---|")
+    for shape, widths in report["rows"].get("pool_widths", {}).items():
+        lines.append(f"- pool of {shape}: widths {', '.join(map(str, widths)) or 'none: fused kernel'}")
+    names = [name for name in library_peers.LIBRARY if name in (*library_peers.BATCHED, "simcore cpu")]
+    lines += ["", "Million start-iterations a second; shares: of the peak, of cuBLAS's DGEMM here.", ""]
+    lines.append(f"| n | fused | issue bound | pool | shares, fused | shares, pool | {' | '.join(names)} |")
+    lines.append("|---|---|---|---|---|---|" + "---|" * len(names))
     for key, entry in report["speed"].items():
         if not key.startswith("n="):
             continue
-        peer = report["peers"].get(key, {})
-        others = [peer.get(name, "-") for name in ("cupy", "torch", "jax")]
-        shown = [f"{value / 1e6:.3f}" if isinstance(value, float) else str(value) for value in others]
-        share = "-" if entry["share_of_peak"] is None else f"{entry['share_of_peak']:.3f}"
-        rate, bound = entry["iterations_per_second"] / 1e6, entry["issue_bound"] / 1e6
-        lines.append(f"| {key[2:]} | {rate:.3g} | {bound:.3g} | {share} | {' | '.join(shown)} |")
+        by_route = [entry.get(route, {}) for route in ("fused", "pool")]
+        fused, pool = (_millions(found.get("iterations_per_second")) for found in by_route)
+        shares = [f"{_share(found, 'share_of_peak')}, {_share(found, 'share_of_dgemm')}" for found in by_route]
+        others = [_millions(report["peers"].get(key, {}).get(name)) for name in names]
+        bound = _millions(entry["issue_bound"])
+        lines.append(f"| {key[2:]} | {fused} | {bound} | {pool} | {' | '.join(shares)} | {' | '.join(others)} |")
     return "\n".join([*lines, ""])
+
+
+def _millions(rate: Any) -> str:
+    return f"{rate / 1e6:.3g}" if isinstance(rate, float) else str(rate or "-")
+
+
+def _share(found: dict[str, Any], name: str) -> str:
+    return "-" if found.get(name) is None else f"{found[name]:.3f}"
 
 
 def main() -> int:
@@ -350,11 +395,11 @@ def main() -> int:
             report.setdefault("versions", {})[library] = metadata.version(library)
         except metadata.PackageNotFoundError:
             report.setdefault("versions", {})[library] = None
-    for step in (sanitizer, draws, rows, distributions, speed, peers):
+    for step in (tests, sanitizer, draws, rows, distributions, speed, peers):
         begin = time.perf_counter()
         try:
             report[step.__name__] = step(arguments.tiny)
-        except Exception:
+        except Exception:  # the report says which step failed and where, and the exit code is 1
             report[step.__name__] = {"passed": False, "error": traceback.format_exc(limit=3)}
         report[step.__name__]["step_seconds"] = time.perf_counter() - begin
         print(f"{step.__name__}: {report[step.__name__].get('passed', 'done')}", file=sys.stderr)

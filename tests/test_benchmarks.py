@@ -2,6 +2,7 @@
 
 import json
 import math
+import types
 
 import numpy as np
 import pytest
@@ -103,6 +104,31 @@ def test_what_is_not_installed_is_named(monkeypatch):
     present, missing = peers.installed()
     assert present == ["numpy loop", "scipy hybr", "scipy lm"]
     assert missing == ["torch batched", "jax gemm", "jax autodiff"]
+
+
+def test_peers_of_the_device_are_measured_there_or_named(monkeypatch):
+    cupy = types.ModuleType("cupy")
+    cupy.__dict__.update({name: value for name, value in vars(np).items() if not name.startswith("_")})
+    waited = []
+    device = types.SimpleNamespace(synchronize=lambda: waited.append(1))
+    runtime = types.SimpleNamespace(getDeviceCount=lambda: 1)
+    cupy.cuda = types.SimpleNamespace(Device=lambda: device, runtime=runtime)
+    torch = types.SimpleNamespace(cuda=types.SimpleNamespace(is_available=lambda: False))
+    found = {"cupy": cupy, "torch": torch}
+    monkeypatch.setattr(peers.util, "find_spec", lambda name: None if name == "jax" else object())
+    monkeypatch.setattr(peers, "import_module", lambda name: found[name])
+    present, missing = peers.installed(on_device=True)
+    assert present == ["numpy loop", "simcore cpu", "cupy batched", "scipy hybr", "scipy lm"]
+    assert missing == ["torch batched (installed, but without a CUDA device)", "jax gemm", "jax autodiff"]
+    assert "cupy batched" not in peers.installed()[0]
+
+    landscape = GaussianField(n=3, features=32)
+    starts = landscape.starts(seed=1, draw=0, first=0, count=4)
+    given = peers.Problem(landscape.draw(seed=1).problem, starts, 0.3)
+    points = peers.iteration("cupy batched", given, 1, on_device=True)()[0]
+    assert waited
+    np.testing.assert_allclose(points, [x[0] for x, _ in peers.iteration("numpy loop", given, 1)()], atol=1e-8)
+    np.testing.assert_allclose(points, peers.iteration("simcore cpu", given, 1)().x, atol=1e-8)
 
 
 # ---- cases -------------------------------------------------------------------------------------------------------

@@ -11,12 +11,14 @@ duplicates merged, points certified, a row a start.
 from __future__ import annotations
 
 import math
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from simcore import backends
+from simcore.backends.problems import Waves
 from simcore.benchmarks import flops, peers
 from simcore.benchmarks.ceiling import Ceiling
 from simcore.benchmarks.first_call import compile_seconds
@@ -32,6 +34,7 @@ TARGET = 0.4  # seconds a timed run
 OCCUPANCY = 20 * TILE  # starts a thread that keep a search's tiles full until near its end
 LONGEST_SEARCH = 6.0  # seconds a timed search, where the dimension is so large that this is fewer starts
 MOST_STARTS = 40 * OCCUPANCY
+DEVICE_STARTS = 2**17  # keep a pool of 16384 full for eight rounds
 
 
 def measure(settings: Settings) -> dict[str, Any]:
@@ -45,6 +48,9 @@ def measure(settings: Settings) -> dict[str, Any]:
     landscape = registry.from_dict(table)
     backend = backends.get(settings.backend)
     threads = settings.threads
+    device = backend.status() if settings.backend == "cuda" else None
+    on_device = device is not None and not device["simulator"]
+    clock = time.perf_counter if on_device else clock_of(threads)
     draw = landscape.draw(seed=SEED, draw=0)
     problem = draw.problem
     options = Newton().options(landscape)
@@ -53,7 +59,8 @@ def measure(settings: Settings) -> dict[str, Any]:
     )
 
     with confined_to(threads), ThreadPoolExecutor(threads) as pool:
-        pool_of_starts = landscape.starts(seed=SEED, draw=0, first=0, count=MOST_STARTS)
+        most = DEVICE_STARTS if on_device else MOST_STARTS
+        pool_of_starts = landscape.starts(seed=SEED, draw=0, first=0, count=most)
 
         def iterate(count: int) -> int:
             """Run all steps from the first ``count`` starts and return how many iterations were made."""
@@ -63,7 +70,7 @@ def measure(settings: Settings) -> dict[str, Any]:
             return sum(int(outcome.iterations.sum()) + len(outcome.iterations) for outcome in done)
 
         iterate(TILE * threads)  # compiles, or loads what is compiled
-        count = amount_for(iterate, TILE * threads, TARGET, MOST_STARTS)
+        count = amount_for(iterate, TILE * threads, TARGET, most)
         iterations = iterate(count)
         chosen = search_settings(landscape, seed=SEED, solver=None, backend=settings.backend, start_law=None)
         target = Target.of(chosen, draw)
@@ -82,12 +89,14 @@ def measure(settings: Settings) -> dict[str, Any]:
         searched = amount_for(search, TILE * threads, LONGEST_SEARCH, max(OCCUPANCY * threads, count))
         starts = pool_of_starts[:searched]
         calls: dict[str, Any] = {"iterate": lambda: iterate(count), "search": lambda: search(searched), "rows": rows}
-        contest = _Contest(peers.Problem(problem, starts, options.step_cap), threads) if settings.peers else None
+        contest = None
+        if settings.peers:
+            contest = _Contest(peers.Problem(problem, starts, options.step_cap), threads, settings.backend == "cuda")
         if contest is not None:
             contest.prepare(1e-8 * options.gradient_tolerance / Newton().tolerance)
             calls.update(contest.calls)
         with Ceiling(threads) as ceiling:
-            times = alternate(calls, settings.repeats, ceiling.measure, clock_of(threads))
+            times = alternate(calls, settings.repeats, ceiling.measure, clock)
             rates, best = ceiling.rates, ceiling.best
 
     critical = int((np.concatenate(ended) == CRITICAL).sum())
@@ -114,10 +123,24 @@ def measure(settings: Settings) -> dict[str, Any]:
     }
     if useful is not None:
         result["dgemm_fraction"] = result["useful_gflops"] / best
+    if device is not None:
+        result |= _on_device(device, problem, result["useful_gflops"])
     if contest is not None:
         result["peers"] = contest.results(times, result)
         result["not_installed"] = contest.missing
     return result
+
+
+def _on_device(status: dict[str, Any], problem: Any, useful_gflops: float | None) -> dict[str, Any]:
+    """Return the device's name and its own ceiling: cuBLAS on a product of the Hessian's shape for many starts."""
+    from simcore.backends.cuda.probes import dgemm_gflops
+
+    n = problem.dimension
+    best = dgemm_gflops(n * (n + 1) // 2, len(problem.frequencies) if isinstance(problem, Waves) else n)
+    found = {"device": status["devices"][0]["name"] if status["devices"] else "simulator", "device_dgemm_gflops": best}
+    if useful_gflops is not None and best is not None:
+        found["device_dgemm_fraction"] = useful_gflops / best
+    return found
 
 
 def _microseconds(timing: Timing, iterations: int) -> dict[str, float]:
@@ -133,10 +156,11 @@ class _Contest:
     """The peers on the same function and starts; each gets as many of the starts as it can do in about a second."""
 
     BATCH = 480  # starts of a batched peer: more would only leave its caches
+    DEVICE_BATCH = 2**13  # on a device: fills it
 
-    def __init__(self, given: peers.Problem, threads: int) -> None:
-        self._given, self._threads = given, threads
-        present, self.missing = peers.installed()
+    def __init__(self, given: peers.Problem, threads: int, on_device: bool) -> None:
+        self._given, self._threads, self._on_device = given, threads, on_device
+        present, self.missing = peers.installed(on_device)
         self._names = [name for name in present if peers.supports(given.problem)]
         self.calls: dict[str, Any] = {}
         self._starts: dict[str, int] = {}
@@ -151,14 +175,19 @@ class _Contest:
                 self._found[name] = find(count)
                 self.calls[name] = lambda find=find, count=count: find(count)
             else:
-                count = 8 if name == "numpy loop" else min(self.BATCH, len(self._given.starts))
-                call = peers.iteration(name, self._given._replace(starts=self._given.starts[:count]), self._threads)
+                batch = self.DEVICE_BATCH if self._on_device and name in peers.BATCHED else self.BATCH
+                count = 8 if name == "numpy loop" else min(batch, len(self._given.starts))
+                call = self._call(name, count)
                 call()
                 if name == "numpy loop":
                     count = int(np.clip(8 * 0.5 / max(seconds(call), 1e-6), 8, len(self._given.starts)))
-                    call = peers.iteration(name, self._given._replace(starts=self._given.starts[:count]), self._threads)
+                    call = self._call(name, count)
                 self.calls[name] = call
             self._starts[name] = count
+
+    def _call(self, name: str, count: int) -> Any:
+        given = self._given._replace(starts=self._given.starts[:count])
+        return peers.iteration(name, given, self._threads, self._on_device)
 
     def results(self, times: dict[str, Timing], ours: dict[str, Any]) -> list[dict[str, Any]]:
         """Return each peer's figure and how many times simcore is faster."""

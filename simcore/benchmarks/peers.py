@@ -1,7 +1,8 @@
-"""What a user would write instead: the same Newton iteration in NumPy, JAX and PyTorch, and SciPy's root finders.
+"""What a user would write instead: the same Newton iteration in NumPy, JAX, PyTorch and CuPy, and SciPy's root finders.
 
-Every peer starts from the same points of the same function in the same process. The iteration of NumPy, JAX and
-PyTorch is the capped Newton step with an index at the end; the form with matrix products is one body for the three.
+Every peer starts from the same points of the same function in the same process. The iteration of NumPy, JAX, PyTorch
+and CuPy is the capped Newton step with an index at the end; the form with matrix products is one body for the four.
+Beside the backend ``cuda`` the batched ones run on the device, and simcore's own kernels on one processor core too.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ ITERATIONS = 10  # Newton steps a peer takes from each start
 
 LIBRARY = {
     "numpy loop": "numpy",
+    "simcore cpu": "numpy",
     "torch batched": "torch",
+    "cupy batched": "cupy",
     "jax gemm": "jax",
     "jax autodiff": "jax",
     "scipy hybr": "scipy",
@@ -32,6 +35,10 @@ LIBRARY = {
 """The library that each peer needs."""
 
 ROOT_FINDERS = ("scipy hybr", "scipy lm")
+BATCHED = ("torch batched", "cupy batched", "jax gemm", "jax autodiff")
+"""The peers that take all starts at once, and can do so on a CUDA device."""
+BESIDE_CUDA = ("simcore cpu", "cupy batched")
+"""Peers of the backend ``cuda`` alone."""
 
 
 class Problem(NamedTuple):
@@ -47,25 +54,59 @@ def supports(problem: Any) -> bool:
     return isinstance(problem, Waves) or (isinstance(problem, Spin) and problem.p == 3)
 
 
-def installed() -> tuple[list[str], list[str]]:
-    """Return the peers that can run here and the names of those whose library is not installed."""
-    present = {library: util.find_spec(library) is not None for library in dict.fromkeys(LIBRARY.values())}
-    return [peer for peer, lib in LIBRARY.items() if present[lib]], [
-        peer for peer, lib in LIBRARY.items() if not present[lib]
-    ]
+def installed(on_device: bool = False) -> tuple[list[str], list[str]]:
+    """Return the peers that can run here and the names of those whose library is not installed, or sees no device."""
+    present, missing = [], []
+    for peer, library in LIBRARY.items():
+        if peer in BESIDE_CUDA and not on_device:
+            continue
+        if util.find_spec(library) is None:
+            missing.append(peer)
+        elif on_device and peer in BATCHED and not _sees_device(library):
+            missing.append(f"{peer} (installed, but without a CUDA device)")
+        else:
+            present.append(peer)
+    return present, missing
 
 
-def iteration(name: str, given: Problem, threads: int) -> Callable[[], Any]:
-    """Return a call that takes ``ITERATIONS`` capped Newton steps from every start and finds the index at the end."""
+def _sees_device(library: str) -> bool:
+    """Whether an installed library can run on a CUDA device here."""
+    found: Any = import_module(library)
+    if library == "torch":
+        return bool(found.cuda.is_available())
+    if library == "jax":
+        return found.default_backend() == "gpu"
+    try:
+        return found.cuda.runtime.getDeviceCount() > 0
+    except Exception:  # CuPy's own error of the runtime: no driver
+        return False
+
+
+def iteration(name: str, given: Problem, threads: int, on_device: bool = False) -> Callable[[], Any]:
+    """Return a call that takes ``ITERATIONS`` capped Newton steps from every start and finds the index at the end.
+
+    ``on_device``: batched peers on the CUDA device; the call waits for it.
+    """
     if name == "numpy loop":
         step = _search_with(np, _derivatives(np, given.problem), given)
         return lambda: [step(start[np.newaxis]) for start in given.starts]
-    if name == "torch batched":
-        torch: Any = import_module("torch")
-        torch.set_num_threads(threads)
-        run = _search_with(torch, _derivatives(torch, given.problem), given)
-        starts = torch.from_numpy(np.ascontiguousarray(given.starts))
-        return lambda: run(starts)
+    if name == "simcore cpu":
+        return _simcore_on_one_core(given)
+    if name in ("torch batched", "cupy batched"):
+        xp: Any = import_module(LIBRARY[name])
+        if name == "torch batched" and not on_device:
+            xp.set_num_threads(threads)
+        asarray = _converter(xp, on_device)
+        run = _search_with(xp, _derivatives(xp, given.problem, asarray), given)
+        starts = asarray(np.ascontiguousarray(given.starts))
+        wait = _wait(xp) if on_device else (lambda: None)
+
+        def call() -> Any:
+            found = run(starts)
+            wait()
+            return found
+
+        return call
     if name in ("jax gemm", "jax autodiff"):
         return _jax(given, autodiff=name == "jax autodiff")
     raise InputError(
@@ -73,7 +114,27 @@ def iteration(name: str, given: Problem, threads: int) -> Callable[[], Any]:
     )
 
 
-# ---- one body for three libraries --------------------------------------------------------------------------------
+def _simcore_on_one_core(given: Problem) -> Callable[[], Any]:
+    from simcore.backends import cpu
+    from simcore.backends.problems import NewtonOptions
+
+    options = NewtonOptions(given.step_cap, 0.0, 0.0, ITERATIONS, np.inf, 1e-10, 0.0)
+    return lambda: cpu.newton(given.problem, given.starts, options)
+
+
+def _converter(xp: Any, on_device: bool) -> Callable[[Any], Any]:
+    """Return what makes an array of the library from one of NumPy, on the device where asked for."""
+    if xp.__name__ != "torch":
+        return xp.asarray
+    return (lambda array: xp.from_numpy(array).cuda()) if on_device else xp.from_numpy
+
+
+def _wait(xp: Any) -> Callable[[], None]:
+    """Return the call that waits for the device."""
+    return xp.cuda.synchronize if xp.__name__ == "torch" else xp.cuda.Device().synchronize
+
+
+# ---- one body for four libraries --------------------------------------------------------------------------------
 def _search_with(xp: Any, derivatives: Derivatives, given: Problem) -> Callable[[Any], Any]:
     """Return the search from points of shape (S, n): the last points and their indices."""
     spin = isinstance(given.problem, Spin)
@@ -100,9 +161,9 @@ def _search_with(xp: Any, derivatives: Derivatives, given: Problem) -> Callable[
     return run
 
 
-def _derivatives(xp: Any, problem: Waves | Spin) -> Derivatives:
+def _derivatives(xp: Any, problem: Waves | Spin, asarray: Callable[[Any], Any] | None = None) -> Derivatives:
     """Return gradients (S, n) and Hessians (S, n, n) by matrix products, for arrays of the library ``xp``."""
-    asarray = xp.from_numpy if xp.__name__ == "torch" else xp.asarray
+    asarray = asarray or _converter(xp, on_device=False)
     if isinstance(problem, Waves):
         return _waves(xp, asarray, problem)
     return _spin(xp, asarray, problem)

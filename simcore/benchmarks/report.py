@@ -27,6 +27,8 @@ BESIDE = (
     "micro_kernel_gflops",
     "dgemm_gflops",
     "dgemm_fraction",
+    "device_dgemm_gflops",
+    "device_dgemm_fraction",
     "points_per_second",
     "rows_per_second",
     "complete",

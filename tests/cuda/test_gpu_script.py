@@ -16,10 +16,16 @@ def test_the_steps_of_the_gpu_script() -> None:
     spec.loader.exec_module(script)
 
     report: dict[str, Any] = {"device": "simulator", "sanitizer": {"skipped": "not here"}}
-    report |= {"rows": script.rows(tiny=True), "distributions": {"passed": True}}
-    report |= {"draws": script.draws(tiny=True), "speed": script.speed(tiny=True), "peers": script.peers(tiny=True)}
-    assert report["rows"]["passed"] and report["draws"]["passed"]
-    assert report["speed"]["n=2"]["iterations_per_second"] > 0
+    script.kernels_only()  # what compute-sanitizer is given
+    report |= {"tests": script.tests(tiny=True), "draws": script.draws(tiny=True), "rows": script.rows(tiny=True)}
+    report |= {"distributions": script.distributions(tiny=True), "speed": script.speed(tiny=True)}
+    report |= {"peers": script.peers(tiny=True)}
+    assert report["rows"]["passed"] and report["draws"]["passed"] and report["distributions"]["passed"]
+    assert report["rows"]["pool_widths"] and script.routes() == ["fused", "pool"]
+    for route in ("fused", "pool"):
+        assert report["speed"]["n=2"][route]["iterations_per_second"] > 0
+    assert report["peers"]["n=2"]["simcore cpu"] > 0
     assert json.loads(json.dumps(report)) == report
     page = script.markdown(report)
     assert "- rows: passed" in page and page.count("\n| 2 |") == 1
+    assert len({line.count("|") for line in page.splitlines() if line.startswith("|")}) == 1

@@ -85,6 +85,13 @@ def test_a_row_depends_on_its_start_alone(landscape: Any) -> None:
     same(cuda.newton(problem, starts[11:13], options, route="pool"), Outcome(*(field[11:13] for field in together)))
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_check_needs_no_number_of_starts(count: int) -> None:
+    problem, starts, options = problem_of(simcore.TorusField(n=2), count)
+    cuda.newton(problem, starts, options._replace(max_iterations=1), route="pool")
+    assert list(pool_search._widths.values()) == [[8, 4, 2]]
+
+
 def test_products_that_depend_on_the_column_are_found_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     problem, starts, options = problem_of(simcore.TorusField(n=2), 9)
     plain = products.Products.multiply

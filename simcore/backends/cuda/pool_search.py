@@ -102,16 +102,17 @@ class _Search:
 
     def _check(self) -> list[int]:
         array, rows = self.stage.checked
-        kept = device.empty(rows * PERIOD, np.float64, self.products.stream)
-        self._put(np.resize(self.starts[:PERIOD], (self.width, self.n)))
+        period = min(PERIOD, self.count, self.width)
+        kept = device.empty(rows * period, np.float64, self.products.stream)
+        self._put(np.resize(self.starts[:period], (self.width, self.n)))
         found = []
         width = self.width
         while width >= NARROWEST and width >= THREADS[0]:
             self.stage.evaluate(width, THREADS)
             if width == self.width:
-                self._flat(pool.keep, rows, (array, rows, self.width, kept, PERIOD))
+                self._flat(pool.keep, rows, (array, rows, self.width, kept, period))
             different = self._to_device(np.zeros(1, np.int64))
-            self._flat(pool.compare, width, (array, rows, self.width, width, kept, PERIOD, different))
+            self._flat(pool.compare, width, (array, rows, self.width, width, kept, period, different))
             if device.to_host(different, self.products.stream)[0] == 0:
                 found.append(width)
             elif width == self.width:

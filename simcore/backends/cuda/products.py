@@ -58,6 +58,11 @@ class Products:
         self._handle = self._cupy.cuda.device.get_cublas_handle()
         self._one, self._zero = np.ones(1), np.zeros(1)
 
+    def wait(self) -> None:
+        """Wait until all work on the stream is done."""
+        if self.stream:
+            self.stream.synchronize()
+
     def multiply(self, a: Matrix, b: Matrix, out: Matrix, *, accumulate: bool = False) -> None:
         """Set out to a b, or add a b to it; arrays of the device, in the order of the stream."""
         if device.SIMULATED:
