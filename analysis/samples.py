@@ -133,7 +133,7 @@ class Sample:
         For random waves with random frequencies it is the law of their own number, by Monte Carlo over frequencies
         (relative error about 0.1 %): given its frequencies such a field is only nearly isotropic.
         """
-        finite = self.landscape == "gaussian_field" and self.parameters.get("frequencies") == "random"
+        finite = self.parameters.get("frequencies") == "random"
         try:
             return build_landscape(self.parameters).expected_counts(finite_features=finite)
         except InputError:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+import simcore
 from simcore.errors import InputError
-from simcore.theory.finite_features import finite_features_law
+from simcore.theory.finite_features import confined_finite_features_law, finite_features_law
 from simcore.theory.gaussian import gaussian_field_law
 
 
@@ -33,6 +34,39 @@ def test_agrees_with_kac_rice_as_it_stands(n, features):
         z.append(centred.mean() / (centred.std() / math.sqrt(count)))
     # The law's own error of the mean cost is not in the denominator; 1.3 allows for it.
     assert np.abs(z).max() < 1.3 * norm.isf(1e-4 / 2 / len(z))
+
+
+@pytest.mark.parametrize("n, m, features", [(1, 0.5, 3), (2, 0.5, 6), (3, 1.0, 40)])
+def test_a_confined_field_agrees_with_kac_rice_as_it_stands(n, m, features):
+    """As above, integrated over x: mu^-n E |det(mu I + Hess V)|. False-alarm rate 1e-4 a test."""
+    random = np.random.default_rng(100 + features)
+    count, mu = 100_000, m * math.sqrt(n)
+    w = random.standard_normal((count, features, n))
+    a, b = random.standard_normal((2, count, features)) / math.sqrt(features)
+    eigenvalues = mu - np.linalg.eigvalsh(np.einsum("sm,smi,smj->sij", a, w, w))
+    gradient = np.einsum("sm,smi->si", b, w)
+    weight = np.abs(eigenvalues.prod(axis=1)) / mu**n
+    index, cost = (eigenvalues < 0).sum(axis=1), a.sum(axis=1) + (gradient**2).sum(axis=1) / (2 * mu)
+    law = confined_finite_features_law(n, m, features, frequency_draws=400)
+    z = []
+    for k in range(n + 1):
+        terms = weight * (index == k)
+        z.append((terms.mean() - law["mean_count"][k]) / math.hypot(terms.std() / count**0.5, law["mean_count_se"][k]))
+        centred = terms * (cost - law["mean_cost"][k])
+        z.append(centred.mean() / (centred.std() * math.sqrt(1 / count + 1 / 400)))  # the law's own sets at the worst
+    assert np.abs(z).max() < norm.isf(1e-4 / 2 / len(z))
+    euler = (law["mean_count"] * (-1.0) ** law["index"]).sum()
+    assert abs(euler - 1) < 5 * np.sqrt((law["mean_count_se"] ** 2).sum())
+
+
+def test_a_confined_field_of_many_features_reaches_the_exact_law():
+    law = simcore.expected_counts(simcore.ConfinedField(3, 0.5, 20_000, "random"), finite_features=True)
+    exact = simcore.expected_counts(simcore.ConfinedField(3, 0.5, 20_000, "random"))
+    assert law.attrs["unit"] == exact.attrs["unit"] == "per draw"
+    assert (np.abs(law["mean_count"] - exact["mean_count"]) < 6 * law["mean_count_se"]).all()
+    np.testing.assert_allclose(law["mean_count"], exact["mean_count"], rtol=0.005)
+    np.testing.assert_allclose(law["mean_cost"], exact["mean_cost"], atol=0.01)
+    np.testing.assert_allclose(law["sd_cost"], exact["sd_cost"], atol=0.01)
 
 
 @pytest.mark.parametrize("n, deficit", [(2, 0.05), (3, 0.08), (5, 0.16)])

@@ -207,6 +207,14 @@ def test_the_listed_and_the_complete_ways_meet(monkeypatch):
     assert log_saddles_over_minima(listed) == pytest.approx(ratio, rel=1e-10)
 
 
+@pytest.mark.parametrize("n, m", [(2, 40.0), (3, 25.0)])
+def test_one_minimum_is_left_where_the_confinement_is_very_strong(n, m):
+    law = confined_field_law(n, m)
+    assert law.attrs["total"] == pytest.approx(1, abs=1e-9)
+    assert law["fraction"][0] == pytest.approx(1, abs=1e-9)
+    assert alternating_sum(law) == pytest.approx(1, abs=1e-9)
+
+
 @pytest.mark.parametrize("n, m", [(20, 3.0), (50, 2.0)])
 def test_strong_confinement_keeps_every_index_and_the_euler_sum(n, m):
     """Counts down to e^-349: far outside the shares of one radius, so found by searching for radii."""

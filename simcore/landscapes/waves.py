@@ -352,16 +352,14 @@ class ConfinedField(_WaveLandscape):
 
     def expected_counts(self, *, finite_features: bool = False) -> pd.DataFrame:
         from simcore.theory.confined import confined_field_law
+        from simcore.theory.finite_features import confined_finite_features_law
 
         if self.frequencies == "isotropic":
             return _with_no_error(
                 _with_variance(confined_field_law(self.n, self.m), _isotropic_variance(self.n)), finite_features
             )
         if finite_features:
-            raise InputError(
-                "no law of finitely many random features is known for confined_field; "
-                "use frequencies='isotropic', exact at any size"
-            )
+            return confined_finite_features_law(self.n, self.m, self.features)
         return confined_field_law(self.n, self.m)
 
     def starts(self, *, seed: int, draw: int, first: int, count: int, law: str | None = None) -> Array:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simcore.errors import InputError
-from simcore.theory.frames import law_frame
+from simcore.theory.frames import CONVERGED, law_frame
 from simcore.theory.goe import log_gaussian_total
 from simcore.theory.order_statistics import ALL_INDICES_UP_TO, LOWEST, CountIntegrals, check_order, integrate_counts
 
@@ -81,4 +81,8 @@ def _integrals(n: int, m: float) -> tuple[CountIntegrals, float]:
         high=2 * math.sqrt(n) + 9 if whole else -2 * math.sqrt(n) + 7.5,
         symmetric=False,
     )
+    listed = np.logaddexp.reduce(integrals.log_sum[: n + 1 if whole else LOWEST])
+    # Strong confinement: higher indices are rounding, and the density of GOE_{n+1} at mu, exp(-mu^2/4), underflows.
+    if whole or integrals.log_sum[LOWEST - 1] < listed - CONVERGED:
+        return integrals, float(listed)
     return integrals, log_gaussian_total(n, 0.5, mu) - mu**2 / 2

@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 COLUMNS = ("index", "mean_count", "fraction", "mean_cost", "sd_cost", "log_mean_count", "log_fraction")
 
 
-_CONVERGED = 25.0  # ln of the last listed term over the sum, below which the rest of a sum over indices is rounding
+CONVERGED = 25.0  # ln of the last listed term over the sum, below which the rest of a sum over indices is rounding
 
 
 def law_frame(
@@ -66,7 +66,7 @@ def log_saddles_over_minima(frame: pd.DataFrame) -> float | None:
         return float(np.logaddexp.reduce(log_count.loc[1 : dimension - 1]) - log_count.loc[0])
     listed = log_count[(log_count.index > 0) & (log_count.index < dimension // 2)].to_numpy()
     direct = np.logaddexp.reduce(listed)
-    if listed[-1] < direct - _CONVERGED:  # strong confinement: total - minima would cancel
+    if listed[-1] < direct - CONVERGED:  # strong confinement: total - minima would cancel
         return float(direct - log_count.loc[0])
     # Where maxima are not listed (confined fields) they are far rarer than minima, a tiny share of the total.
     log_ends = np.logaddexp(log_count.loc[0], log_count.get(dimension, -np.inf)) - frame.attrs["log_total"]
