@@ -223,7 +223,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     v.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, cuda or reference (default: %(default)s)")
     engine = v.add_mutually_exclusive_group()
     engine.add_argument(
-        "--workers", type=_positive, metavar="N", help="local worker processes (default: one a processor)"
+        "--workers", type=_positive, metavar="N", help="local worker processes (default: one a processor; cuda: 2)"
     )
     engine.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, such as tcp://host:8786, or local")
     v.add_argument(

@@ -26,6 +26,10 @@ class RunError(SimcoreError, RuntimeError):
     """A run, a shard or a check failed although the input was fine (exit code 1)."""
 
 
+class DeviceError(RunError):
+    """A CUDA device failed in the middle of its work: this process can use it no more, a new one can (exit code 1)."""
+
+
 def unknown_name(what: str, given: object, choices: Iterable[str]) -> InputError:
     """Return the error for a name that is not among the choices, with the nearest known name."""
     known = sorted(choices)

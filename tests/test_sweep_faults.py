@@ -180,6 +180,15 @@ def test_a_fault_that_passes_costs_nothing(config, tmp_path, undisturbed):
     check_whole(tmp_path / "run", undisturbed)
 
 
+def test_a_worker_whose_device_has_failed_is_replaced(config, tmp_path, undisturbed):
+    """As after a fault on a GPU: nothing runs in that process any more, so every other shard would fail as well."""
+    out, once = tmp_path / "run", str(tmp_path / "once")
+    done = simcore_run(config, out, "--workers", "1", fake={"device": 2, "once": once})
+    assert done.returncode == 0 and "DeviceError: planted); it will be tried again" in done.stderr
+    assert "still there" not in done.stderr
+    check_whole(out, undisturbed)
+
+
 def test_bad_input_that_only_a_shard_can_see_stops_the_run(config, tmp_path):
     done = simcore_run(config, tmp_path / "run", "--workers", "1", fake={"input": 0})
     assert done.returncode == 2 and "planted bad input" in one_line(done.stderr)

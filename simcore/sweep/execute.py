@@ -109,8 +109,8 @@ def run_sweep(
         The run directory. One that belongs to another configuration is refused and left alone.
     backend : "cpu", "cuda" or "reference"
     workers : int
-        Local worker processes; default one for each processor that this process may use; 0 computes in this very
-        process, on all threads. Rows do not depend on it.
+        Local worker processes; default one for each processor that this process may use, but two with "cuda", which
+        share the device; 0 computes in this very process, on all threads. Rows do not depend on it.
     dask : str or distributed.Client
         Address of a Dask scheduler, "local" or "local:N" for a cluster of N processes on this machine, or a client.
     shard : (i, k) or "i/k"
@@ -146,7 +146,7 @@ def run_sweep(
     if backend not in backends.NAMES:
         raise unknown_name("backend", backend, backends.NAMES)
     run = RunDirectory(out)
-    count = usable_processors() if workers is None else workers
+    count = default_workers(backend) if workers is None else workers
     provenance.check_run(run, configuration, backend=backend, allow_version=allow_version)
     if dry_run:
         from simcore.sweep.estimate import estimate
@@ -157,6 +157,8 @@ def run_sweep(
         from simcore.sweep.estimate import refuse_what_does_not_fit
 
         refuse_what_does_not_fit(run, configuration, workers=count, part=part)
+        if backend == "cuda" and dask is None:
+            backends.get(backend).require()
         try:
             run.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -316,6 +318,8 @@ class _Session:
             raise RunError(disk_message(error, self.run.path))
         if answer["error"].startswith("InputError: "):
             raise InputError(answer["error"].removeprefix("InputError: "))
+        if answer.get("final"):
+            raise RunError(f"{answer['error'].partition(': ')[2]}; everything finished is kept")
 
     def _engine(self, threads: int) -> Engine:
         setting = {
@@ -419,6 +423,11 @@ def held_shards(run: RunDirectory, configuration: Configuration) -> set[Shard]:
                 )
         held.add(shard)
     return held
+
+
+def default_workers(backend: str) -> int:
+    """Return one worker for each processor; two share a CUDA device: one's searches fill what the other leaves idle."""
+    return min(2, usable_processors()) if backend == "cuda" else usable_processors()
 
 
 def usable_processors() -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import simcore
-from simcore.errors import RunError
+from simcore.errors import DeviceError, RunError
 from simcore.sweep.config import Configuration
 from simcore.sweep.plan import Shard
 from simcore.sweep.worker import attempt
@@ -74,7 +74,10 @@ class LocalPool:
         assert shard is not None
         if answer is not None:
             self._stillborn = 0
-            self._idle.append(worker)
+            if _lost_its_device(answer):
+                worker.end()
+            else:
+                self._idle.append(worker)
             return [(shard, answer)]
         code = worker.end()
         self._stillborn += not worker.answered
@@ -116,9 +119,8 @@ class InProcess:
     def submit(self, shard: Shard, merge: bool = False) -> None:
         """Compute a shard, or the merge of the draw it begins."""
         path, backend = self._setting["path"], self._setting["backend"]
-        self._answers.append(
-            (shard, attempt(path, self._configuration, shard, backend, self._threads, merge=merge)),
-        )
+        answer = attempt(path, self._configuration, shard, backend, self._threads, merge=merge)
+        self._answers.append((shard, {**answer, "final": _lost_its_device(answer)}))
 
     def wait(self, timeout: float) -> list[tuple[Shard, Answer]]:
         """Return the answers."""
@@ -127,6 +129,11 @@ class InProcess:
 
     def close(self) -> None:
         """Nothing is left to end."""
+
+
+def _lost_its_device(answer: Answer) -> bool:
+    """Whether the process that answered so can't use its CUDA device any more."""
+    return str(answer.get("error", "")).startswith(f"{DeviceError.__name__}: ")
 
 
 class _Worker:

@@ -10,6 +10,7 @@ import pytest
 
 import simcore
 from simcore.backends import cuda
+from simcore.errors import RunError
 
 
 def test_normals_on_the_device_are_the_hosts_bit_for_bit() -> None:
@@ -64,3 +65,34 @@ def test_a_sweep_runs_on_the_device(tmp_path: Path) -> None:
     assert len(tables[0]) == 24
     for column in ("draw", "start", "status", "index", "nullity", "point", "certified"):
         assert list(tables[0][column]) == list(tables[1][column]), column
+
+
+def test_a_fault_of_the_device_loses_no_finished_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one process: the run ends with one line, keeps what is finished, and another run goes on from there."""
+    from simcore.backends.cuda import device
+    from simcore.sweep.execute import run_sweep
+
+    config = {
+        "seed": 2,
+        "landscape": [{"name": "gaussian_field", "n": 2, "features": 16}],
+        "search": {"method": "newton", "draws": 4, "starts": 6},
+    }
+    monkeypatch.setattr("simcore.sweep.plan.SHARD_SECONDS", 1e-9, raising=True)
+    plain, launches = device.launch, []
+
+    def failing(*arguments: object) -> None:
+        launches.append(1)
+        if len(launches) > 4:
+            raise device._failure("a CUDA kernel did not start", RuntimeError("planted"))
+        plain(*arguments)
+
+    monkeypatch.setattr(device, "launch", failing)
+    with pytest.raises(RunError, match=r"planted.*everything finished is kept"):
+        run_sweep(config, tmp_path / "run", backend="cuda", workers=0)
+    kept = sorted((tmp_path / "run").rglob("*.parquet"))
+    assert len(kept) == 2  # two launches a shard
+    written = {path: path.read_bytes() for path in kept}
+    monkeypatch.setattr(device, "launch", plain)
+    assert int(run_sweep(config, tmp_path / "run", backend="cuda", workers=0)) == 0
+    assert {path: path.read_bytes() for path in kept} == written
+    assert len(simcore.load(str(tmp_path / "run"))) == 24

@@ -1,7 +1,8 @@
 """Rows that look like a search's and depend on (seed, draw, start) alone, with faults on demand.
 
 The environment variable SWEEP_FAKE holds a JSON object: ``delay`` seconds a shard; ``nan``, ``raise``, ``allocate``,
-``die`` or ``input``: a draw whose shard is struck; ``once``: a path, so that the fault strikes only until the file is
+``die``, ``input`` or ``device``: a draw whose shard is struck (``device``: every later shard of that process too);
+``once``: a path, so that the fault strikes only until the file is
 there.
 """
 
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from simcore.errors import DeviceError, InputError
 
 STATUSES = ["critical", "degenerate", "gradient_flat", "max_iterations", "left_domain", "not_finite"]
 
@@ -24,13 +27,18 @@ def _noise(seed, draw, item):
     return (words >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
+lost_device = False
+
+
 def _strike(first_draw, draws):
+    global lost_device
     setting = json.loads(os.environ.get("SWEEP_FAKE", "{}"))
     time.sleep(setting.get("delay", 0.0))
     once = setting.get("once")
-    struck = [
-        k for k in ("nan", "raise", "allocate", "die", "input") if first_draw <= setting.get(k, -1) < first_draw + draws
-    ]
+    kinds = ("nan", "raise", "allocate", "die", "input", "device")
+    struck = [k for k in kinds if first_draw <= setting.get(k, -1) < first_draw + draws]
+    if lost_device:
+        raise DeviceError("planted, and still there")
     if not struck or (once and Path(once).exists()):
         return None
     if once:
@@ -38,9 +46,10 @@ def _strike(first_draw, draws):
     if "raise" in struck:
         raise ValueError("planted")
     if "input" in struck:
-        from simcore.errors import InputError
-
         raise InputError("planted bad input")
+    if "device" in struck:
+        lost_device = True
+        raise DeviceError("planted")
     if "die" in struck:
         os.kill(os.getpid(), 9)
     if "allocate" in struck:

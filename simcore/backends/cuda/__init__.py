@@ -51,6 +51,13 @@ def newton(
     return run(problem, starts, options, shape, route)
 
 
+def require() -> None:
+    """Raise a one-line error where no kernel can run: ``InputError`` without CUDA, ``RunError`` without a device."""
+    from simcore.backends.cuda import device
+
+    device.require()
+
+
 def status() -> dict[str, Any]:
     """Return whether kernels can run here, and on what; see ``simcore.backends.cuda.device.status``."""
     from simcore.backends.cuda import device

@@ -20,7 +20,7 @@ import numpy as np
 from numba import cuda
 from numba.core import config
 
-from simcore.errors import InputError, RunError
+from simcore.errors import DeviceError, InputError, RunError
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 """Whether kernels run in Numba's simulator."""
@@ -67,7 +67,11 @@ def function(python: Callable[..., Any]) -> Any:
 def to_device(array: Any, stream: Any = 0) -> Any:
     """Copy a contiguous array to the device."""
     array = np.ascontiguousarray(array)
-    return memoryview(array) if SIMULATED else cuda.to_device(array, stream=stream)
+    if SIMULATED:
+        return memoryview(array)
+    target = empty(array.shape, array.dtype, stream)
+    copy_into(target, array, stream)
+    return target
 
 
 def copy_into(target: Any, array: Any, stream: Any = 0) -> None:
@@ -75,8 +79,11 @@ def copy_into(target: Any, array: Any, stream: Any = 0) -> None:
     array = np.ascontiguousarray(array)
     if SIMULATED:
         np.asarray(target)[:] = array
-    else:
+        return
+    try:
         target.copy_to_device(array, stream=stream)
+    except Exception as error:  # see ``empty``
+        raise _failure("a copy to the device failed", error) from error
 
 
 def empty(shape: int | tuple[int, ...], dtype: Any, stream: Any = 0) -> Any:
@@ -93,7 +100,7 @@ def empty(shape: int | tuple[int, ...], dtype: Any, stream: Any = 0) -> Any:
 
 
 def to_host(array: Any, stream: Any = 0) -> Any:
-    """Wait for the stream and return a device array's contents; ``RunError`` when a kernel before it has failed."""
+    """Wait for the stream and return a device array's contents; ``DeviceError`` when a kernel before it failed."""
     if SIMULATED:
         return np.asarray(array)
     try:
@@ -101,7 +108,7 @@ def to_host(array: Any, stream: Any = 0) -> Any:
         if stream:
             stream.synchronize()
     except Exception as error:  # see ``empty``
-        raise RunError(f"a CUDA kernel failed: {type(error).__name__}: {_one_line(error)}") from error
+        raise _failure("a CUDA kernel failed", error) from error
     return result
 
 
@@ -122,7 +129,7 @@ def release() -> None:
 
 
 def launch(compiled: Any, blocks: int, threads: tuple[int, int], arguments: tuple[Any, ...], stream: Any = 0) -> None:
-    """Start a kernel on a grid of blocks; ``RunError`` when the device reports a failure at the launch."""
+    """Start a kernel on a grid of blocks; ``DeviceError`` when the device reports a failure at the launch."""
     if SIMULATED:
         with _LAUNCHES:
             compiled[blocks, threads](*arguments)
@@ -132,7 +139,13 @@ def launch(compiled: Any, blocks: int, threads: tuple[int, int], arguments: tupl
         with _LAUNCHES if not compiled.overloads else contextlib.nullcontext():
             compiled[blocks, threads, stream](*arguments)
     except Exception as error:  # see ``empty``
-        raise RunError(f"the CUDA kernel did not start: {type(error).__name__}: {_one_line(error)}") from error
+        raise _failure("a CUDA kernel did not start", error) from error
+
+
+def _failure(what: str, error: Exception) -> DeviceError:
+    return DeviceError(
+        f"{what}: {type(error).__name__}: {_one_line(error)}; start again in a new process (a sweep resumes)"
+    )
 
 
 def _one_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simcore.backends.cuda import device
-from simcore.errors import RunError
+from simcore.errors import DeviceError, RunError
 
 
 class Matrix(NamedTuple):
@@ -81,7 +81,7 @@ class Products:
                     beta.ctypes.data, _address(out), out.pitch,
                 )  # fmt: skip
         except Exception as error:  # CUBLASError of the binding in use
-            raise RunError(
+            raise DeviceError(
                 f"a matrix product of {out.rows} x {a.columns} by {a.columns} x {out.columns} failed on the device: "
                 f"{type(error).__name__}: {error}"
             ) from error
