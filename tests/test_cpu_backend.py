@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from simcore.backends import cpu, reference
-from simcore.backends.cpu.ldlt import count_below, factor, solve_pivoted, substitute, tridiagonalise
+from simcore.backends.cpu.ldlt import count_below, factor, solve, solve_pivoted, substitute, tridiagonalise
 from simcore.backends.cpu.products import add_4_rows, add_8_rows, set_4_rows, set_8_rows
 from simcore.backends.cpu.vector import store
 from simcore.backends.problems import NewtonOptions, Spin, Waves
@@ -69,6 +69,12 @@ def factor_and_count(A, B, n, x, shift, growth, counts):
     store(counts, 0, count_below(work[3], work[4], n, shift))
 
 
+@jit
+def solve_alone(A, n, x, growth):
+    work = np.empty((4, n * 8))
+    store(growth, 0, solve(A, n, work[0], work[1], work[2], x, work[3]))
+
+
 def packed(matrices):
     n = matrices.shape[1]
     rows, columns = np.tril_indices(n)
@@ -90,6 +96,27 @@ def test_factors_solve_and_sturm_counts_are_the_index(n):
         residual = np.einsum("lij,lj->li", matrices, solution) - right
         backward = np.abs(residual).max(axis=1) / (np.abs(matrices).max(axis=(1, 2)) * np.abs(solution).max(axis=1))
         assert (backward < 1e-14 * n * np.maximum(growth, 1)).all()
+
+
+@pytest.mark.parametrize("n", [*range(1, 12), 30])
+def test_a_solve_is_that_of_the_factors(n):
+    """Straight code for few unknowns, loops for many: the same solution and growth but for rounding."""
+    rng = np.random.default_rng(n)
+    matrices = rng.normal(size=(8, n, n))
+    matrices += matrices.swapaxes(1, 2)
+    right = rng.normal(size=(8, n))
+    x, factored, growth, expected = right.T.ravel().copy(), right.T.ravel().copy(), np.empty(8), np.empty(8)
+    solve_alone(packed(matrices), n, x, growth)
+    factor_and_count(packed(matrices), packed(matrices), n, factored, 0.0, expected, np.empty(8))
+    tolerance = 1e-13 * n * expected.max() * np.linalg.cond(matrices).max()
+    np.testing.assert_allclose(x, factored, rtol=0, atol=tolerance * np.abs(factored).max())
+    np.testing.assert_allclose(growth, expected, rtol=tolerance)
+
+
+def test_a_zero_pivot_leaves_no_finite_solution_of_few_unknowns():
+    growth, x = np.empty(8), np.ones(16)
+    solve_alone(np.repeat([0.0, 1.0, 0.0], 8), 2, x, growth)
+    assert not np.isfinite(x).any()
 
 
 def test_integer_matrices_with_zero_pivots_are_flagged_and_counted_right():

@@ -7,6 +7,7 @@ import pytest
 
 import simcore
 from simcore.backends import cpu, reference
+from simcore.search import targeted
 from simcore.search.spectrum import spectra, tangent_hessians, to_ambient
 from simcore.search.target import Target, settings
 
@@ -56,3 +57,25 @@ def test_tangent_coordinates_are_orthonormal_and_leave_out_the_radius(landscape)
     if landscape.name == "spherical_spin":
         np.testing.assert_allclose(np.einsum("si,sij->sj", x, basis), 0, atol=1e-14)
     np.testing.assert_allclose(spectra(target, x), np.linalg.eigvalsh(tangent), atol=1e-12)
+
+
+@pytest.mark.parametrize("landscape", LANDSCAPES, ids=lambda x: f"{x.name}{x.n}")
+def test_compiled_gradient_steps_are_the_plain_ones(landscape, monkeypatch):
+    target, x = case(landscape)
+    x = target.on_domain(x)
+    way = np.where(np.arange(len(x)) % 2, 1.0, -1.0)
+    monkeypatch.setattr(targeted, "DESCENT_STEPS", 3)
+    compiled = targeted._flow(target, x, way)
+    monkeypatch.setattr(cpu, "flow", lambda *given: None)
+    plain = targeted._flow(target, x, way)
+    monkeypatch.undo()
+    moved = np.linalg.norm(plain - x, axis=1)
+    assert (moved > 1e-3).all()
+    gap = np.abs(compiled - plain)
+    if landscape.domain.period > 0:
+        gap = np.minimum(gap, landscape.domain.period - gap)
+    assert gap.max() < 1e-11
+    longest = targeted.DESCENT_REACH * landscape.scales.length
+    alone = cpu.flow(target.problem, x[31:32], way[31:32], 3, longest)
+    np.testing.assert_array_equal(alone, cpu.flow(target.problem, x, way, 3, longest)[31:32])
+    assert cpu.flow(target.problem, x[:0], way[:0], 3, longest).shape == (0, landscape.n)

@@ -61,6 +61,10 @@ def starts_from(target: Target, x: Array, *, flows: bool = True) -> Array:
 def _flow(target: Target, x: Array, way: Array) -> Array:
     """Return where DESCENT_STEPS gradient steps lead, down (way -1) or up (way 1)."""
     longest = DESCENT_REACH * target.settings.landscape.scales.length
+    compiled = getattr(target.settings.backend, "flow", lambda *given: None)
+    there = compiled(target.problem, x, way, DESCENT_STEPS, longest)
+    if there is not None:
+        return target.on_domain(there)
     for _ in range(DESCENT_STEPS if len(x) else 0):
         _, gradient, hessian = target.evaluate(x)
         slope = np.linalg.norm(gradient, axis=1)

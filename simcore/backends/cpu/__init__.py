@@ -51,6 +51,24 @@ def gaps(problem: Any, x: Array) -> tuple[Array, Array, Array, NDArray[np.int64]
     return value, slope, norm, negative, gap
 
 
+def flow(problem: Any, x: Array, way: Array, steps: int, longest: float) -> Array | None:
+    """Return where gradient steps lead from x of shape (S, n), down (way -1) or up (way 1, shape (S,)), no step being
+    longer than ``longest``.
+
+    See ``descent.follow``. None for a problem that has no compiled kernel.
+    """
+    from simcore.backends.cpu import spin, waves  # noqa: F401  (they register their kernels)
+    from simcore.backends.cpu.descent import follow
+    from simcore.backends.cpu.dispatch import families
+
+    if type(problem) not in families():
+        return None
+    x = np.array(x, dtype=np.float64, order="C")
+    if len(x) > 0:
+        follow(_plain(problem), problem.dimension, x, np.ascontiguousarray(way, np.float64), int(steps), float(longest))
+    return x
+
+
 def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArray[np.int64] | None = None) -> Outcome:
     """Run capped Newton from each start, shape (S, n).
 

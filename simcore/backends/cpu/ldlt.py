@@ -7,6 +7,7 @@ Symbols: U_ij = L_ij d_j before division by the pivot d_j; r_j = 1/d_j.
 
 from __future__ import annotations
 
+from simcore.backends.cpu.small import LARGEST, solve_small
 from simcore.backends.cpu.vector import load, store, zeros
 from simcore.compilation import jit
 from simcore.formulas.intrinsics import absolute, fma, maximum, select, sqrt
@@ -89,6 +90,19 @@ def factor(A, n, pivots, row_0, row_1):
             store(A, b0 + j * 8, p0)
             store(A, b0 + j * 8 + 8, fma(-p0, last, q0))
             i += 1
+    return growth
+
+
+@jit
+def solve(A, n, pivots, row_0, row_1, x, scratch):
+    """Overwrite x (n 8) with the solution of A x = b, unpivoted; return the largest |d_j| of each lane.
+
+    A may be overwritten; the other arguments are the scratch of ``factor`` and ``substitute``.
+    """
+    if n <= LARGEST:
+        return solve_small(n, A, x)
+    growth = factor(A, n, pivots, row_0, row_1)
+    substitute(A, n, pivots, x, scratch)
     return growth
 
 

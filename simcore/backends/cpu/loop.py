@@ -17,7 +17,7 @@ import numpy as np
 
 from simcore.backends.cpu.dispatch import advance, evaluate, prepare, system
 from simcore.backends.cpu.lanes import ENDED, fill, refill
-from simcore.backends.cpu.ldlt import count_below, factor, solve_pivoted, substitute, tridiagonalise
+from simcore.backends.cpu.ldlt import count_below, solve, solve_pivoted, tridiagonalise
 from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import any_lane, load, store, zeros
 from simcore.compilation import jit
@@ -193,8 +193,7 @@ def search(
                         hg, hh = _flatness(A, g, size, lane)
                         flat_lane[lane] = flat(is_small, hg, hh, g_square[lane], flat_tolerance)
 
-            growth = factor(A, size, pivots, row_0, row_1)
-            substitute(A, size, pivots, d, scratch)
+            growth = solve(A, size, pivots, row_0, row_1, d, scratch)
             dd = _square(d, size)
             doubtful = invert(growth < trace * _GROWTH) | invert(dd < _HUGE)
             if any_lane(doubtful):

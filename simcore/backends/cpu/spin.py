@@ -57,12 +57,21 @@ def _multisets(n, size):
 
 
 @jit
-def _rank(places, size, n):
+def _orders(n, size):
+    """Table for ``_rank``: entry [k, v] is how many non-decreasing k-tuples of 0 .. n-1 begin below v."""
+    orders = np.zeros((size + 1, n + 1), np.int64)
+    for k in range(1, size + 1):
+        for v in range(n):
+            orders[k, v + 1] = orders[k, v] + _multisets(n - v, k - 1)
+    return orders
+
+
+@jit
+def _rank(places, size, orders):
     """Place of a non-decreasing tuple among all of its size, in lexicographic order."""
     rank, lowest = 0, 0
     for t in range(size):
-        for v in range(lowest, places[t]):
-            rank += _multisets(n - v, size - t - 1)
+        rank += orders[size - t, places[t]] - orders[size - t, lowest]
         lowest = places[t]
     return rank
 
@@ -92,6 +101,7 @@ def _hessian_table(problem, monomials):
     table = np.zeros((pairs + 7) // 8 * 8 * monomials)
     places = np.zeros(p, np.int64)
     rest = np.zeros(p, np.int64)
+    orders = _orders(n, p)
     a = 0
     while True:
         for s in range(p):
@@ -110,7 +120,7 @@ def _hessian_table(problem, monomials):
                         size += 1
                 factor = count_i * (count_i - 1) if i == j else count_i * count_j
                 pair = j * (j + 1) // 2 + i
-                b = _rank(rest, p - 2, n)
+                b = _rank(rest, p - 2, orders)
                 table[((pair >> 3) * monomials + b) * 8 + (pair & 7)] = factor * problem.coefficients[a]
         a += 1
         if not _next(places, p, n):
@@ -131,11 +141,12 @@ def prepare(problem):
     variable = np.zeros(total, np.int64)
     if degree > 1:
         places = np.zeros(degree, np.int64)
+        orders = _orders(n, degree)
         for r in range(1, degree + 1):
             places[:] = 0
             k = level[r]
             while True:
-                parent[k] = level[r - 1] + _rank(places, r - 1, n)
+                parent[k] = level[r - 1] + _rank(places, r - 1, orders)
                 variable[k] = places[r - 1]
                 k += 1
                 if not _next(places, r, n):
