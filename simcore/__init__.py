@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from simcore.networks.linear import LinearNetwork as LinearNetwork
     from simcore.networks.mlp import MLP as MLP
     from simcore.networks.sigmoid_unit import SigmoidUnit as SigmoidUnit
+    from simcore.search.ball import ball_critical_points as ball_critical_points
+    from simcore.search.enumerate import Enumeration as Enumeration
     from simcore.search.enumerate import enumerate_critical_points as enumerate_critical_points
     from simcore.search.find import find_critical_points as find_critical_points
     from simcore.search.solvers import Auto as Auto
@@ -54,6 +56,7 @@ _HOME = {
     "Box": "simcore.landscapes.base",
     "ConfinedField": "simcore.landscapes.waves",
     "CustomLandscape": "simcore.landscapes.custom",
+    "Enumeration": "simcore.search.enumerate",
     "GaussianField": "simcore.landscapes.waves",
     "InputError": "simcore.errors",
     "LevenbergMarquardt": "simcore.search.solvers",
@@ -71,6 +74,7 @@ _HOME = {
     "SphericalSpin": "simcore.landscapes.spin",
     "Torus": "simcore.landscapes.base",
     "TorusField": "simcore.landscapes.waves",
+    "ball_critical_points": "simcore.search.ball",
     "enumerate_critical_points": "simcore.search.enumerate",
     "find_critical_points": "simcore.search.find",
     "iter_shards": "simcore.sweep",
@@ -93,14 +97,17 @@ def expected_counts(landscape: Landscape, *, finite_features: bool = False) -> p
         Any landscape with a known law: ``TorusField``, ``GaussianField``, ``SphericalSpin``, ``ConfinedField``.
     finite_features : bool
         For fields of random waves: the law of their own number of features, by Monte Carlo, instead of the law of
-        infinitely many; adds the column ``mean_count_se``.
+        infinitely many; adds the column ``mean_count_se``, which is 0 where the law is exact at any number.
 
     Returns
     -------
     DataFrame with columns
         ``index`` (int), ``mean_count`` (per draw on a compact or confined domain, per unit volume on R^n;
         ``.attrs["unit"]`` says which), ``fraction`` (sums to 1), ``mean_cost`` and ``sd_cost`` (mean and standard
-        deviation of f at critical points of that index).
+        deviation of f at critical points of that index). The exact laws also have ``log_mean_count`` and
+        ``log_fraction``, natural logarithms, finite where the others underflow. All indices for n <= 50; beyond, the
+        lowest (and the highest, where they are not much rarer). ``.attrs`` also holds ``total``, ``log_total``,
+        ``complete`` (every index listed) and ``relative_error``.
 
     Raises
     ------
@@ -109,7 +116,8 @@ def expected_counts(landscape: Landscape, *, finite_features: bool = False) -> p
 
     Sources
     -------
-    The docstring of each module of ``simcore.theory`` derives its law and cites the paper.
+    Kac-Rice: mean number of index k = int E[|det Hess f| 1(index = k) | grad f = 0] p_{grad f}(0) dx. The docstring of
+    each module of ``simcore.theory`` turns it into integrals over GOE matrices and cites the paper.
     """
     from simcore.errors import InputError
     from simcore.landscapes.base import Landscape

@@ -18,6 +18,19 @@ def test_the_python_of_the_first_screen_runs(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", [p.name for p in PAGES if "```python" in p.read_text(encoding="utf-8")])
+def test_the_python_of_the_documentation_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for snippet in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        code = compile(snippet, page, "exec")
+        if "SLURMCluster" not in snippet:  # needs a cluster
+            exec(code, {"__name__": page})
+
+
 def test_the_first_screen_has_eight_lines_of_python():
     first = re.search(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert first is not None

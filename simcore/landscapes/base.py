@@ -162,8 +162,11 @@ class Draw(ABC):
         return self._evaluate(x, 2)
 
     def _evaluate(self, x: ArrayLike, order: int) -> Any:
-        points = np.asarray(x, dtype=np.float64)
         n = self.landscape.n
+        try:
+            points = np.asarray(x, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(f"x is {type(x).__name__}, not real numbers; give shape ({n},) or (batch, {n})") from None
         if points.ndim not in (1, 2) or points.shape[-1] != n:
             raise InputError(f"x has shape {points.shape}; give shape ({n},) or (batch, {n})")
         result = self._all_orders(np.atleast_2d(points))[order]
@@ -177,6 +180,9 @@ class Draw(ABC):
 
         return reference.evaluate(self.problem, points)
 
+    def __repr__(self) -> str:
+        return f"{self.landscape!r}.draw(seed={self.seed}, draw={self.number})"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the provenance of this function, JSON-safe: its landscape, seed and number."""
         return {"landscape": self.landscape.to_dict(), "seed": self.seed, "draw": self.number}
@@ -185,7 +191,10 @@ class Draw(ABC):
 # ---- domains -----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Domain:
-    """Where x lives. Distances are what duplicates are merged by. Raises ``InputError`` for n below 1."""
+    """Where x lives, x float64 of shape (n,). Distances are what duplicates are merged by.
+
+    Raises ``InputError`` unless n is a whole number of at least 1.
+    """
 
     n: int
 
@@ -210,12 +219,15 @@ class Domain:
 
 @dataclass(frozen=True)
 class Space(Domain):
-    """R^n."""
+    """``Space(n)``: all of R^n. Nothing bounds the critical points, so none of its searches is called complete."""
 
 
 @dataclass(frozen=True)
 class Torus(Domain):
-    """(0, 2 pi)^n, periodic."""
+    """``Torus(n)``: (0, 2 pi)^n, periodic with 2 pi in each coordinate; points are wrapped into [0, 2 pi).
+
+    sum of (-1)^index over the critical points of a function = 0 (Morse).
+    """
 
     @property
     def euler_characteristic(self) -> int:
@@ -232,7 +244,10 @@ class Torus(Domain):
 
 @dataclass(frozen=True)
 class Sphere(Domain):
-    """The sphere |x|^2 = n in R^n, of dimension n - 1."""
+    """``Sphere(n)``: |x|^2 = n in R^n, of radius sqrt(n) and dimension n - 1; points are given in ambient coordinates.
+
+    sum of (-1)^index over the critical points of a function = 1 + (-1)^(n-1) (Morse).
+    """
 
     @property
     def euler_characteristic(self) -> int:
@@ -245,9 +260,10 @@ class Sphere(Domain):
 
 @dataclass(frozen=True)
 class Box:
-    """The box low_i <= x_i <= high_i; critical points outside have left the domain.
+    """``Box(low, high)``: the box low_i <= x_i <= high_i; a search that steps over a side has left the domain.
 
-    ``low`` and ``high`` are sequences of the same length, finite, each low below its high; else ``InputError``.
+    ``low`` and ``high`` are sequences of n finite numbers, each low below its high; else ``InputError``. A function may
+    have any number of critical points inside, so a search of a box is never called complete.
     """
 
     low: tuple[float, ...]

@@ -189,6 +189,11 @@ class SpinDraw(Draw):
     def symmetries(self) -> tuple[Symmetry, ...]:
         return (Symmetry("antipode", np.negative, (-1) ** self.landscape.p),)
 
+    def __repr__(self) -> str:
+        if self.couplings is None:
+            return super().__repr__()
+        return f"SphericalSpin.from_couplings(<tensor of shape {self.couplings.shape}>)"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the provenance; couplings of the user's by their SHA-256 (float64, row-major) in place of a seed."""
         if self.couplings is None:

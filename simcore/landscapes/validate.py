@@ -55,9 +55,9 @@ def address(seed: Any, draw: Any) -> tuple[int, int]:
     return whole("seed", seed, 0, SEEDS - 1), whole("draw", draw, 0, COUNTERS - 1)
 
 
-def start_range(first: Any, count: Any) -> tuple[int, int]:
+def start_range(first: Any, count: Any, least: int = 0) -> tuple[int, int]:
     """Return (first, count) after checking that every start's number fits a 32-bit counter word."""
-    first, count = whole("first start", first, 0, COUNTERS - 1), whole("starts", count, 0, COUNTERS)
+    first, count = whole("first start", first, 0, COUNTERS - 1), whole("starts", count, least, COUNTERS)
     if first + count > COUNTERS:
         raise InputError(f"starts {first} to {first + count - 1} were asked for; start numbers end at {COUNTERS - 1}")
     return first, count

@@ -133,7 +133,7 @@ class TorusField(_WaveLandscape):
     (-1)^m f(x), all coordinates moved. No other translation by 0 or pi per coordinate is a symmetry, and none at all
     for other n: that is the solution of k.s = const mod 2 over all frequencies.
 
-    Raises ``InputError`` for a wrong n.
+    Raises ``InputError`` for a wrong n, and on drawing for n > 12.
 
     Source: frequencies derived in ``simcore.landscapes.frequencies``; law: Fyodorov (2004), Cheng & Schwartzman (2018).
     """
@@ -176,12 +176,15 @@ class TorusField(_WaveLandscape):
             self.stream(f"starts:{name}"), seed, draw, first, count, np.zeros(self.n), np.full(self.n, 2 * np.pi)
         )
 
-    def _waves(self, seed: int, draw: int) -> Waves:
+    def draw(self, *, seed: int, draw: int = 0) -> WaveDraw:
         if self.n > SAMPLED_TORUS_DIMENSIONS:
             raise InputError(
                 f"torus_field with n={self.n} has {self.waves} waves; "
                 f"draw n <= {SAMPLED_TORUS_DIMENSIONS}, or use gaussian_field"
             )
+        return super().draw(seed=seed, draw=draw)
+
+    def _waves(self, seed: int, draw: int) -> Waves:
         frequencies, weights = isotropic_frequencies(self.n)
         cosine, sine = self._amplitudes(seed, draw, weights)
         return Waves(frequencies.astype(np.float64), cosine, sine, 0.0, 2 * np.pi)

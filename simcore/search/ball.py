@@ -105,7 +105,7 @@ def ball_critical_points(
     where = ball_of(landscape, radius)
     limits = check_limits(starts, max_starts)
     if only is None:
-        number, _ = check_draws(landscape, 0 if draw is None else draw, 1)
+        number, _ = check_draws(landscape, 0 if draw is None else draw, 1, "draw")
         only = landscape.draw(seed=chosen.seed, draw=number)
     with Workers(thread_count(threads)) as workers:
         return search_ball(Target.of(chosen, only), where, limits, workers, positions=positions, spectrum=spectrum)

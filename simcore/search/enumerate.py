@@ -36,7 +36,7 @@ MAX_STARTS = 2_000_000
 
 @dataclass(frozen=True)
 class Enumeration:
-    """The critical points of one draw and the audit of their completeness.
+    """The critical points of one draw and the audit of their completeness, as ``enumerate_critical_points`` gives them.
 
     points : DataFrame, a row a distinct point
         ``point`` int64, numbered by the first ordinary start that reached it, those that none reached last; ``cost``,
@@ -89,6 +89,14 @@ def enumerate_critical_points(
     positions, spectrum : bool
         Columns ``x`` and ``eigenvalues``.
 
+    Returns
+    -------
+    Enumeration
+        ``.points``, a DataFrame with a row a distinct point, and ``.audit``, a dict; see ``simcore.Enumeration``. A
+        draw is ``audit["complete"]`` when the sum of (-1)^index is the domain's Euler characteristic (Morse), every
+        symmetry orbit has at least 4 ordinary hits, searches from every orbit give nothing new, and no start ended at a
+        degenerate point.
+
     Raises
     ------
     InputError
@@ -99,7 +107,7 @@ def enumerate_critical_points(
     check_enumerable(landscape)
     limits = check_limits(starts, max_starts)
     if only is None:
-        number, _ = check_draws(landscape, draw or 0, 1)
+        number, _ = check_draws(landscape, draw or 0, 1, "draw")
         only = landscape.draw(seed=chosen.seed, draw=number)
     with Workers(thread_count(threads)) as workers:
         return enumerate_draw(Target.of(chosen, only), limits, workers, positions=positions, spectrum=spectrum)

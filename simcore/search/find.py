@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends.problems import Outcome
-from simcore.errors import InputError
 from simcore.formulas.outcome import CRITICAL, STATUSES
 from simcore.landscapes.base import Draw, Landscape
 from simcore.landscapes.validate import start_range
@@ -64,7 +63,7 @@ def find_critical_points(
     seed : int
         0 .. 2^64 - 1; with draw and start it determines a row. Default 0, or the seed of the draw given.
     solver : Solver
-        Default ``Newton()``.
+        Default ``Auto()``: what the landscape's docstring says under "auto", Newton for random functions.
     backend : "cpu", "cuda" or "reference"
     start_law : str
         One of ``target.start_laws``; default the first.
@@ -93,9 +92,7 @@ def find_critical_points(
         first_draw, draws = check_draws(landscape, first_draw or 0, 1 if draws is None else draws)
     else:
         first_draw, draws = only.number, 1
-    first_start, starts = start_range(first_start, starts)
-    if starts == 0:
-        raise InputError("starts is 0; give a whole number of at least 1")
+    first_start, starts = start_range(first_start, starts, least=1)
     rows = _Rows(landscape, draws, starts, positions, spectrum)
     jobs = [
         _DrawJob(chosen, only, first_draw + i, first_start, rows, slice(i * starts, (i + 1) * starts))

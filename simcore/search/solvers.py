@@ -16,12 +16,7 @@ ZERO = 1e-10
 
 @dataclass(frozen=True, kw_only=True)
 class Solver:
-    """Settings that all solvers share.
-
-    step_cap : "auto" (the landscape's measured rule) or a length in x; ``inf`` for none.
-    tolerance : accept when the gradient norm is below ``tolerance`` times the landscape's gradient scale.
-    max_iterations : steps after which a start is given up (and says so).
-    """
+    """Settings that all solvers share; see ``Newton``."""
 
     method: ClassVar[str]
     step_cap: float | str = "auto"
@@ -70,7 +65,20 @@ class Newton(Solver):
     """Newton's method with a cap on the step and no line search: x <- x - min(1, cap/|d|) d, d = H^-1 g.
 
     The cap keeps a start near home where one soft mode makes the full step long; line searches on |g| are not used,
-    since they stop at minima of |g| that are not critical points.
+    since they stop at minima of |g| that are not critical points. It ends at critical points of every index.
+
+    Parameters
+    ----------
+    step_cap : "auto" or float
+        Longest step, a length in x; "auto" is the landscape's measured rule, ``inf`` none.
+    tolerance : float
+        Between 0 and 1: a point is accepted when its gradient norm is below ``tolerance`` times the landscape's
+        gradient scale (and its Newton decrement below 1e-6 correlation lengths).
+    max_iterations : int
+        At least 1: steps after which a start is given up, and says so.
+
+    Raises ``InputError`` for a value out of range. Source: Newton's method for grad f = 0; on the sphere Absil,
+    Mahony & Sepulchre (2008), *Optimization Algorithms on Matrix Manifolds*, chapter 6.
     """
 
     method: ClassVar[str] = "newton"
@@ -84,6 +92,8 @@ class RegularisedNewton(Solver):
     the soft modes; then chord steps with the same factors and new gradients. An iteration is one Hessian. At n = 50 and
     100 it needs a third of plain Newton's Hessians per critical point (docs/performance.md). The automatic cap is 2.2
     correlation lengths / sqrt(n). For landscapes that are sums of waves, on the backends cpu and reference.
+
+    Parameters and errors as for ``Newton``; ``max_iterations`` counts Hessians. Source: derived and measured here.
     """
 
     method: ClassVar[str] = "regularised_newton"
@@ -99,7 +109,10 @@ class RegularisedNewton(Solver):
 
 @dataclass(frozen=True, kw_only=True)
 class Auto(Solver):
-    """The landscape's own choice, stated in its docstring: Newton for random functions. ``resolve`` finds it."""
+    """The landscape's own choice, stated in its docstring under "auto": Newton for random functions.
+
+    Parameters and errors as for ``Newton``; those left at their defaults take the chosen solver's own.
+    """
 
     method: ClassVar[str] = "auto"
 
@@ -110,7 +123,12 @@ class PseudoInverseNewton(Solver):
 
     For functions whose symmetries make critical points non-isolated, such as linear networks.
 
-    cutoff : eigenvalues below this fraction of the largest are left out of a step (not out of the verdict).
+    Parameters
+    ----------
+    cutoff : float
+        Between 0 and 1: eigenvalues below this fraction of the largest are left out of a step (not of the verdict).
+    step_cap, tolerance, max_iterations
+        As for ``Newton``; so are the errors.
     """
 
     method: ClassVar[str] = "pseudo_inverse_newton"
@@ -128,7 +146,16 @@ class LevenbergMarquardt(Solver):
     It ends at critical points of any index, or at a minimum of |g| that is not critical (a *gradient-flat* point:
     g in the near-kernel of H), where it stops early: after ``patience`` steps in a row with |Hg| < 1e-5 |H| |g|.
 
-    damping : the first mu, as a fraction of |H|_F^2.
+    Parameters
+    ----------
+    damping : float
+        Between 0 and 1: the first mu, as a fraction of |H|_F^2.
+    patience : int
+        At least 1.
+    step_cap, tolerance, max_iterations
+        As for ``Newton``, but ``step_cap="auto"`` is none; so are the errors.
+
+    Source: Levenberg (1944), Marquardt (1963), applied to the least-squares problem min |grad f|^2.
     """
 
     method: ClassVar[str] = "levenberg_marquardt"
@@ -146,8 +173,20 @@ class LevenbergMarquardt(Solver):
 class SaddleFreeNewton(Solver):
     """Saddle-free Newton: d = -|H|^-1 g, |eigenvalues| raised to ``floor`` times the largest (Dauphin et al. 2014).
 
-    index : 0 descends to minima. With index = k the k lowest modes are climbed instead: eigenvector following towards
-        saddles of index k.
+    With ``index=k`` the k lowest modes are climbed instead: eigenvector following towards saddles of index k, which
+    finds minima and low saddles in many dimensions where plain Newton's starts never end (docs/counting.md). Such hits
+    are no counts.
+
+    Parameters
+    ----------
+    index : int
+        At least 0; 0 descends to minima.
+    floor : float
+        Between 0 and 1.
+    step_cap, tolerance, max_iterations
+        As for ``Newton``; so are the errors.
+
+    Source: Dauphin et al. (2014); eigenvector following: Cerjan & Miller (1981), Wales (1994).
     """
 
     method: ClassVar[str] = "saddle_free_newton"

@@ -179,9 +179,9 @@ def split_target(
     return target.landscape, target, target.seed if seed is None else seed
 
 
-def check_draws(landscape: Landscape, first: int, draws: int) -> tuple[int, int]:
-    """Return (first, draws) after checking that the landscape has such draws."""
-    first = whole("first draw", first, 0, COUNTERS - 1)
+def check_draws(landscape: Landscape, first: int, draws: int, name: str = "first draw") -> tuple[int, int]:
+    """Return (first, draws) after checking that the landscape has such draws; ``name`` is what ``first`` is called."""
+    first = whole(name, first, 0, COUNTERS - 1)
     limit = COUNTERS if landscape.draws is None else landscape.draws
     draws = whole("draws", draws, 1)
     if first + draws > limit:

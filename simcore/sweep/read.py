@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def load(run: str | Path, columns: Sequence[str] | None = None, kind: str | None = None) -> pd.DataFrame:
+def load(run: str | Path, *, columns: Sequence[str] | None = None, kind: str | None = None) -> pd.DataFrame:
     """Return the rows of a run as one table, ordered by combination, draw, then start or point.
 
     Parameters
@@ -60,7 +60,7 @@ def load(run: str | Path, columns: Sequence[str] | None = None, kind: str | None
 
 
 def iter_shards(
-    run: str | Path, columns: Sequence[str] | None = None, kind: str | None = None
+    run: str | Path, *, columns: Sequence[str] | None = None, kind: str | None = None
 ) -> Iterator[pd.DataFrame]:
     """Yield a run's rows shard by shard, each a DataFrame as ``load`` gives it, in the same order.
 
