@@ -94,6 +94,10 @@ def gpu() -> dict[str, Any]:
     found = cuda.status()
     if found["driver_error"] is not None:
         report["remedy"] = f"{found['driver_error']}; try pip install 'simcore[{extra}]'"
+    elif found["products_error"] is not None:
+        report["remedy"] = (
+            f"searches in many variables are slower: {found['products_error']}; pip install 'simcore[{extra}]'"
+        )
     report["devices"] = [device["name"] for device in found["devices"]]
     report["available"] = found["available"]
     return report

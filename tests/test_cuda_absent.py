@@ -32,7 +32,15 @@ def test_only_one_file_imports_numba_cuda_and_one_cupy() -> None:
 
 def test_status_is_plain_data() -> None:
     report = cuda.status()
-    assert set(report) == {"available", "simulator", "numba_cuda", "driver_cuda", "devices", "driver_error"}
+    assert set(report) == {
+        "available",
+        "simulator",
+        "numba_cuda",
+        "driver_cuda",
+        "devices",
+        "driver_error",
+        "products_error",
+    }
     assert report["available"] or report["simulator"] or report["driver_error"] or report["devices"] == []
 
 

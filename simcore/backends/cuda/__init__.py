@@ -59,7 +59,12 @@ def require() -> None:
 
 
 def status() -> dict[str, Any]:
-    """Return whether kernels can run here, and on what; see ``simcore.backends.cuda.device.status``."""
-    from simcore.backends.cuda import device
+    """Return whether kernels run here, and on what: ``simcore.backends.cuda.device.status``, and ``products_error``.
 
-    return device.status()
+    The latter is one line on why there are no matrix products, which searches in many variables use; None where there
+    are, or no device is.
+    """
+    from simcore.backends.cuda import device, products
+
+    report = device.status()
+    return {**report, "products_error": products.problem_with_products() if report["available"] else None}

@@ -125,7 +125,7 @@ def external_stream(pointer: int) -> Any:
 def release() -> None:
     """Give back at once what Numba has put aside to be freed: arrays of gigabytes that the next launch needs."""
     if not SIMULATED:
-        cuda.current_context().deallocations.clear()
+        cuda.current_context().memory_manager.deallocations.clear()
 
 
 def launch(compiled: Any, blocks: int, threads: tuple[int, int], arguments: tuple[Any, ...], stream: Any = 0) -> None:

@@ -31,7 +31,9 @@ def _cublas() -> tuple[Any, Any] | str:
     try:
         import cupy
         from cupy.cuda import cublas
-    except Exception as error:  # CuPy raises several types where a library of CUDA is missing
+
+        cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:  # several types, where a library of CUDA is missing or does not suit the driver
         return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
     return cupy, cublas
 
