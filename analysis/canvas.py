@@ -51,6 +51,15 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)), (0, (1, 2)))
 
 
+WIDEST_TITLE = 14
+"""Characters of a title an inch of its panel."""
+
+
+def line_look(number: int) -> dict[str, Any]:
+    """Return colour and dashes of line ``number``; after seven the dashes shift against the colours, so 49 differ."""
+    return {"color": SEQUENCE[number % 7], "linestyle": LINES[(number + number // 7) % 7]}
+
+
 @contextmanager
 def style() -> Iterator[None]:
     """The house style, in force inside ``with`` only."""
@@ -88,6 +97,19 @@ def check_suffix(out: Path | str) -> Path:
             f"figure file {str(out)!r} ends in {path.suffix!r}; give a name that ends in {', '.join(SUFFIXES)}"
         )
     return path
+
+
+def title(axis: Axes, text: str) -> None:
+    """Set a panel's title, broken at commas into lines that fit the panel."""
+    figure = axis.get_figure()
+    assert figure is not None
+    panel = figure.get_figwidth() / axis.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
+    lines = [""]
+    for part in text.split(", "):
+        longer = f"{lines[-1]}, {part}" if lines[-1] else part
+        fits = len(longer.replace("$", "").replace(" ", "")) <= WIDEST_TITLE * panel - 4 or not lines[-1]
+        lines[-1:] = [longer] if fits else [f"{lines[-1]},", part]
+    axis.set_title("\n".join(lines))
 
 
 def panel_letters(axes: np.ndarray) -> None:

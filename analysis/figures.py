@@ -16,8 +16,6 @@ from analysis import canvas
 from analysis.samples import (
     Sample,
     as_runs,
-    build_landscape,
-    combination,
     load_samples,
     parameter_columns,
     parameter_names,
@@ -27,6 +25,8 @@ from analysis.tables import coin_flip_ratio
 from simcore.errors import InputError, unknown_name
 from simcore.search.audit import ENOUGH_HITS
 
+NOT_CRITICAL = "of them not critical (open markers)"
+TOLERANCE_COLUMNS = ["status", "index", "cost", "grad_norm"]
 SHOWN_POINTS = 4000
 """Points drawn in a scatter: the first so many, enough to see the cloud and little enough for a vector file."""
 
@@ -83,7 +83,7 @@ def ratio_figure(samples: Sequence[Sample]) -> Figure:
 
 
 def _ratio_panel(axis: Axes, members: list[Sample]) -> None:
-    axis.set_title(members[0].title)
+    canvas.title(axis, members[0].title)
     members = [s for s in members if s.dimension >= 2]
     axis.set_yscale("log")
     if not members:
@@ -109,6 +109,9 @@ def _ratio_panel(axis: Axes, members: list[Sample]) -> None:
             [x for x, _ in bounds], [e.low for _, e in bounds], yerr=[0.4 * e.low for _, e in bounds], lolims=True,
             color="black", linestyle="none", label="distinct points, lower bound",
         )  # fmt: skip
+    if not hits and not distinct and not bounds:
+        axis.annotate("no minimum was hit", (0.5, 0.1), xycoords="axes fraction", ha="center", fontsize=8)
+    axis.margins(x=0.06)
     canvas.whole_ticks(axis, n)
     canvas.log_ticks(axis)
 
@@ -122,15 +125,22 @@ def _agreement_panel(axis: Axes, members: list[Sample]) -> None:
         if math.isfinite(ratio.value):
             error = [[(ratio.value - ratio.low) / exact], [(ratio.high - ratio.value) / exact]]
             axis.errorbar([n], [ratio.value / exact], yerr=error, **canvas.DISTINCT)
+    axis.margins(x=0.06, y=0.12)
     if shown:
         canvas.whole_ticks(axis, [n for n, _, _ in shown])
+    else:
+        axis.set_ylim(0.8, 1.2)
+        axis.annotate("hits only: no counts to compare", (0.5, 0.1), xycoords="axes fraction", ha="center", fontsize=8)
 
 
 def _errorbar(axis: Axes, points: list, look: dict[str, Any], label: str, order: int) -> None:
+    """Draw values with their intervals; one draw alone has a value and no interval, so no bar."""
     x = [p for p, _ in points]
     y = [e.value for _, e in points]
-    error = [[e.value - max(e.low, 0) for _, e in points], [min(e.high, 1e300) - e.value for _, e in points]]
-    axis.errorbar(x, y, yerr=error, label=label, zorder=order, **look)
+    known = [math.isfinite(e.low) and math.isfinite(e.high) for _, e in points]
+    below = [e.value - max(e.low, 0) if bar else 0.0 for (_, e), bar in zip(points, known, strict=True)]
+    above = [e.high - e.value if bar else 0.0 for (_, e), bar in zip(points, known, strict=True)]
+    axis.errorbar(x, y, yerr=[below, above], label=label, zorder=order, **look)
 
 
 # ---- index against cost ------------------------------------------------------------------------------------------
@@ -148,8 +158,8 @@ def index_cost_figure(samples: Sequence[Sample], points: pd.DataFrame) -> Figure
         for axis, sample in zip(axes[0], chosen, strict=True):
             _index_cost_panel(axis, sample, _rows_of(sample, points))
         axes[0, 0].set_ylabel(r"index fraction $\alpha = k / D$")
-        axes[0, 0].legend(loc="upper left")
         canvas.panel_letters(axes)
+        canvas.common_legend(figure, axes)
     return figure
 
 
@@ -187,7 +197,10 @@ def _index_cost_panel(axis: Axes, sample: Sample, rows: pd.DataFrame) -> None:
         label="mean and standard deviation",
     )  # fmt: skip
     axis.set_xlabel("cost $f$" if sample.landscape != "spherical_spin" else "energy per spin $f = H/n$")
-    axis.set_title(f"{sample.title}, $n = {sample.n}$")
+    canvas.title(axis, f"{sample.title}, $n = {sample.n}$")
+    top = max(1, *present) if law is None else d
+    axis.set_ylim((-0.5) / d, (top + 0.5) / d)
+    axis.set_yticks([tick for tick in axis.get_yticks() if -1e-9 <= tick <= 1 + 1e-9])
 
 
 # ---- spectrum ----------------------------------------------------------------------------------------------------
@@ -202,7 +215,8 @@ def spectrum_figure(samples: Sequence[Sample], points: pd.DataFrame) -> Figure:
             rows = _rows_of(sample, points)
             index = rows["index"].to_numpy()
             values = np.stack([np.asarray(v, float) for v in rows["eigenvalues"]])
-            edges = np.linspace(values.min(), values.max(), 61)
+            bins = int(np.clip(2 * np.cbrt(values.size), 12, 80))
+            edges = np.linspace(values.min(), values.max(), bins + 1)
             d = sample.dimension
             groups = {"all critical points": index >= 0, "minima": index == 0, f"index {d // 2}": index == d // 2}
             groups["maxima"] = index == d
@@ -214,7 +228,7 @@ def spectrum_figure(samples: Sequence[Sample], points: pd.DataFrame) -> Figure:
                     )  # fmt: skip
             axis.axvline(0, color="#999999", linewidth=0.6)
             axis.set_xlabel(r"Hessian eigenvalue $\lambda$")
-            axis.set_title(f"{sample.title}, $n = {sample.n}$")
+            canvas.title(axis, f"{sample.title}, $n = {sample.n}$")
             axis.set_ylim(top=1.35 * axis.get_ylim()[1])
             axis.legend(loc="upper left", ncols=2)
         axes[0, 0].set_ylabel(r"density $\rho(\lambda)$")
@@ -249,7 +263,7 @@ def outcomes_figure(samples: Sequence[Sample]) -> Figure:
         for row, sample in enumerate(shown):
             failed = 1 - sample.statuses.get("critical", 0) / total[row]
             axis.annotate(f"{100 * failed:.2g} %", (1.01, row), va="center", fontsize=8, annotation_clip=False)
-        axis.annotate("not critical", (1.01, -0.85), va="center", fontsize=8, annotation_clip=False)
+        axis.annotate("not critical", (1.01, 1.0), xycoords="axes fraction", va="bottom", fontsize=8)
         axis.set_yticks(np.arange(len(shown)), [f"{s.title}, $n = {s.n}$" for s in shown])
         axis.invert_yaxis()
         axis.set_xlim(0, 1)
@@ -259,33 +273,35 @@ def outcomes_figure(samples: Sequence[Sample]) -> Figure:
 
 
 # ---- tolerance ---------------------------------------------------------------------------------------------------
-def tolerance_figure(starts: pd.DataFrame) -> Figure:
+def tolerance_figure(samples: Sequence[Sample], starts: pd.DataFrame) -> Figure:
     """Accepted starts, mean index fraction and mean cost against the gradient norm below which a start is accepted.
 
-    Each panel shows every combination; open markers count gradient-flat starts that the cutoff alone would let in.
+    Each panel shows every combination. Lines accept by the gradient norm alone, as a search without the further tests
+    of ``critical`` would; open markers show how many of those starts are not critical. Such starts have a cost but no
+    index, so the second panel is of those that have one.
     """
-    names = parameter_columns(starts)
     cutoffs = np.logspace(-14, 1, 61)
+    names = [f"{sample.title}, $n = {sample.n}$" for sample in samples]
+    columns = max(1, min(4, 140 // (max(map(len, names)) + 8)))
     with canvas.style():
-        figure, axes = canvas.grid(1, 3, width=3.2, height=2.9)
-        many = starts.groupby(names, dropna=False, sort=False, observed=True)
-        for j, (key, frame) in enumerate(many):
-            parameters = combination(names, key)
-            d = build_landscape(parameters).dimension
-            usable = frame[np.isfinite(frame["grad_norm"]) & (frame["index"] >= 0)].sort_values("grad_norm")
-            norm = usable["grad_norm"].to_numpy()
-            number = np.searchsorted(norm, cutoffs, side="right")
-            flat = np.cumsum(usable["status"].astype(str).to_numpy() == "gradient_flat")
-            alpha, cost = np.cumsum(usable["index"].to_numpy() / d), np.cumsum(usable["cost"].to_numpy())
+        figure, axes = canvas.grid(1, 3, width=3.2, height=2.8 + 0.19 * (len(names) // columns + 1))
+        for j, sample in enumerate(samples):
+            frame = _rows_of(sample, starts)
+            usable = frame[np.isfinite(frame["grad_norm"]) & np.isfinite(frame["cost"])].sort_values("grad_norm")
+            number = np.searchsorted(usable["grad_norm"].to_numpy(), cutoffs, side="right")
+            index, cost = usable["index"].to_numpy(), np.cumsum(usable["cost"].to_numpy())
+            indexed = np.cumsum(index >= 0)
+            alpha = np.cumsum(np.where(index >= 0, index, 0) / max(sample.dimension, 1))
+            false = np.cumsum(usable["status"].astype(str).to_numpy() != "critical")
             some = number > 0
             last = number[some] - 1
-            look = {"color": canvas.SEQUENCE[j % 7], "linestyle": canvas.LINES[j % 7]}
-            label = f"{parameters['landscape'].replace('_', ' ')}, $n = {parameters['n']}$"
-            axes[0, 0].plot(cutoffs, number / len(frame), label=label, **look)
-            if len(flat) and flat[-1]:
-                look_flat = {**look, "linestyle": "none", "marker": canvas.MARKERS[j % 7], "markerfacecolor": "white"}
-                axes[0, 0].plot(cutoffs[some][::4], flat[last][::4] / len(frame), label="gradient-flat", **look_flat)
-            axes[0, 1].plot(cutoffs[some], alpha[last] / number[some], **look)
+            look = canvas.line_look(j)
+            axes[0, 0].plot(cutoffs, number / len(frame), label=names[j], **look)
+            if len(false) and false[-1]:
+                look_false = {**look, "linestyle": "none", "marker": canvas.MARKERS[j % 7], "markerfacecolor": "white"}
+                axes[0, 0].plot(cutoffs[some][::4], false[last][::4] / len(frame), label=NOT_CRITICAL, **look_false)
+            with np.errstate(invalid="ignore"):
+                axes[0, 1].plot(cutoffs[some], alpha[last] / indexed[last], **look)
             axes[0, 2].plot(cutoffs[some], cost[last] / number[some], **look)
         quantities = (
             "share of starts accepted",
@@ -297,7 +313,10 @@ def tolerance_figure(starts: pd.DataFrame) -> Figure:
             axis.set_xlabel(r"cutoff on the gradient norm $|\nabla f|$")
             axis.set_ylabel(title)
         axes[0, 0].set_ylim(-0.02, 1.02)
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+        handles = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
+        if NOT_CRITICAL in handles:  # one entry for the markers of all combinations, last
+            handles[NOT_CRITICAL] = handles.pop(NOT_CRITICAL)
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns)
     return figure
 
 
@@ -317,7 +336,7 @@ def coverage_figure(samples: Sequence[Sample], points: pd.DataFrame, audits: pd.
             hits = _rows_of(sample, points)["hits"].to_numpy(np.float64)
             value, number = np.unique(hits, return_counts=True)
             seen = ((1 - (1 - share[:, None]) ** value) * number).sum(axis=1) / number.sum()
-            look = {"color": canvas.SEQUENCE[j % 7], "linestyle": canvas.LINES[j % 7]}
+            look = canvas.line_look(j)
             coverage = _rows_of(sample, audits)["coverage"].mean()
             facts = f"{int(sample.complete.sum())} of {sample.draws} draws complete, coverage {coverage:.5g}"
             axes[0, 0].plot(share, seen, label=f"{sample.title}, $n = {sample.n}$: {facts}", **look)
@@ -383,11 +402,11 @@ def _spectrum(runs: list[Any]) -> pd.DataFrame:
     return _load(runs, ["index", "eigenvalues"], accepted=True)
 
 
-def _newton_only(runs: list[Any]) -> pd.DataFrame:
+def _newton_only(runs: list[Any]) -> list[Any]:
     for run in runs:
         if run_configuration(run)["method"] != "newton":
             raise InputError(f'{run} holds accepted points only; a tolerance figure needs a run with method = "newton"')
-    return _load(runs, ["status", "index", "cost", "grad_norm"])
+    return runs
 
 
 def _counting_only(runs: list[Any]) -> list[Any]:
@@ -402,7 +421,7 @@ KINDS: dict[str, Callable[[list[Any]], Figure]] = {
     "index_cost": lambda runs: index_cost_figure(load_samples(runs), _load(runs, ["index", "cost"], accepted=True)),
     "spectrum": lambda runs: spectrum_figure(load_samples(runs), _spectrum(runs)),
     "outcomes": lambda runs: outcomes_figure(load_samples(runs)),
-    "tolerance": lambda runs: tolerance_figure(_newton_only(runs)),
+    "tolerance": lambda runs: tolerance_figure(load_samples(_newton_only(runs)), _load(runs, TOLERANCE_COLUMNS)),
     "coverage": lambda runs: coverage_figure(
         load_samples(_counting_only(runs)), _load(runs, ["hits"]), _load(runs, ["coverage"], kind="audits")
     ),

@@ -8,9 +8,11 @@ failed or a run is incomplete; 2 bad usage or bad input; 130 stopped by Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from simcore import __version__
@@ -50,7 +52,8 @@ def _complain(message: object, code: int) -> int:
 def _demo(given: argparse.Namespace) -> int:
     from analysis.report import demo
 
-    demo(given.out)
+    with _terminate_as_interrupt():
+        demo(given.out)
     return DONE
 
 
@@ -75,18 +78,19 @@ def _landscapes(given: argparse.Namespace) -> int:
 def _run(given: argparse.Namespace) -> int:
     from simcore.sweep import run_sweep
 
-    result = run_sweep(
-        given.config,
-        given.out,
-        backend=given.backend,
-        workers=given.workers,
-        dask=given.dask,
-        shard=given.shard,
-        allow_version=given.allow_version,
-        dry_run=given.dry_run,
-        json=given.json,
-    )
-    return int(result or DONE)
+    with _terminate_as_interrupt():
+        result = run_sweep(
+            given.config,
+            given.out,
+            backend=given.backend,
+            workers=given.workers,
+            dask=given.dask,
+            shard=given.shard,
+            allow_version=given.allow_version,
+            dry_run=given.dry_run,
+            json=given.json,
+        )
+    return int(result)
 
 
 def _verify(given: argparse.Namespace) -> int:
@@ -124,19 +128,20 @@ def _reproduce(given: argparse.Namespace) -> int:
         raise InputError(f"reproduce was given no study; name some of {', '.join(studies.names())}, or give --all")
     if given.studies and given.all:
         raise InputError(f"reproduce was given --all and also {', '.join(given.studies)}; give one of the two")
-    done = studies.reproduce(given.studies, full=given.full, out=given.out, all=given.all)
+    with _terminate_as_interrupt():
+        done = studies.reproduce(given.studies, full=given.full, out=given.out, all=given.all)
     return DONE if done else FAILED
 
 
 def _theory(given: argparse.Namespace) -> int:
-    from simcore.theory.tables import theory_laws, theory_rows
+    from simcore.theory.tables import JSON_KEYS, theory_laws, theory_rows
 
     laws = theory_laws()
     if given.landscape not in laws:
         raise unknown_name("law", given.landscape, laws)
     rows = theory_rows(given.landscape, given.n, p=given.p, m=given.m)
     if given.json:
-        _print_json(rows)
+        _print_json([{key: row[key] for key in JSON_KEYS} for row in rows])
     else:
         print(_text_table(rows))
     return DONE
@@ -314,6 +319,20 @@ def _dispatch(arguments: list[str]) -> int:
             raise unknown_name(f"option of simcore {given.verb}", rest[0], options)
         raise InputError(f"simcore {given.verb} takes no further argument {rest[0]!r}; see simcore {given.verb} --help")
     return int(given.function(given))
+
+
+@contextlib.contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end a verb as Ctrl-C does: what is finished is kept, exit code 130. Not outside the main thread."""
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 # ---- values ------------------------------------------------------------------------------------------------------

@@ -62,8 +62,12 @@ def threads() -> dict[str, Any]:
     """Return how many processors there are and how many this process and Numba may use."""
     import numba
 
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"processors": os.cpu_count(), "usable": affinity, "numba": numba.config.NUMBA_NUM_THREADS}
+    return {"processors": os.cpu_count(), "usable": usable_processors(), "numba": numba.config.NUMBA_NUM_THREADS}
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu() -> dict[str, Any]:

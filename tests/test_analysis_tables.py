@@ -276,12 +276,43 @@ def test_spectrum_needs_eigenvalues():
 
 
 def test_tolerance_figure_counts_what_each_cutoff_accepts():
-    axis = figures.tolerance_figure(starts_frame()).axes[0]
-    line = axis.lines[0]
+    """Starts that are not critical have no index, as in a run; the cutoff alone lets them in all the same."""
+    starts = starts_frame()
+    starts.loc[(starts["status"] != "critical").to_numpy(), "index"] = -1
+    accepting, fractions, costs = figures.tolerance_figure(samples_from_starts(starts), starts).axes
+    line, marks = accepting.lines
     accepted = dict(zip(line.get_xdata(), line.get_ydata(), strict=True))
     assert accepted[min(accepted, key=lambda c: abs(c - 1e-8))] == pytest.approx(216 / 240)
     assert accepted[max(accepted)] == 1
-    assert "gradient-flat" in labels(axis)
+    assert (marks.get_ydata()[0], marks.get_ydata()[-1]) == (0, pytest.approx(24 / 240))
+    assert figures.NOT_CRITICAL in labels(accepting)
+    known = starts["index"] >= 0
+    assert fractions.lines[0].get_ydata()[-1] == pytest.approx(starts["index"][known].mean() / 3)
+    assert costs.lines[0].get_ydata()[-1] == pytest.approx(starts["cost"].mean())
+
+
+def test_many_combinations_have_looks_of_their_own_and_titles_that_fit():
+    assert len({str(canvas.line_look(j)) for j in range(49)}) == 49
+    with canvas.style():
+        figure, axes = canvas.grid(1, 2, width=3.0)
+        canvas.title(axes[0, 0], "mlp, activation softplus, l2 0.01, loss mse, widths [10,5,10], $n = 115$")
+        figure.canvas.draw()
+        assert axes[0, 0].title.get_window_extent().width < 3.0 * figure.dpi
+    lines = axes[0, 0].get_title().splitlines()
+    assert " ".join(lines) == "mlp, activation softplus, l2 0.01, loss mse, widths [10,5,10], $n = 115$"
+
+
+def test_one_draw_has_a_ratio_and_no_interval_in_the_figure():
+    starts = starts_frame()
+    figure = figures.ratio_figure(samples_from_starts(starts[starts["draw"] == 0]))
+    low, high = figure.axes[0].get_ylim()
+    assert 0.1 < low < high < 100
+
+
+def test_a_family_without_counts_says_so_beside_one_with_counts():
+    hits = samples_from_starts(starts_frame())
+    figure = figures.ratio_figure([sample(), sample(n=6, draws=7), *hits])
+    assert any("hits only" in text.get_text() for axis in figure.axes for text in axis.texts)
 
 
 def test_outcomes_and_coverage_figures_have_their_bars_and_curves():

@@ -33,21 +33,24 @@ def room_of(module: str) -> str:
     return "analysis" if parts[0] == "analysis" else ".".join(parts[:2])
 
 
-def imported(tree: ast.Module):
-    """Yield the modules that a file imports, anywhere, but for those that only a type checker sees."""
+def statements(tree: ast.Module):
+    """Yield the import statements of a file, anywhere, but for those that only a type checker sees."""
     hidden = {
         inner
         for node in ast.walk(tree)
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
-    for node in ast.walk(tree):
-        if node in hidden:
-            continue
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield from ([f"simcore.{a.name}" for a in node.names] if node.module == "simcore" else [node.module])
-        elif isinstance(node, ast.Import):
+    yield from (n for n in ast.walk(tree) if n not in hidden and isinstance(n, (ast.Import, ast.ImportFrom)))
+
+
+def imported(tree: ast.Module):
+    """Yield the modules that a file imports."""
+    for node in statements(tree):
+        if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+        elif node.module:
+            yield from ([f"simcore.{a.name}" for a in node.names] if node.module == "simcore" else [node.module])
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -60,6 +63,25 @@ def test_imports_point_downwards(path):
         room = room_of(module)
         if room in HEIGHT and room != own:
             assert HEIGHT[room] < HEIGHT[own], f"{own} imports {module}, which is not below it"
+
+
+def test_no_import_goes_round_in_a_circle():
+    """Not even one inside a function: each module can be understood after those that it imports."""
+    modules = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in SOURCES}
+    needs = {}
+    for name, path in modules.items():
+        named = set()
+        for node in statements(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+            elif node.module:
+                named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        packages = {name.rsplit(".", part)[0] for part in range(1, name.count(".") + 1)}  # hand names on, lazily
+        needs[name] = {other for other in named if other in modules} - {name} - packages
+    ready: set[str] = set()
+    while free := {name for name in needs if name not in ready and needs[name] <= ready}:
+        ready |= free
+    assert set(needs) - ready == set()
 
 
 def test_only_the_command_line_imports_analysis():

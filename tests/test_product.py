@@ -413,10 +413,15 @@ def test_bad_configurations(tmp_path, capsys, old, new, words):
 
 def test_exact_laws_as_json(capsys):
     keys = {"n", "index", "fraction", "mean_count", "mean_cost", "sd_cost", "log_saddles_over_minima"}
-    for law, more in (("spherical_spin", ["--p", "3"]), ("confined_field", ["--m", "0.5"]), ("coin_flip", [])):
+    for law, more in (
+        ("spherical_spin", ["--p", "3"]),
+        ("confined_field", ["--m", "0.5"]),
+        ("goe", []),
+        ("coin_flip", []),
+    ):
         code, text, _ = call(capsys, "theory", law, "--n", "1:3", *more, "--json")
         rows = json.loads(text)
-        assert code == 0 and all(keys <= set(row) for row in rows)
+        assert code == 0 and all(set(row) == keys for row in rows)
         assert sorted({row["n"] for row in rows}) == [1, 2, 3]
     for row in rows:  # coin flips: ln(2^n - 2)
         expected = None if row["n"] == 1 else pytest.approx(np.log(2 ** row["n"] - 2))

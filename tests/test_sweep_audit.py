@@ -163,3 +163,15 @@ def test_hits_are_not_audited(tmp_path):
     run_sweep(tables, tmp_path / "run", workers=0)
     report = verify_run(tmp_path / "run")
     assert report.ok and not report.audits and "can't be audited" in report.text()
+
+
+def test_counts_that_never_vary_are_judged_too():
+    """A torus field in one dimension is one wave: two points a draw, always."""
+    means = [1.0, 1.0]
+    points = np.ones((200, 2))
+    costs = np.linspace(-1, 1, 2) + 0.1 * np.random.default_rng(1).standard_normal(points.shape)
+    tests = compare(points, costs, law(means), np.ones(200))
+    assert {test.what for test in tests} >= {"count of index 0", "count of index 1"}
+    assert all(test.p > 1e-6 for test in tests)
+    tests = compare(2 * points, 2 * costs, law(means), np.ones(200))
+    assert [test.p for test in tests if test.what.startswith("count")] == [0.0, 0.0]

@@ -1,6 +1,7 @@
 """Runs with the real search: the same rows for every way to compute them, resumes, extensions, reading back."""
 
 import json
+import time
 
 import numpy as np
 import pandas as pd
@@ -343,7 +344,12 @@ def test_a_dry_run_computes_nothing_and_says_what_it_would_take(tmp_path, capsys
     made = run_sweep(NEWTON, tmp_path / "run", workers=2, dry_run=True)
     assert not (tmp_path / "run").exists() and int(made) == 0
     assert made.shards == 3 and made.rows == 3600 and made.wall_seconds > 0 and made.peak_bytes > 2e8
-    assert "peak memory" in capsys.readouterr().err
+    assert "peak memory" in capsys.readouterr().out
+    with_json = run_sweep(NEWTON, tmp_path / "run", workers=2, dry_run=True, json=True)
+    out, err = capsys.readouterr()
+    assert json.loads(out)["shards"] == with_json.shards and "peak memory" in err
+    parts = [run_sweep(NEWTON, tmp_path / "run", workers=2, dry_run=True, shard=(i, 2)) for i in (1, 2)]
+    assert sum(part.shards for part in parts) == made.shards and sum(part.rows for part in parts) == made.rows
     on_disk = sum(path.stat().st_size for path in (whole / "newton").glob("[sm]*/*"))
     assert 0.5 < made.bytes_on_disk / on_disk < 2
     rest = run_sweep(with_draws(NEWTON, 12), whole / "newton", workers=2, dry_run=True)
@@ -400,3 +406,16 @@ def test_a_network_is_swept_and_read_back(tmp_path):
     assert list(rows["n"].unique()) == [2, 1] and json.loads(rows["targets"].iloc[0]) == [0.1, 0.9, 0.4]
     assert rows["targets"].iloc[-1] is np.nan or pd.isna(rows["targets"].iloc[-1])
     assert verify_run(tmp_path / "run").ok
+
+
+def test_a_dry_run_is_short_even_where_a_draw_is_not(tmp_path):
+    """A draw of the torus field at n = 9 takes minutes: a few plain searches stand for it."""
+    torus = {
+        "seed": 1,
+        "landscape": [{"name": "torus_field", "n": 9}],
+        "search": {"method": "enumerate", "draws": 4},
+    }
+    began = time.process_time()
+    made = run_sweep(torus, tmp_path / "run", workers=1, dry_run=True)
+    assert made.shards == 4 and made.cpu_seconds > 60
+    assert time.process_time() - began < 20  # two seconds and, at worst, a compilation

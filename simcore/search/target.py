@@ -16,6 +16,7 @@ from simcore import backends
 from simcore.backends.problems import NewtonOptions, Outcome, Waves
 from simcore.errors import InputError
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
+from simcore.info import usable_processors
 from simcore.landscapes.base import Draw, Landscape, Sphere
 from simcore.landscapes.validate import COUNTERS, SEEDS, whole
 from simcore.search.solvers import Newton, RegularisedNewton, Solver, resolve
@@ -198,9 +199,7 @@ def thread_count(threads: int | None) -> int:
     named = os.environ.get("NUMBA_NUM_THREADS", "")
     if named.isdigit() and int(named) > 0:
         return int(named)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return usable_processors()
 
 
 class Workers:

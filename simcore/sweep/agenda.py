@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from simcore.errors import RunError
 from simcore.sweep.config import Configuration
 from simcore.sweep.plan import (
     Shard,
@@ -143,6 +144,34 @@ class Agenda:
             f"{name} (combination {combination}): the look after {draws} draws waits for other jobs' shards; "
             "run this job again when they are done"
         )
+
+
+def held_shards(run: RunDirectory, configuration: Configuration) -> set[Shard]:
+    """Return the shards that a run holds: a sound record, and files of the recorded size.
+
+    A shard whose files are gone counts as missing. Raises ``RunError`` for a damaged record, a truncated file or a
+    shard of another configuration: nothing of it is overwritten.
+    """
+    held = set()
+    for shard, record in run.records():
+        if record.get("configuration_hash") != configuration.hash:
+            raise RunError(
+                f"{run.record_path(shard)} belongs to another configuration; move it and its files away, then run again"
+            )
+        sizes = {}
+        for kind in record["files"]:
+            path = run.file(kind, shard)
+            sizes[kind] = path.stat().st_size if path.exists() else None
+        if any(size is None for size in sizes.values()):
+            continue
+        for kind, size in sizes.items():
+            if size != record["files"][kind]["bytes"]:
+                raise RunError(
+                    f"{run.file(kind, shard)} has {size} bytes, its record says {record['files'][kind]['bytes']}; "
+                    "it was truncated or altered: remove it, then run again to recompute it"
+                )
+        held.add(shard)
+    return held
 
 
 def expected_draws(run: RunDirectory, configuration: Configuration, combination: int, held: list[Shard]) -> int:

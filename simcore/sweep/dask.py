@@ -187,7 +187,7 @@ def _version() -> str:
 def _local_cluster(distributed: Any, workers: int | None) -> Any:
     import dask
 
-    from simcore.sweep.execute import usable_processors
+    from simcore.info import usable_processors
     from simcore.sweep.local import worker_environment
 
     with dask.config.set(QUIET):

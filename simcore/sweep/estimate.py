@@ -8,7 +8,6 @@ combination, costliest first; what is not reached is scaled by the cost model.
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import time
 from dataclasses import dataclass, replace
@@ -16,14 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from simcore.errors import RunError, SimcoreError
+from simcore.info import usable_processors
+from simcore.sweep.agenda import held_shards
 from simcore.sweep.config import Configuration
 from simcore.sweep.plan import (
     Shard,
     by_combination,
     coefficients,
     layout,
+    missing,
+    part_of,
     require_shards,
     seconds_per_draw,
+    seconds_per_start,
     shard_count,
 )
 from simcore.sweep.progress import duration
@@ -72,12 +76,13 @@ class Estimate:
     def lines(self) -> list[str]:
         """Return the estimate as text."""
         there = f" ({self.held} are there already)" if self.held else ""
+        workers = f"{self.workers} worker{'' if self.workers == 1 else 's'}"
         return [
             f"shards       {self.shards:,}{there}",
             f"rows         {self.rows:,.0f} {self.rows_kind}",
             f"disk         {size(self.bytes_on_disk)} of {size(self.free_disk)} free",
-            f"peak memory  {size(self.peak_bytes)} for {self.workers} workers, of {size(self.free_memory)} free",
-            f"time         {duration(self.wall_seconds)} with {self.workers} workers, "
+            f"peak memory  {size(self.peak_bytes)} for {workers}, of {size(self.free_memory)} free",
+            f"time         {duration(self.wall_seconds)} with {workers}, "
             f"{duration(self.cpu_seconds)} of processor time",
             *(["at most: target_error may end it at an earlier look"] if self.at_most else []),
         ]
@@ -96,32 +101,34 @@ def estimate(
     run: RunDirectory, configuration: Configuration, *, backend: str, workers: int, part: tuple[int, int] | None
 ) -> Estimate:
     """Return what the rest of a sweep would take; calibrates for about two seconds."""
-    from simcore.sweep.execute import held_shards
-
     held = held_shards(run, configuration) if run.information.exists() else set()
-    share = 1.0 if part is None else 1.0 / part[1]
     draws = configuration.most_draws
     combinations = range(len(configuration.combinations))
-    shards = sum(shard_count(configuration, c, draws) for c in combinations)
+    require_shards(sum(shard_count(configuration, c, draws) for c in combinations))
     measured = _calibrate(configuration, backend)
-    mine = by_combination(held)
+    there = by_combination(held)
     rows = size_on_disk = cpu = 0.0
     longest = 0.0
+    to_do = 0
     for c in combinations:
-        left = max(0.0, draws - sum(shard.draws * shard.starts for shard in mine[c]) / configuration.starts) * share
+        lacking = missing(configuration, c, draws, there[c])
+        mine = [shard for shard in lacking if part_of(shard, configuration, part)]
+        to_do += len(mine)
+        left = sum(shard.draws * shard.starts for shard in mine) / configuration.starts
         one = measured[c]
         rows += left * (configuration.starts if configuration.method == "newton" else one.rows)
-        size_on_disk += left * one.bytes + left / draws * shard_count(configuration, c, draws) * FILE_BYTES
+        size_on_disk += left * one.bytes + len(mine) * FILE_BYTES
         cpu += left * one.seconds
         if left:
             cut = layout(configuration, c)
             longest = max(longest, one.seconds * min(left, cut.draw_block) * cut.start_block / cut.starts)
-    busy = min(workers, usable(), max(1, shards - len(held)))
+    kept = sum(part_of(shard, configuration, part) for shard in held)
+    busy = max(1, min(workers, usable_processors(), to_do))
     wall = max(cpu / busy, longest) + (1.5 if cpu else 0.0)  # starting the workers
     per_worker = worker_bytes(configuration)
     return Estimate(
-        shards=round(shards * share),
-        held=len(held),
+        shards=to_do + kept,
+        held=kept,
         rows=rows,
         rows_kind="starts" if configuration.method == "newton" else "points",
         bytes_on_disk=size_on_disk,
@@ -211,11 +218,6 @@ def free_memory() -> float:
     return min(found)
 
 
-def usable() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _row_bytes(configuration: Configuration, combination: int) -> float:
     landscape = configuration.landscape(combination)
     values = landscape.n * configuration.positions + landscape.dimension * configuration.spectrum
@@ -253,22 +255,42 @@ def _calibrate(configuration: Configuration, backend: str) -> dict[int, Measured
     model = {c: seconds_per_draw(configuration, configuration.landscape(c)) for c in combinations}
     trial = replace(configuration, seed=CALIBRATION_SEED)
     found: dict[int, Measured] = {}
+    paces = []  # measured over modelled time
     began = math.inf
     for c in sorted(model, key=lambda c: -model[c]):
         if time.monotonic() - began > CALIBRATION_SECONDS:
             break
+        seconds = CALIBRATION_SECONDS / min(len(model), 8)
         try:
-            found[c] = _measure(trial, c, backend, CALIBRATION_SECONDS / min(len(model), 8))
+            if trial.method != "newton" and model[c] > CALIBRATION_SECONDS:  # one draw alone would take too long
+                paces.append(_pace(trial, c, backend, seconds))
+            else:
+                found[c] = _measure(trial, c, backend, seconds)
         except SimcoreError:
             continue
         began = min(began, time.monotonic())  # the first one may have compiled
     modelled = {c: _rows_by_law(configuration, c) * _row_bytes(configuration, c) for c in combinations}
-    slower = sum(one.seconds for one in found.values()) / sum(model[c] for c in found) if found else 1.0
+    if found:
+        paces.append(sum(one.seconds for one in found.values()) / sum(model[c] for c in found))
+    slower = sum(paces) / len(paces) if paces else 1.0
     larger = sum(one.bytes for one in found.values()) / sum(modelled[c] for c in found) if found else 1.0
     for c in set(combinations) - set(found):
         size_of_draw = modelled[c] * larger + _audit_bytes(configuration)
         found[c] = Measured(model[c] * slower, _rows_by_law(configuration, c), size_of_draw)
     return found
+
+
+def _pace(trial: Configuration, combination: int, backend: str, seconds: float) -> float:
+    """Return measured over modelled time of plain searches from a few starts, for draws too long to enumerate here."""
+    few = replace(trial, method="newton", starts=_few_starts(trial, combination, seconds), max_starts=None, radius=None)
+    model = seconds_per_draw(few, few.landscape(combination))
+    return _measure(few, combination, backend, seconds).seconds / model
+
+
+def _few_starts(trial: Configuration, combination: int, seconds: float) -> int:
+    """Return how many starts the model puts into a quarter of the time, 24 at most: those of a network are slow."""
+    fitting = seconds / 4 / seconds_per_start(trial.landscape(combination))
+    return max(1, min(trial.starts, 24, int(fitting)))
 
 
 def _measure(trial: Configuration, combination: int, backend: str, seconds: float) -> Measured:
@@ -277,7 +299,7 @@ def _measure(trial: Configuration, combination: int, backend: str, seconds: floa
 
     landscape = trial.landscape(combination)
     newton = trial.method == "newton"
-    starts = min(trial.starts, 24) if newton else trial.starts
+    starts = _few_starts(trial, combination, seconds) if newton else trial.starts
     first = 4_000_000_000 if landscape.draws is None else 0
     tried = Shard(combination, first, first + 1, 0, starts)
     shard_rows(trial, tried, backend=backend, threads=1)  # compiles

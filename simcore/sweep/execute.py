@@ -18,8 +18,9 @@ from types import FrameType
 from typing import Any, Protocol
 
 from simcore.errors import InputError, RunError, SimcoreError, unknown_name
+from simcore.info import usable_processors
 from simcore.sweep import provenance
-from simcore.sweep.agenda import Agenda
+from simcore.sweep.agenda import Agenda, held_shards
 from simcore.sweep.config import Configuration, read_configuration
 from simcore.sweep.files import UNWRITABLE, disk_message, write_document
 from simcore.sweep.lock import RunLock
@@ -152,7 +153,7 @@ def run_sweep(
         from simcore.sweep.estimate import estimate
 
         result: Any = estimate(run, configuration, backend=backend, workers=count, part=part)
-        print_lines(result.lines())
+        print_lines(result.lines(), aside=json)
     else:
         from simcore.sweep.estimate import refuse_what_does_not_fit
 
@@ -397,42 +398,9 @@ class _Signals:
             raise KeyboardInterrupt
 
 
-def held_shards(run: RunDirectory, configuration: Configuration) -> set[Shard]:
-    """Return the shards that a run holds: a sound record, and files of the recorded size.
-
-    A shard whose files are gone counts as missing. Raises ``RunError`` for a damaged record, a truncated file or a
-    shard of another configuration: nothing of it is overwritten.
-    """
-    held = set()
-    for shard, record in run.records():
-        if record.get("configuration_hash") != configuration.hash:
-            raise RunError(
-                f"{run.record_path(shard)} belongs to another configuration; move it and its files away, then run again"
-            )
-        sizes = {}
-        for kind in record["files"]:
-            path = run.file(kind, shard)
-            sizes[kind] = path.stat().st_size if path.exists() else None
-        if any(size is None for size in sizes.values()):
-            continue
-        for kind, size in sizes.items():
-            if size != record["files"][kind]["bytes"]:
-                raise RunError(
-                    f"{run.file(kind, shard)} has {size} bytes, its record says {record['files'][kind]['bytes']}; "
-                    "it was truncated or altered: remove it, then run again to recompute it"
-                )
-        held.add(shard)
-    return held
-
-
 def default_workers(backend: str) -> int:
     """Return one worker for each processor; two share a CUDA device: one's searches fill what the other leaves idle."""
     return min(2, usable_processors()) if backend == "cuda" else usable_processors()
-
-
-def usable_processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _configuration(config: Any) -> tuple[Configuration, str | None]:
@@ -444,12 +412,12 @@ def _configuration(config: Any) -> tuple[Configuration, str | None]:
     return configuration, Path(config).read_text(encoding="utf-8")
 
 
-def print_lines(lines: list[str]) -> None:
-    """Print lines for the user on standard error."""
+def print_lines(lines: list[str], *, aside: bool) -> None:
+    """Print lines on standard output, or on standard error (``aside``) where that belongs to a JSON document."""
     import sys
 
     for line in lines:
-        print(line, file=sys.stderr)
+        print(line, file=sys.stderr if aside else sys.stdout)
 
 
 def print_json(document: Any) -> None:

@@ -75,7 +75,7 @@ def machine() -> dict[str, Any]:
         "processor": name,
         "features": instruction_set(),
         "processors": os.cpu_count(),
-        "usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "usable": info.usable_processors(),
         "gpu": devices,
     }
 

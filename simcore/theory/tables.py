@@ -22,6 +22,9 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
 }
 _DEFAULTS: dict[str, int | float] = {"p": 3}
 
+JSON_KEYS = ("n", "index", "fraction", "mean_count", "mean_cost", "sd_cost", "log_saddles_over_minima")
+"""What ``simcore theory --json`` gives of each row; the text shows all of ``theory_rows``."""
+
 
 def theory_laws() -> dict[str, tuple[str, ...]]:
     """Return the names of the exact laws and the parameters that each takes."""
