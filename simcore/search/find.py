@@ -99,7 +99,7 @@ def find_critical_points(
         for i in range(draws)
     ]
     # Starts of the dense search are dear, and nothing is gained by many at once.
-    least = BLOCK if isinstance(chosen.solver, Newton) else TILE
+    least = max(BLOCK, chosen.block) if isinstance(chosen.solver, Newton) else TILE
     _work_through(jobs, starts, thread_count(threads), least)
     return rows.frame(first_draw, first_start, *_sources(landscape, chosen.law, first_start, starts))
 

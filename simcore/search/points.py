@@ -77,7 +77,7 @@ class Points:
             x, index, cost = self.table.x[new], self.table.index[new], self.table.cost[new]
             image = np.ascontiguousarray(symmetry.apply(x))
             due = index if symmetry.sign > 0 else self._target.settings.landscape.dimension - index
-            outcome = self._workers.outcomes(partial(self._search, image), len(image))
+            outcome = self._workers.outcomes(partial(self._search, image), len(image), self._target.settings.block)
             there = self._same(outcome, image, due, symmetry.sign * cost)
             self.broken += int((~there).sum())
             labels = new.copy()

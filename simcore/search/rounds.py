@@ -89,7 +89,8 @@ class Rounds:
 
     def _round(self, wanted: int) -> None:
         for begin in range(self.starts, wanted, AT_ONCE):
-            outcome = self.workers.outcomes(partial(self._block, begin), min(AT_ONCE, wanted - begin))
+            many = min(AT_ONCE, wanted - begin)
+            outcome = self.workers.outcomes(partial(self._block, begin), many, self.target.settings.block)
             self.points.add_ordinary(outcome, begin)
         self.starts, self.rounds = wanted, self.rounds + 1
         self.saturation.append((wanted, int((self.hits() > 0).sum())))
@@ -111,7 +112,12 @@ class Rounds:
                 return
             before = len(points)
             begin = starts_from(self.target, points.table.x[new], flows=not self.local)
-            points.add_targeted(self.workers.outcomes(lambda rows, x=begin: self.target.newton(x[rows]), len(begin)))  # type: ignore[misc]
+            ended = self.workers.outcomes(
+                lambda rows, x=begin: self.target.newton(x[rows]),  # type: ignore[misc]
+                len(begin),
+                self.target.settings.block,
+            )
+            points.add_targeted(ended)
             self.targeted_starts += len(begin)
             self.targeted_points += len(points) - before
 

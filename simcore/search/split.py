@@ -42,7 +42,9 @@ def part_rows(
     target = Target.of(chosen, landscape.draw(seed=chosen.seed, draw=draw))
     rows = _Rows(landscape, 1, starts, True, False)
     with Workers(thread_count(threads)) as workers:
-        outcome = workers.outcomes(lambda b: target.search(first_start + b.start, b.stop - b.start), starts)
+        outcome = workers.outcomes(
+            lambda b: target.search(first_start + b.start, b.stop - b.start), starts, chosen.block
+        )
     rows.store(slice(0, starts), outcome)
     rows.point[:] = -1
     frame = rows.frame(draw, first_start, *_sources(landscape, chosen.law, first_start, starts))

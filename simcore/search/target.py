@@ -42,6 +42,11 @@ class Settings:
     backend: ModuleType
     law: str
 
+    @property
+    def block(self) -> int:
+        """Starts that a thread takes at once at least: a few tiles of the CPU's, or what the backend states."""
+        return getattr(self.backend, "BLOCK", 4 * TILE)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -224,11 +229,11 @@ class Workers:
             return [function(item) for item in items]
         return list(self._pool.map(function, items))
 
-    def outcomes(self, search: Callable[[slice], Outcome], count: int) -> Outcome:
-        """Search rows 0 .. count - 1 in blocks, one or more a thread, and return them joined in order."""
-        if self._pool is None or count <= 2 * TILE:
+    def outcomes(self, search: Callable[[slice], Outcome], count: int, least: int = 4 * TILE) -> Outcome:
+        """Search rows 0 .. count - 1 in blocks of at least ``least``, some a thread; return them joined in order."""
+        if self._pool is None or count <= max(2 * TILE, least // 2):
             return search(slice(0, count))
-        return joined(self.map(search, blocks(count, 4 * self.threads, 4 * TILE)))
+        return joined(self.map(search, blocks(count, 4 * self.threads, least)))
 
 
 def blocks(count: int, pieces: int, least: int) -> list[slice]:

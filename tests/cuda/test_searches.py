@@ -96,3 +96,15 @@ def test_a_fault_of_the_device_loses_no_finished_shard(tmp_path: Path, monkeypat
     assert int(run_sweep(config, tmp_path / "run", backend="cuda", workers=0)) == 0
     assert {path: path.read_bytes() for path in kept} == written
     assert len(simcore.load(str(tmp_path / "run"))) == 24
+
+
+def test_the_starts_of_a_draw_go_to_the_device_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, sizes = cuda.newton, []
+
+    def counting(problem: object, starts: np.ndarray, options: object) -> object:
+        sizes.append(len(starts))
+        return plain(problem, starts, options)
+
+    monkeypatch.setattr(cuda, "newton", counting)
+    simcore.find_critical_points(simcore.TorusField(n=1), draws=1, starts=600, seed=3, backend="cuda", threads=2)
+    assert sizes == [600]  # two blocks on the CPU

@@ -10,10 +10,13 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import simcore
+from simcore import backends
 from simcore.backends import cuda
+from simcore.formulas.outcome import CRITICAL
 
 _STATUS = cuda.status()
 pytestmark = [
@@ -56,3 +59,31 @@ def test_a_complete_enumeration() -> None:
     expected = simcore.enumerate_critical_points(landscape, draw=0, seed=3, backend="cpu")
     assert found.audit["complete"] and expected.audit["complete"]
     np.testing.assert_allclose(np.sort(found.points["cost"]), np.sort(expected.points["cost"]), atol=1e-9)
+
+
+def test_a_sweep_and_its_audit(tmp_path: Path) -> None:
+    from simcore.sweep.execute import run_sweep
+    from simcore.sweep.verify import verify_run
+
+    config = {
+        "seed": 3,
+        "landscape": [{"name": "torus_field", "n": 3}],
+        "search": {"method": "enumerate", "draws": 40, "starts": 256},
+    }
+    for workers in (1, 2):
+        assert int(run_sweep(config, tmp_path / str(workers), backend="cuda", workers=workers)) == 0
+        assert verify_run(tmp_path / str(workers)).ok
+    one, two = (simcore.load(str(tmp_path / str(workers))) for workers in (1, 2))
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_many_variables(script: ModuleType) -> None:
+    """A pool's rows: as the CPU's of the same starts where few steps led there."""
+    problem, starts, options = script.search_problem(simcore.GaussianField(n=30, features=256), 500)
+    ours, theirs = (backends.get(name).newton(problem, starts, options) for name in ("cuda", "cpu"))
+    short = np.maximum(ours.iterations, theirs.iterations) <= 25
+    assert short.sum() >= 20
+    for name in ("status", "index", "nullity"):
+        np.testing.assert_array_equal(getattr(ours, name)[short], getattr(theirs, name)[short], err_msg=name)
+    found = short & (ours.status == CRITICAL)
+    np.testing.assert_allclose(ours.x[found], theirs.x[found], atol=1e-8)

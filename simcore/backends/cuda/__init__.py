@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+BLOCK = 2**17
+"""Starts that a thread hands over at once at least: a device shares them out itself, and waits for the last of them."""
+
 gaps = cpu.gaps
 """Certificates of the points found are the CPU's, compiled: a fraction of a search."""
 
