@@ -184,7 +184,7 @@ def test_the_loops_that_are_timed_compute_what_they_should():
     i, j = np.tril_indices(n)
     packed = np.ascontiguousarray(dense[:, i, j].reshape(2, 8, -1).swapaxes(1, 2)).ravel()
     lanes = np.ascontiguousarray(right.reshape(2, 8, n).swapaxes(1, 2)).ravel()
-    scratch = [np.empty(n * 8) for _ in range(3)]
+    scratch = np.empty(n * 8), np.empty(4 * n * 8)
     negative = solve_array(packed, n, 2, lanes, np.empty(n * (n + 1) // 2 * 8), *scratch)
     assert negative == (np.linalg.eigvalsh(dense) < 0).sum()
     solved = lanes.reshape(2, n, 8).swapaxes(1, 2).reshape(16, n)

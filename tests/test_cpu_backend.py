@@ -63,7 +63,7 @@ def test_register_products_match_numpy(rows, count):
 def factor_and_count(A, B, n, x, shift, growth, counts):
     work = np.empty((7, n * 8))
     memory = np.empty(4 * n * 8)
-    store(growth, 0, factor(A, n, work[0], work[1], work[2]))
+    store(growth, 0, factor(A, n, work[0], memory))
     substitute(A, n, work[0], x, work[3])
     tridiagonalise(B, n, work[3], work[4], work[5], memory)
     store(counts, 0, count_below(work[3], work[4], n, shift))
@@ -71,8 +71,7 @@ def factor_and_count(A, B, n, x, shift, growth, counts):
 
 @jit
 def solve_alone(A, n, x, growth):
-    work = np.empty((4, n * 8))
-    store(growth, 0, solve(A, n, work[0], work[1], work[2], x, work[3]))
+    store(growth, 0, solve(A, n, np.empty(n * 8), np.empty(4 * n * 8), x))
 
 
 def packed(matrices):

@@ -59,7 +59,7 @@ def ldlt(settings: Settings) -> dict[str, Any]:
     lower = np.tril_indices(n)
     packed = np.ascontiguousarray(dense[:, lower[0], lower[1]].reshape(groups, 8, -1).swapaxes(1, 2)).ravel()
     lanes = np.ascontiguousarray(right.reshape(groups, 8, n).swapaxes(1, 2)).ravel()
-    work, rows = np.empty(n * (n + 1) // 2 * 8), [np.empty(n * 8) for _ in range(3)]
+    work, scratch = np.empty(n * (n + 1) // 2 * 8), (np.empty(n * 8), np.empty(4 * n * 8))
 
     few = slice(0, min(groups * 8, 64))
     panel, tile, out = generator.random(208 * 256), generator.random(256 * 24), np.empty(208 * 24)
@@ -71,7 +71,7 @@ def ldlt(settings: Settings) -> dict[str, Any]:
             (np.linalg.eigvalsh(matrix) < 0).sum()
 
     calls = {
-        "simcore": lambda: [solve_array(packed, n, groups, lanes.copy(), work, *rows) for _ in range(loops)],
+        "simcore": lambda: [solve_array(packed, n, groups, lanes.copy(), work, *scratch) for _ in range(loops)],
         "numpy": numpy_loop,
         "product": lambda: [product_panel(panel, tile, out, 208, 256) for _ in range(panels)],
     }

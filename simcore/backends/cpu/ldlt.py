@@ -8,101 +8,145 @@ Symbols: U_ij = L_ij d_j before division by the pivot d_j; r_j = 1/d_j.
 from __future__ import annotations
 
 from simcore.backends.cpu.small import LARGEST, solve_small
+from simcore.backends.cpu.tile import processor_tile
 from simcore.backends.cpu.vector import load, store, zeros
 from simcore.compilation import jit
 from simcore.formulas.intrinsics import absolute, fma, maximum, select, sqrt
 
 _TINY = 1e-300
+_FOUR_ROWS = processor_tile().width == 8  # four rows by four columns are sixteen sums: too many for narrow registers
 
 
 @jit
-def factor(A, n, pivots, row_0, row_1):
+def factor(A, n, pivots, rows):
     """Overwrite A with U and D of A = L D L', without pivoting; return the largest |d_j| of each lane.
 
-    ``pivots`` (n 8) receives r_j; ``row_0`` and ``row_1`` are scratch (n 8). Columns go in pairs, so that each entry of
-    U that is loaded serves two multiplications. Without pivoting the factors can grow: a result whose largest pivot
-    far exceeds |A| is to be made again by ``solve_pivoted``.
+    ``pivots`` (n 8) receives r_j; ``rows`` is scratch (4 n 8). Columns go in fours, so that each entry of U that is
+    loaded serves four multiplications: U of n = 100 fills the second-level cache, and twos waited for it. Without
+    pivoting the factors can grow: a result whose largest pivot far exceeds |A| is to be made again by
+    ``solve_pivoted``.
     """
     growth = zeros()
-    for j in range(0, n, 2):
-        top = (j * (j + 1) // 2) * 8
-        d = load(A, top + j * 8)
-        for k in range(j):
-            u = load(A, top + k * 8)
-            multiplier = u * load(pivots, k * 8)
-            store(row_0, k * 8, multiplier)
-            d = fma(-multiplier, u, d)
-        r0 = 1.0 / d
-        growth = maximum(growth, absolute(d))
-        store(A, top + j * 8, d)
-        store(pivots, j * 8, r0)
-        if j + 1 == n:
-            break
-
-        below = top + (j + 1) * 8
-        u = load(A, below + j * 8)
-        d = load(A, below + (j + 1) * 8)
-        for k in range(j):
-            entry = load(A, below + k * 8)
-            u = fma(-entry, load(row_0, k * 8), u)
-            multiplier = entry * load(pivots, k * 8)
-            store(row_1, k * 8, multiplier)
-            d = fma(-multiplier, entry, d)
-        last = u * r0
-        d = fma(-last, u, d)
-        growth = maximum(growth, absolute(d))
-        store(A, below + j * 8, u)
-        store(A, below + (j + 1) * 8, d)
-        store(pivots, (j + 1) * 8, 1.0 / d)
-
-        i = j + 2
-        while i + 4 <= n:
+    m0, m1, m2, m3 = 0, n * 8, 2 * n * 8, 3 * n * 8
+    for j in range(0, n, 4):
+        l10, l20, l21, l30, l31, l32, growth = _diagonal_block(A, n, j, pivots, rows, growth)
+        i = j + 4
+        while i + 4 <= n and _FOUR_ROWS:
             b0 = (i * (i + 1) // 2) * 8
             b1 = b0 + (i + 1) * 8
             b2 = b1 + (i + 2) * 8
             b3 = b2 + (i + 3) * 8
-            p0, q0 = load(A, b0 + j * 8), load(A, b0 + j * 8 + 8)
-            p1, q1 = load(A, b1 + j * 8), load(A, b1 + j * 8 + 8)
-            p2, q2 = load(A, b2 + j * 8), load(A, b2 + j * 8 + 8)
-            p3, q3 = load(A, b3 + j * 8), load(A, b3 + j * 8 + 8)
-            for k in range(0, j * 8, 8):
-                m0, m1 = -load(row_0, k), -load(row_1, k)
+            at = j * 8
+            p0, q0, s0, t0 = load(A, b0 + at), load(A, b0 + at + 8), load(A, b0 + at + 16), load(A, b0 + at + 24)
+            p1, q1, s1, t1 = load(A, b1 + at), load(A, b1 + at + 8), load(A, b1 + at + 16), load(A, b1 + at + 24)
+            p2, q2, s2, t2 = load(A, b2 + at), load(A, b2 + at + 8), load(A, b2 + at + 16), load(A, b2 + at + 24)
+            p3, q3, s3, t3 = load(A, b3 + at), load(A, b3 + at + 8), load(A, b3 + at + 16), load(A, b3 + at + 24)
+            for k in range(0, at, 8):
+                c0, c1, c2, c3 = load(rows, m0 + k), load(rows, m1 + k), load(rows, m2 + k), load(rows, m3 + k)
                 e0, e1, e2, e3 = load(A, b0 + k), load(A, b1 + k), load(A, b2 + k), load(A, b3 + k)
-                p0, q0 = fma(e0, m0, p0), fma(e0, m1, q0)
-                p1, q1 = fma(e1, m0, p1), fma(e1, m1, q1)
-                p2, q2 = fma(e2, m0, p2), fma(e2, m1, q2)
-                p3, q3 = fma(e3, m0, p3), fma(e3, m1, q3)
-            store(A, b0 + j * 8, p0)
-            store(A, b0 + j * 8 + 8, fma(-p0, last, q0))
-            store(A, b1 + j * 8, p1)
-            store(A, b1 + j * 8 + 8, fma(-p1, last, q1))
-            store(A, b2 + j * 8, p2)
-            store(A, b2 + j * 8 + 8, fma(-p2, last, q2))
-            store(A, b3 + j * 8, p3)
-            store(A, b3 + j * 8 + 8, fma(-p3, last, q3))
+                p0, q0, s0, t0 = fma(e0, c0, p0), fma(e0, c1, q0), fma(e0, c2, s0), fma(e0, c3, t0)
+                p1, q1, s1, t1 = fma(e1, c0, p1), fma(e1, c1, q1), fma(e1, c2, s1), fma(e1, c3, t1)
+                p2, q2, s2, t2 = fma(e2, c0, p2), fma(e2, c1, q2), fma(e2, c2, s2), fma(e2, c3, t2)
+                p3, q3, s3, t3 = fma(e3, c0, p3), fma(e3, c1, q3), fma(e3, c2, s3), fma(e3, c3, t3)
+            _finish_row(A, b0 + at, p0, q0, s0, t0, l10, l20, l21, l30, l31, l32)
+            _finish_row(A, b1 + at, p1, q1, s1, t1, l10, l20, l21, l30, l31, l32)
+            _finish_row(A, b2 + at, p2, q2, s2, t2, l10, l20, l21, l30, l31, l32)
+            _finish_row(A, b3 + at, p3, q3, s3, t3, l10, l20, l21, l30, l31, l32)
             i += 4
         while i < n:
             b0 = (i * (i + 1) // 2) * 8
-            p0, q0 = load(A, b0 + j * 8), load(A, b0 + j * 8 + 8)
+            at = b0 + j * 8
+            p0, q0, s0, t0 = load(A, at), load(A, at + 8), load(A, at + 16), load(A, at + 24)
             for k in range(0, j * 8, 8):
                 e0 = load(A, b0 + k)
-                p0, q0 = fma(-e0, load(row_0, k), p0), fma(-e0, load(row_1, k), q0)
-            store(A, b0 + j * 8, p0)
-            store(A, b0 + j * 8 + 8, fma(-p0, last, q0))
+                p0, q0 = fma(e0, load(rows, m0 + k), p0), fma(e0, load(rows, m1 + k), q0)
+                s0, t0 = fma(e0, load(rows, m2 + k), s0), fma(e0, load(rows, m3 + k), t0)
+            _finish_row(A, at, p0, q0, s0, t0, l10, l20, l21, l30, l31, l32)
             i += 1
     return growth
 
 
+@jit(inline=True)
+def _finish_row(A, at, p, q, s, t, l10, l20, l21, l30, l31, l32):
+    """Store four entries of U of one row, the columns of their own block taken off."""
+    q = fma(-p, l10, q)
+    s = fma(-q, l21, fma(-p, l20, s))
+    t = fma(-s, l32, fma(-q, l31, fma(-p, l30, t)))
+    store(A, at, p)
+    store(A, at + 8, q)
+    store(A, at + 16, s)
+    store(A, at + 24, t)
+
+
+@jit(inline=True)
+def _pivot(A, pivots, at, j, d, growth):
+    """Store one pivot and its reciprocal; return (reciprocal, growth)."""
+    inverse = 1.0 / d
+    store(A, at, d)
+    store(pivots, j * 8, inverse)
+    return inverse, maximum(growth, absolute(d))
+
+
 @jit
-def solve(A, n, pivots, row_0, row_1, x, scratch):
+def _diagonal_block(A, n, j, pivots, rows, growth):
+    """Factorise the block of columns j .. j + 3 and set ``rows`` to minus its rows of L left of it.
+
+    Return its six entries of L and the growth. Rows beyond the last are copies of it, whose results are not stored.
+    """
+    i1, i2, i3 = min(j + 1, n - 1), min(j + 2, n - 1), min(j + 3, n - 1)
+    b0, b1 = (j * (j + 1) // 2) * 8, (i1 * (i1 + 1) // 2) * 8
+    b2, b3 = (i2 * (i2 + 1) // 2) * 8, (i3 * (i3 + 1) // 2) * 8
+    m0, m1, m2, m3 = 0, n * 8, 2 * n * 8, 3 * n * 8
+    c0, c1, c2, c3 = j * 8, i1 * 8, i2 * 8, i3 * 8
+    a00 = load(A, b0 + c0)
+    a10, a11 = load(A, b1 + c0), load(A, b1 + c1)
+    a20, a21, a22 = load(A, b2 + c0), load(A, b2 + c1), load(A, b2 + c2)
+    a30, a31, a32, a33 = load(A, b3 + c0), load(A, b3 + c1), load(A, b3 + c2), load(A, b3 + c3)
+    for k in range(0, j * 8, 8):
+        r = -load(pivots, k)
+        u0, u1, u2, u3 = load(A, b0 + k), load(A, b1 + k), load(A, b2 + k), load(A, b3 + k)
+        l0, l1, l2, l3 = u0 * r, u1 * r, u2 * r, u3 * r
+        store(rows, m0 + k, l0)
+        store(rows, m1 + k, l1)
+        store(rows, m2 + k, l2)
+        store(rows, m3 + k, l3)
+        a00, a10, a20, a30 = fma(u0, l0, a00), fma(u1, l0, a10), fma(u2, l0, a20), fma(u3, l0, a30)
+        a11, a21, a31 = fma(u1, l1, a11), fma(u2, l1, a21), fma(u3, l1, a31)
+        a22, a32 = fma(u2, l2, a22), fma(u3, l2, a32)
+        a33 = fma(u3, l3, a33)
+    r0, growth = _pivot(A, pivots, b0 + c0, j, a00, growth)
+    l10, l20, l30 = a10 * r0, a20 * r0, a30 * r0
+    l21, l31, l32 = zeros(), zeros(), zeros()
+    if j + 1 < n:
+        store(A, b1 + c0, a10)
+        r1, growth = _pivot(A, pivots, b1 + c1, i1, fma(-l10, a10, a11), growth)
+        a21, a31 = fma(-a20, l10, a21), fma(-a30, l10, a31)
+        l21, l31 = a21 * r1, a31 * r1
+        if j + 2 < n:
+            store(A, b2 + c0, a20)
+            store(A, b2 + c1, a21)
+            r2, growth = _pivot(A, pivots, b2 + c2, i2, fma(-l21, a21, fma(-l20, a20, a22)), growth)
+            a32 = fma(-a31, l21, fma(-a30, l20, a32))
+            l32 = a32 * r2
+            if j + 3 < n:
+                store(A, b3 + c0, a30)
+                store(A, b3 + c1, a31)
+                store(A, b3 + c2, a32)
+                d = fma(-l32, a32, fma(-l31, a31, fma(-l30, a30, a33)))
+                _, growth = _pivot(A, pivots, b3 + c3, i3, d, growth)
+    return l10, l20, l21, l30, l31, l32, growth
+
+
+@jit
+def solve(A, n, pivots, rows, x):
     """Overwrite x (n 8) with the solution of A x = b, unpivoted; return the largest |d_j| of each lane.
 
-    A may be overwritten; the other arguments are the scratch of ``factor`` and ``substitute``.
+    A may be overwritten; ``pivots`` (n 8) and ``rows`` (4 n 8) are scratch.
     """
     if n <= LARGEST:
         return solve_small(n, A, x)
-    growth = factor(A, n, pivots, row_0, row_1)
-    substitute(A, n, pivots, x, scratch)
+    growth = factor(A, n, pivots, rows)
+    substitute(A, n, pivots, x, rows)
     return growth
 
 

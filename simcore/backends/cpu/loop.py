@@ -135,7 +135,6 @@ def search(
     tables, tile = prepare(problem)
     A = np.empty(packed * 8)
     g, d, pivots = np.empty(size * 8), np.empty(size * 8), np.empty(size * 8)
-    row_0, row_1 = np.empty(size * 8), np.empty(size * 8)
     scratch = np.empty(7 * size * 8)
     full, rhs = np.empty((size, size)), np.empty(size)
     small = np.zeros(count, np.bool_)
@@ -193,7 +192,7 @@ def search(
                         hg, hh = _flatness(A, g, size, lane)
                         flat_lane[lane] = flat(is_small, hg, hh, g_square[lane], flat_tolerance)
 
-            growth = solve(A, size, pivots, row_0, row_1, d, scratch)
+            growth = solve(A, size, pivots, scratch, d)
             dd = _square(d, size)
             doubtful = invert(growth < trace * _GROWTH) | invert(dd < _HUGE)
             if any_lane(doubtful):

@@ -21,21 +21,21 @@ def sincos_array(x, sine, cosine):
 
 
 @jit
-def solve_array(matrices, n, count, right, work, pivots, row_0, row_1):
+def solve_array(matrices, n, count, right, work, pivots, rows):
     """Solve count groups of eight symmetric systems of n unknowns; return how many pivots were negative in all.
 
     ``matrices`` holds count groups of n(n+1)/2 rows of 8 lanes, packed as ``ldlt`` says; ``right`` (count n 8) holds
-    the right-hand sides and receives the solutions. ``work`` (n(n+1)/2 8), ``pivots``, ``row_0``, ``row_1`` (n 8) are
-    scratch.
+    the right-hand sides and receives the solutions. ``work`` (n(n+1)/2 8), ``pivots`` (n 8) and ``rows`` (4 n
+    8) are scratch.
     """
     size = n * (n + 1) // 2 * WIDTH
     negative = 0
     for group in range(count):
         for k in range(size):
             work[k] = matrices[group * size + k]
-        factor(work, n, pivots, row_0, row_1)
+        factor(work, n, pivots, rows)
         begin = group * n * WIDTH
-        substitute(work, n, pivots, right[begin : begin + n * WIDTH], row_0)
+        substitute(work, n, pivots, right[begin : begin + n * WIDTH], rows)
         for k in range(n * WIDTH):
             negative += pivots[k] < 0.0
     return negative
