@@ -400,9 +400,10 @@ def _deep_panel(axis: Axes, two: Course, deeper: Sequence[Course]) -> None:
 def _depth_panel(axis: Axes, times: dict[int, float]) -> None:
     depths = np.arange(2, max(times) + 1)
     for layer, look, words in ((1.0, canvas.EXACT, "orthogonal"), (0.5, canvas.COIN, "layers of size 1/2")):
-        axis.plot(depths, [d * learning_time(d, 2.0, layer) for d in depths], **look, label=f"{words}: mode equation")
+        exact = [d * learning_time(d, 2.0, layer) for d in depths]
+        axis.plot(depths, exact, **look, label=f"{words}: mode equation")
     axis.plot(list(times), [d * t for d, t in times.items()], **canvas.DISTINCT, label="orthogonal: network")
-    axis.set(xlabel="layers $L$", ylabel=r"learning time $\times\,L$", yscale="log", ylim=(0.5, 500))
+    axis.set(xlabel="layers $L$", ylabel=r"learning time $\times\,L$", yscale="log", ylim=(0.5, 30 * max(exact)))
     axis.set_title("orthogonal starts learn at any depth")
     canvas.whole_ticks(axis, depths)
     axis.legend(loc="upper left")
