@@ -36,13 +36,6 @@ def test_a_bound_agrees_just_where_it_is_below_the_resolution():
     assert verdicts == ["agrees", "undecided"]
 
 
-def test_shares_have_exact_binomial_intervals():
-    e = paths.share(0, 20, 0.95)
-    assert e.low == 0 and e.high == pytest.approx(1 - 0.025 ** (1 / 20))
-    e = paths.share(20, 20, 0.95)
-    assert e.high == 1 and e.low == pytest.approx(0.025 ** (1 / 20))
-
-
 def test_saddles_are_critical_and_their_modes_tangent():
     landscape = simcore.SphericalSpin(n=5)
     saddles = paths.saddles_of(landscape, 0, 1, 32)

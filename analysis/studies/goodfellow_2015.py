@@ -24,7 +24,8 @@ from matplotlib.ticker import MaxNLocator
 import simcore
 from analysis import canvas
 from analysis.estimates import Array, mean
-from analysis.studies.paths import BOOK, points_of, share
+from analysis.studies.paths import BOOK, points_of
+from analysis.studies.proportions import share
 from analysis.studies.runs import SEED
 from analysis.studies.study import Result, Study
 from analysis.studies.verdicts import Claim
@@ -192,14 +193,10 @@ def run_claims(loss: str, runs: Sequence[Run]) -> list[Claim]:
         ("less than a tenth of training is spent at that saddle's cost", [r.time_near < 0.1 for r in near]),
     )
     return [
-        Claim(f"{COSTS[loss]}: {words}: share of starts", 1.0, PAPER, _share(hits), 0.6)
+        Claim(f"{COSTS[loss]}: {words}: share of starts", 1.0, PAPER, share(sum(map(bool, hits)), len(hits)), 0.6)
         for words, hits in shares
         if hits
     ]
-
-
-def _share(hits: Sequence[bool]) -> Any:
-    return lambda level: share(sum(map(bool, hits)), len(hits), level)
 
 
 def table(runs: dict[str, list[Run]], planes: dict[str, Plane]) -> Table:

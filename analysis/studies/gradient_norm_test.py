@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 import simcore
 from analysis import canvas
 from analysis.estimates import Array
-from analysis.studies.paths import BOOK, share
+from analysis.studies.paths import BOOK
+from analysis.studies.proportions import share
 from analysis.studies.runs import SEED
 from analysis.studies.study import Result, Study
 from analysis.studies.verdicts import Claim
@@ -215,7 +216,7 @@ def digit_claims(trained: Sequence[Case]) -> list[Claim]:
 def _claim(words: str, hits: NDArray[np.bool_], reference: float) -> Claim:
     if not len(hits):
         words, hits = f"{words} (no path of this kind)", np.array([reference == 0])
-    return Claim(f"{words}: share", reference, SECTION, lambda level: share(int(hits.sum()), len(hits), level), 0.5)
+    return Claim(f"{words}: share", reference, SECTION, share(int(hits.sum()), len(hits)), 0.5)
 
 
 def table(cases: Sequence[Case]) -> Table:

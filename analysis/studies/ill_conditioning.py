@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 import simcore
 from analysis import canvas
 from analysis.estimates import Array, Estimate, mean
-from analysis.studies.paths import BOOK, bound, points_of, share, spread
+from analysis.studies.paths import BOOK, bound, points_of, spread
+from analysis.studies.proportions import share
 from analysis.studies.runs import SEED
 from analysis.studies.study import Result, Study
 from analysis.studies.verdicts import Claim
@@ -205,7 +206,7 @@ def growth_claim(run: Training) -> Claim:
     return Claim(
         f"{run.name}: the gradient norm grows while the error on unseen digits falls: share of starts", 1.0,
         f"figure 8.1; {SECTION}",
-        lambda level: share(hits, count, level), 0.5,
+        share(hits, count), 0.5,
     )  # fmt: skip
 
 
@@ -214,7 +215,7 @@ def curvature_claim(run: Training) -> Claim:
     hits, count = int((run.curvature_gain() > 0).sum()), len(run.cost)
     return Claim(
         f"{run.name}: g'Hg grows faster than g'g: share of starts", 1.0, SECTION,
-        lambda level: share(hits, count, level), 0.5,
+        share(hits, count), 0.5,
     )  # fmt: skip
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from analysis.estimates import Array, Estimate
 
@@ -25,15 +23,6 @@ def spread(values: ArrayLike) -> Estimate:
     x = np.asarray(values, float)
     low, high = float(x.min()), float(x.max())
     return Estimate(0.5 * (low + high), 0.0, low, high, draws=len(x), kind="range")
-
-
-def share(hits: int, count: int, level: float) -> Estimate:
-    """Return a share of independent trials with the exact binomial (Clopper-Pearson) interval."""
-    a = (1 - level) / 2
-    low = float(stats.beta.ppf(a, hits, count - hits + 1)) if hits else 0.0
-    high = float(stats.beta.ppf(1 - a, hits + 1, count - hits)) if hits < count else 1.0
-    p = hits / count
-    return Estimate(p, math.sqrt(p * (1 - p) / count), low, high, level, draws=count, kind="fraction")
 
 
 @dataclass(frozen=True)

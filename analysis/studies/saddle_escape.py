@@ -23,7 +23,8 @@ from matplotlib.figure import Figure
 import simcore
 from analysis import canvas
 from analysis.estimates import Array, Estimate, mean
-from analysis.studies.paths import BOOK, Saddle, points_of, saddles_of, share, slope, spread
+from analysis.studies.paths import BOOK, Saddle, points_of, saddles_of, slope, spread
+from analysis.studies.proportions import share
 from analysis.studies.runs import SEED
 from analysis.studies.study import Result, Study
 from analysis.studies.verdicts import Claim
@@ -276,7 +277,7 @@ def end_claims(ends: dict[str, Array]) -> list[Claim]:
                 f"isotropic field, n = {dimension}: draws in which {'some starts' if attracted else 'no start'} of "
                 f"{WORDS[method]} end{'' if attracted else 's'} at saddles or maxima, as a share",
                 1.0, f"saddles {'attract' if attracted else 'repel'} it; {BOOK}, 8.2.3",
-                _share(hits, len(ends[method])), 0.4,
+                share(hits, len(ends[method])), 0.4,
             )
         )  # fmt: skip
     claims.append(
@@ -286,10 +287,6 @@ def end_claims(ends: dict[str, Array]) -> list[Claim]:
         )
     )  # fmt: skip
     return claims
-
-
-def _share(hits: int, count: int) -> Any:
-    return lambda level: share(hits, count, level)
 
 
 # ---- table and figure --------------------------------------------------------------------------------------------

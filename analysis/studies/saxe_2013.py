@@ -24,7 +24,8 @@ from scipy import integrate, interpolate, optimize
 import simcore
 from analysis import canvas
 from analysis.estimates import Array, mean
-from analysis.studies.paths import bound, points_of, share, spread
+from analysis.studies.paths import bound, points_of, spread
+from analysis.studies.proportions import share
 from analysis.studies.runs import SEED
 from analysis.studies.study import Result, Study
 from analysis.studies.verdicts import Claim
@@ -268,11 +269,11 @@ def random_claims(learners: Sequence[Learner]) -> list[Claim]:
         ),
         Claim(
             "two layers, random starts: share of starts that learn the modes in the order of their singular values",
-            1.0, PAPER, lambda level: share(ordered, len(learners), level), 0.4,
+            1.0, PAPER, share(ordered, len(learners)), 0.4,
         ),
         Claim(
             "two layers, random starts: share of starts whose plateaus lie at saddles of the exact index, in order",
-            1.0, "simcore.theory.linear; Baldi & Hornik (1989)", lambda level: share(visits, len(learners), level), 0.4,
+            1.0, "simcore.theory.linear; Baldi & Hornik (1989)", share(visits, len(learners)), 0.4,
         ),
     ]  # fmt: skip
 
