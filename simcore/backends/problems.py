@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+DESCENT_FROM = 40
+"""Variables from which regularised Newton begins with descent in Krylov spaces (slower at 24, faster at 50)."""
+SINGLE_FROM = 25
+"""Variables from which its Hessians are summed in single precision until the gradient is small."""
+
 
 class Waves(NamedTuple):
     """A finite sum of waves, with an optional quadratic confinement.

@@ -91,12 +91,12 @@ def newton(problem: Any, starts: Array, options: NewtonOptions) -> Outcome:
     """Run capped Newton from each start, shape (S, n); see ``Newton`` for the step and PRODUCT's statuses."""
     outcome = Outcome.empty(len(starts), starts.shape[1])
     for row, start in enumerate(starts):
-        for field, value in zip(outcome, _newton_one(problem, start, options), strict=True):
+        for field, value in zip(outcome, newton_one(problem, start, options), strict=True):
             field[row] = value  # type: ignore[index]
     return outcome
 
 
-def _newton_one(problem: Any, x: Array, options: NewtonOptions) -> tuple[Any, ...]:
+def newton_one(problem: Any, x: Array, options: NewtonOptions) -> tuple[Any, ...]:
     """Return status, iterations, cost, |g|, decrement, index, nullity and x of one start."""
     x = wrap(np.array(x, dtype=np.float64), getattr(problem, "period", 0.0))
     settled = 0  # evaluations with a small gradient but a long Newton step: a null direction
@@ -137,57 +137,7 @@ def _newton_one(problem: Any, x: Array, options: NewtonOptions) -> tuple[Any, ..
 
 
 def regularised_newton(problem: Waves, starts: Array, options: NewtonOptions, length: float) -> Outcome:
-    """Run regularised Newton with chord steps from each start, shape (S, n); the algorithm of ``RegularisedNewton``."""
-    outcome = Outcome.empty(len(starts), starts.shape[1])
-    for row, start in enumerate(starts):
-        for field, value in zip(outcome, _regularised_one(problem, start, options, length), strict=True):
-            field[row] = value  # type: ignore[index]
-    return outcome
+    """Run regularised Newton with chord steps from each start, shape (S, n); ``length`` is the correlation length."""
+    from simcore.backends import reference_regularised
 
-
-def _regularised_one(problem: Waves, x: Array, options: NewtonOptions, length: float) -> tuple[Any, ...]:
-    single = options._replace(max_iterations=0)
-    last = None
-    for iteration in range(options.max_iterations + 1):
-        status, _, *row = _newton_one(problem, x, single)  # the verdict at this very point
-        if status in (CRITICAL, DEGENERATE, NOT_FINITE, LEFT_DOMAIN) or iteration == options.max_iterations:
-            return status, iteration, *row
-        home = x
-        _, gradient, hessian = (part[0] for part in evaluate(problem, x[np.newaxis]))
-        eigenvalues, vectors = np.linalg.eigh(hessian)
-
-        def step(gradient: Array, shift: float, w: Array = eigenvalues, v: Array = vectors) -> Array:
-            return -v @ (w / (w * w + shift * shift) * (v.T @ gradient))
-
-        exact = 1e-10 * float(np.linalg.norm(eigenvalues))
-        shift = _held_back(step, gradient, options.step_cap, exact)
-        d = step(gradient, shift)
-        held = shift > exact
-        if held and last is not None:
-            soft = (vectors.T @ last) * (16 * shift**2 / (eigenvalues**2 + 16 * shift**2))
-            soft = vectors @ soft / np.linalg.norm(soft)
-            d = d - 2 * min(float(d @ soft), 0.0) * soft
-        x = move(problem, x, d)
-        before = float(np.linalg.norm(gradient))
-        for chord in range(8):
-            gradient = evaluate(problem, x[np.newaxis])[1][0]
-            now = float(np.linalg.norm(gradient))
-            if not now >= options.gradient_tolerance or (chord >= 3 and (held or not now < 0.5 * before)):
-                break
-            stiffening = 0.25 * np.linalg.norm(x - home) * np.linalg.norm(eigenvalues) / (length * np.sqrt(len(x)))
-            x = move(problem, x, step(gradient, max(shift, stiffening)))
-            before = now
-        last = x - home
-    raise AssertionError("unreachable: the last iteration returns")
-
-
-def _held_back(step: Callable[..., Array], gradient: Array, cap: float, exact: float) -> float:
-    """Return the shift at which a step is as long as the cap, or ``exact`` where the Newton step is shorter."""
-    if np.linalg.norm(step(gradient, exact)) <= cap:
-        return exact
-    high = float(np.linalg.norm(gradient)) / (2 * cap)
-    low = 1e-7 * high
-    for _ in range(12):
-        middle = np.sqrt(low * high)
-        low, high = (middle, high) if np.linalg.norm(step(gradient, middle)) > cap else (low, middle)
-    return high
+    return reference_regularised.search(problem, starts, options, length)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from simcore.backends import reference
 from simcore.backends.geometry import wrap
-from simcore.backends.problems import NewtonOptions, Outcome, Waves
+from simcore.backends.problems import DESCENT_FROM, SINGLE_FROM, NewtonOptions, Outcome, Waves
 
 Array = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def flow(problem: Any, x: Array, way: Array, steps: int, longest: float) -> Arra
     See ``descent.follow``. None for a problem that has no compiled kernel.
     """
     from simcore.backends.cpu import spin, waves  # noqa: F401  (they register their kernels)
-    from simcore.backends.cpu.descent import follow
+    from simcore.backends.cpu.krylov import follow
     from simcore.backends.cpu.dispatch import families
 
     if type(problem) not in families():
@@ -95,13 +95,23 @@ def regularised_newton(
     """Run regularised Newton with chord steps from each start, shape (S, n); ``length`` is the correlation length.
 
     ``counters``, int64 of shape (3,), is added to: lane Hessians, those of running starts, gradients beside them.
+    From ``DESCENT_FROM`` variables on the search begins with ``descent``, from ``SINGLE_FROM`` on its Hessians are
+    summed in single precision first: what is recorded is judged in double precision.
     """
+    from simcore.backends.cpu.krylov import descend
     from simcore.backends.cpu.regularised import search
 
     starts, limits, outcome = _laid_out(problem, starts, options)
     if len(starts) > 0:
         counters = np.zeros(3, np.int64) if counters is None else counters
-        search(_plain(problem), starts, float(length), limits, *outcome, counters)
+        n, plain, points = starts.shape[1], _plain(problem), outcome.x
+        points[:] = starts
+        outcome.iterations[:] = 0
+        # Each part keeps its own tiles full, and leaves its points where the next part finds its starts.
+        if n >= DESCENT_FROM:
+            descend(plain, points, float(options.step_cap), float(options.region), points, counters)
+        for early in (True, False) if n >= SINGLE_FROM else (False,):
+            search(plain, points, float(length), limits, early, *outcome, counters)
     return outcome._replace(x=wrap(outcome.x, problem.period))
 
 

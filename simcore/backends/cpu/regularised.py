@@ -3,14 +3,16 @@
 At large n a Hessian costs n/4 gradients, and plain capped Newton spends most of them where one soft mode makes the
 step long and the cap then shrinks every mode. Here each Hessian H = Q T Q' (T tridiagonal) serves several steps:
 
-1. d = -(H^2 + s^2)^-1 H g with s such that |d| = cap (s = 0 where the Newton step is shorter): stiff modes go all the
-way,
-   soft ones are held back.
+1. d = -(H^2 + s^2)^-1 H g with s such that |d| = cap (s = 0 where the Newton step is shorter): stiff modes go all
+   the way, soft ones are held back.
 2. Where the step was held back and would undo the last one, its part along the last step's soft modes is reflected:
    momentum, which keeps a start from cycling about a minimum of |g| that is no critical point.
 3. Up to three chord steps -(H^2 + s_c^2)^-1 H g(x) with the same T and new gradients, s_c at least the change of H
-expected over
-   the distance moved; near the end, up to eight while |g| halves each time.
+   expected over the distance moved.
+
+A search has up to three parts, each a loop with tiles of its own, so that cheap steps never wait for dear ones:
+descent without a Hessian (``krylov.py``), this loop with Hessians summed in single precision until the gradient is
+small, and this loop in double precision, which alone records outcomes. Most starts need one Hessian of the last part.
 
 (H^2 + s^2)^-1 H g = Q Re[(T + i s)^-1 Q'g]: the complex tridiagonal factors have pivots with imaginary part at least s
 and need no exchanges. A start is accepted at a point whose own Hessian has been factored, by the rule of the plain
@@ -30,6 +32,7 @@ from simcore.backends.cpu.ldlt import count_below, rotate, tridiagonalise
 from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import any_lane, load, store, zeros
 from simcore.backends.cpu.waves import advance, evaluate, evaluate_gradient, slope, system
+from simcore.backends.cpu.waves_single import copy_hessian, evaluate_amplitudes, hessian_single, prepare_single
 from simcore.compilation import jit
 from simcore.formulas.intrinsics import fma, maximum, select, sqrt
 from simcore.formulas.outcome import MAX_ITERATIONS
@@ -38,9 +41,9 @@ from simcore.formulas.verdict import GO_ON, confirmed, exhausted, flat, verdict
 T = LANES
 _HUGE = 1e300
 _CHORDS = 3
-_FINISH = 8
 _STIFFENING = 0.25  # s_c = 0.25 |x - x_H| |H|_rms / correlation length: the change of H over the move, measured best
 _TRIALS = 12  # bisections of ln s: |d| then matches the cap to half a per cent
+_NEAR = 1e-5  # of a typical gradient |H|_rms length: nearer than that, single precision has to show progress
 _EXACT = 1e-10  # s of a full Newton step, relative to |H|_F
 
 
@@ -124,37 +127,65 @@ def _keep_momentum(diagonal, off_diagonal, n, shift, active, last, d, real, imag
 
 @jit
 def search(
-    problem, starts, length, options, status, iterations, cost, grad_norm, decrement, index, nullity, x_out, counters
+    problem,
+    starts,
+    length,
+    options,
+    early,
+    status,
+    iterations,
+    cost,
+    grad_norm,
+    decrement,
+    index,
+    nullity,
+    x_out,
+    counters,
 ):
     """Run every start, shape (S, n), and write its outcome; an iteration is one Hessian and the steps that it serves.
 
-    ``length`` is the correlation length, ``options`` as for the plain loop; ``counters`` receives lane Hessians, those
-    of running starts, and gradients of running starts beside the Hessians'.
+    ``length`` is the correlation length, ``options`` as for the plain loop; ``iterations`` holds those that a start has
+    made already, and ``x_out`` may be ``starts``. Where ``early``, Hessians are summed in single precision and nothing
+    is recorded but ``iterations`` and ``x_out``, once the gradient is small, the iterations are spent, or single
+    precision no longer helps: the same search in double precision is to follow. ``counters`` receives lane Hessians,
+    those of running starts, and gradients of running starts beside the Hessians'.
     """
     cap, gradient_tolerance, decrement_tolerance, max_iterations, region = options[:5]
     zero_tolerance, flat_tolerance, zero_floor = options[5:]
     n = starts.shape[1]
     packed = n * (n + 1) // 2
     tables, tile = prepare(problem)
+    single = prepare_single(problem, early)
     X, owner, steps, settled, running = fill(starts)
     taken = running
     home, last = np.empty(n * T), np.zeros(n * T)
+    _take_over(owner, steps, iterations, last, n)
     A = np.empty((3, packed * 8))
     factors = np.zeros((3, 3, n * 8))  # diagonal, off-diagonal (its first row stays 0) and scales of each eight lanes
     g, d, real, imaginary = np.empty(n * 8), np.empty(n * 8), np.empty(n * 8), np.empty(n * 8)
     memory = np.empty(4 * n * 8)
     shift, norm, square, active, held = np.zeros(T), np.zeros(T), np.zeros(T), np.zeros(T), np.zeros(T)
+    entry = np.zeros(T)
     value, step_square, below, null = np.empty(8), np.empty(8), np.empty(8), np.empty(8)
     tolerance_square = gradient_tolerance * gradient_tolerance
 
     while running > 0:
-        evaluate(tables, tile, X)
+        if early:
+            evaluate_amplitudes(tables, single, tile, X)
+            hessian_single(single, tables.waves, n)
+        else:
+            evaluate(tables, tile, X)
         counters[0] += T
         counters[1] += running
         for group in range(3):
             s = group * 8
             diagonal, off_diagonal, scales = factors[group, 0], factors[group, 1], factors[group, 2]
-            f = system(tile, X, s, A[group], g)
+            f = zeros()
+            if early:
+                slope(tile, X, s, g)
+                copy_hessian(single, tile, s, A[group])
+            else:
+                f = system(tile, X, s, A[group], g)
             gg = _dot(g, g, n)
             tridiagonalise(A[group], n, diagonal, off_diagonal, scales, memory)
             rotate(A[group], n, scales, g, False)
@@ -167,6 +198,7 @@ def search(
             store(null, 0, count_below(diagonal, off_diagonal, n, zero) - negative)
             store(value, 0, f)
             store(square, s, gg)
+            store(entry, s, gg)
             store(step_square, 0, newton)
             store(norm, s, frobenius)
             for lane in range(8):
@@ -176,6 +208,9 @@ def search(
                 if o < 0:
                     continue
                 active[at] = 1.0
+                if early:
+                    steps[at] += 1.0
+                    continue
                 small = square[at] < tolerance_square
                 distance = np.sqrt(step_square[lane])
                 short = distance < decrement_tolerance
@@ -230,12 +265,11 @@ def search(
                 last,
                 home,
                 shift,
-                steps,
                 active,
                 held,
             )
 
-        for chord in range(_FINISH):
+        for _ in range(_CHORDS):
             wanted = 0
             for lane in range(T):
                 wanted += int(active[lane])
@@ -251,7 +285,6 @@ def search(
                     X,
                     group * 8,
                     length,
-                    chord,
                     tolerance_square,
                     factors[group],
                     g,
@@ -263,17 +296,42 @@ def search(
                     norm,
                     square,
                     active,
-                    held,
                 )
         for k in range(0, n * T, 8):
             store(last, k, load(X, k) - load(home, k))
+        if early:
+            for lane in range(T):
+                o = owner[lane]
+                if o < 0:
+                    continue
+                small = _NEAR * norm[lane] * length / np.sqrt(float(n))
+                stalled = entry[lane] < small * small and not square[lane] < 0.25 * entry[lane]
+                spent = steps[lane] >= max_iterations or not norm[lane] < _HUGE
+                for i in range(n):
+                    spent = spent or not abs(X[i * T + lane]) <= region
+                if square[lane] < tolerance_square or stalled or spent:
+                    iterations[o] = int(steps[lane])
+                    for i in range(n):
+                        x_out[o, i] = X[i * T + lane]
+                    owner[lane] = ENDED
 
         taken, running = refill(starts, 0, T, X, owner, steps, settled, taken, running)
+        _take_over(owner, steps, iterations, last, n)
+
+
+@jit
+def _take_over(owner, steps, iterations, last, n):
+    """Give lanes that have just taken a start the iterations that it has made, and no last step."""
+    for lane in range(T):
+        if owner[lane] >= 0 and steps[lane] == 0.0:
+            steps[lane] = iterations[owner[lane]]
+            for i in range(n):
+                last[i * T + lane] = 0.0
 
 
 @jit
 def _first_step(
-    tile, A, n, X, s, cap, exact, factors, g, d, real, imaginary, memory, last, home, shift, steps, active, held
+    tile, A, n, X, s, cap, exact, factors, g, d, real, imaginary, memory, last, home, shift, active, held
 ):  # fmt: skip
     """Move active lanes by the held-back step with momentum; g holds Q'g."""
     diagonal, off_diagonal, scales = factors[0], factors[1], factors[2]
@@ -285,10 +343,9 @@ def _first_step(
     for i in range(n):
         store(g, i * 8, load(last, i * T + s))
         store(home, i * T + s, load(X, i * T + s))
-    keep = capped & (load(steps, s) > 1.0)
-    if any_lane(keep):
+    if any_lane(capped):
         rotate(A, n, scales, g, False)
-        _keep_momentum(diagonal, off_diagonal, n, chosen, keep, g, d, real, imaginary, memory)
+        _keep_momentum(diagonal, off_diagonal, n, chosen, capped, g, d, real, imaginary, memory)
     rotate(A, n, scales, d, True)
     for k in range(0, n * 8, 8):
         store(d, k, select(moving, load(d, k), zeros()))
@@ -297,8 +354,7 @@ def _first_step(
 
 @jit
 def _chord(
-    tile, A, n, X, s, length, chord, tolerance_square, factors, g, d, imaginary, memory, home, shift, norm, square,
-    active, held
+    tile, A, n, X, s, length, tolerance_square, factors, g, d, imaginary, memory, home, shift, norm, square, active
 ):  # fmt: skip
     """One chord step of active lanes; lanes that want no more become inactive."""
     moving = load(active, s) > 0.0
@@ -307,8 +363,6 @@ def _chord(
     slope(tile, X, s, g)
     gg = _dot(g, g, n)
     go = moving & (gg >= tolerance_square) & (gg < _HUGE)
-    if chord >= _CHORDS:
-        go = go & (load(held, s) < 0.5) & (gg < 0.25 * load(square, s))
     store(square, s, gg)
     store(active, s, select(go, zeros() + 1.0, zeros()))
     if not any_lane(go):
