@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import simcore
-from simcore.backends import cpu, reference, reference_regularised
-from simcore.backends.cpu.krylov import descend
+from simcore.backends import cpu, reference
 from simcore.backends.cpu.dispatch import prepare
+from simcore.backends.cpu.krylov import descend
 from simcore.backends.cpu.singles import narrow
 from simcore.backends.cpu.vector import load
 from simcore.backends.cpu.waves_single import (
@@ -144,7 +144,7 @@ def test_descent_matches_its_reference_twin(n):
     options = RegularisedNewton().options(landscape)
     fast = np.empty_like(starts)
     descend(cpu._plain(problem), starts, options.step_cap, options.region, fast, np.zeros(3, np.int64))
-    slow = np.array([reference_regularised.descend(problem, x, options) for x in starts])
+    slow = np.array([reference.descend(problem, x, options) for x in starts])
     assert (np.abs(fast - slow).max(axis=1) < 1e-3).mean() >= 0.9
     before, after = (np.linalg.norm(reference.evaluate(problem, x)[1], axis=1) for x in (starts, fast))
     assert n < 30 or np.median(after) < 0.3 * np.median(before)  # in few variables the cap is longer than the waves

@@ -58,7 +58,7 @@ def flow(problem: Any, x: Array, way: Array, steps: int, longest: float) -> Arra
     See ``descent.follow``. None for a problem that has no compiled kernel.
     """
     from simcore.backends.cpu import spin, waves  # noqa: F401  (they register their kernels)
-    from simcore.backends.cpu.krylov import follow
+    from simcore.backends.cpu.descent import follow
     from simcore.backends.cpu.dispatch import families
 
     if type(problem) not in families():
@@ -95,8 +95,8 @@ def regularised_newton(
     """Run regularised Newton with chord steps from each start, shape (S, n); ``length`` is the correlation length.
 
     ``counters``, int64 of shape (3,), is added to: lane Hessians, those of running starts, gradients beside them.
-    From ``DESCENT_FROM`` variables on the search begins with ``descent``, from ``SINGLE_FROM`` on its Hessians are
-    summed in single precision first: what is recorded is judged in double precision.
+    From ``DESCENT_FROM`` variables on the search begins with ``krylov.descend``, from ``SINGLE_FROM`` on its Hessians
+    are summed in single precision first: what is recorded is judged in double precision.
     """
     from simcore.backends.cpu.krylov import descend
     from simcore.backends.cpu.regularised import search
