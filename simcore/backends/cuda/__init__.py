@@ -22,8 +22,8 @@ Array = NDArray[np.float64]
 BLOCK = 2**17
 """Starts that a thread hands over at once at least: a device shares them out itself, and waits for the last of them."""
 
-gaps = cpu.gaps
-"""Certificates of the points found are the CPU's, compiled: a fraction of a search."""
+gaps, flow = cpu.gaps, cpu.flow
+"""Certificates of the points found, and the gradient steps of an enumeration, are the CPU's: a fraction of a search."""
 
 
 def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
