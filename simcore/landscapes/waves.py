@@ -227,7 +227,8 @@ class GaussianField(_WaveLandscape):
     radius 2 round the origin. The field is stationary, so the place does not matter, only the extent.
 
     Search: ``method = "auto"`` is Newton's method with the step cap of ``wave_step_cap``, ``RegularisedNewton`` from
-    n = 25 on; length 1, gradient scale sqrt(n), region max |x_i| <= 10^4.
+    n = 25 on (with the backend ``cuda`` Newton's method for every n); length 1, gradient scale sqrt(n), region
+    max |x_i| <= 10^4.
 
     Raises ``InputError`` for values out of range and for isotropic frequencies with n > 8.
 
