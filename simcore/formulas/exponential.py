@@ -103,3 +103,19 @@ def softplus(z):
     t = 1.0 / grown
     a = select(z < 0.0, 0.0, z) + (log(grown) + product(e - (grown - 1.0), t))
     return a, select(z < 0.0, e * t, t), e * t * t
+
+
+@jit(inline=True)
+def unit(code, z):
+    """Return phi, phi', phi'' of the activation with that number, ``z`` in lanes; relu's kink takes the left side."""
+    a, slope, second = z, z * 0.0 + 1.0, z * 0.0
+    if code == TANH:
+        a, slope, second = tanh(z)
+    elif code == SIGMOID:
+        a, slope, second = sigmoid(z)
+    elif code == SOFTPLUS:
+        a, slope, second = softplus(z)
+    elif code == RELU:
+        slope = select(z > 0.0, slope, 0.0)
+        a = z * slope
+    return a, slope, second

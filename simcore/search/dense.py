@@ -39,6 +39,7 @@ from simcore.search.solvers import LevenbergMarquardt, PseudoInverseNewton, Sadd
 
 GAP = 100.0
 FLAT_EARLY = 1e-5  # Levenberg-Marquardt gives up here; far stricter than the verdict's tolerance
+REJECTED = 30  # trials without gain after which no step helps
 POLISH = 4
 WORK = 2**26  # bytes of Hessians and eigenvectors held at a time, about
 _RUNNING = -1
@@ -52,6 +53,7 @@ def search(
     solver: Solver | None = None,
     evaluate: Evaluate | None = None,
     options: NewtonOptions | None = None,
+    walk: Callable[..., Any] | None = None,
 ) -> Outcome:
     """Search from each start, shape (S, n), with any solver, and return how each ended.
 
@@ -59,6 +61,8 @@ def search(
     solver : None or ``Auto`` is the landscape's own.
     evaluate : value, gradient, Hessian at points (S, n); default the reference backend's.
     options : the solver's limits; default those for the draw's landscape.
+    walk : a backend's compiled ``levenberg_marquardt``, which goes as far as it can; the rest, and every verdict, is
+        made here.
     """
     solver = resolve(solver, draw.landscape)
     options = solver.options(draw.landscape) if options is None else options
@@ -68,7 +72,7 @@ def search(
     outcome = Outcome.empty(len(starts), n)
     with single_threaded_blas():
         for low in range(0, len(starts), size):
-            part = _Batch(draw, starts[low : low + size], solver, options, evaluate).run()
+            part = _Batch(draw, starts[low : low + size], solver, options, evaluate, walk).run()
             for whole, piece in zip(outcome, part, strict=True):
                 whole[low : low + size] = piece  # type: ignore[index]
     return outcome
@@ -97,9 +101,15 @@ class _Batch:
     """
 
     def __init__(
-        self, draw: Draw, starts: Array, solver: Solver, options: NewtonOptions, evaluate: Evaluate | None
+        self,
+        draw: Draw,
+        starts: Array,
+        solver: Solver,
+        options: NewtonOptions,
+        evaluate: Evaluate | None,
+        walk: Callable[..., Any] | None,
     ) -> None:
-        self.draw, self.solver = draw, solver
+        self.draw, self.solver, self.walk = draw, solver, walk
         self.problem: Any = draw.problem
         self.options = options
         self.function = evaluate or (lambda x: reference.evaluate(self.problem, x))
@@ -119,11 +129,11 @@ class _Batch:
 
     def run(self) -> Outcome:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            self._keep(np.arange(len(self.x)), self._evaluated(self.x))
-            for iteration in range(self.options.max_iterations + 1):
-                rows = self._judged(iteration == self.options.max_iterations)
-                if not len(rows):
-                    break
+            self._walk()
+            everything = np.arange(len(self.x))
+            self._keep(everything, self._evaluated(self.x))
+            self._give_up(everything[self.status == _RUNNING])
+            while len(rows := self._judged()):
                 self._advance(rows)
             rest = np.flatnonzero((self.status != NOT_FINITE) & np.isnan(self.decrement))
             self.decrement[rest] = _length(self._newton(*self._modes(rest)))
@@ -168,7 +178,7 @@ class _Batch:
         return eigensteps.rotated(q, eigensteps.pseudo_inverse(w, a, limits.zero_tolerance, limits.zero_floor))
 
     # ---- verdicts ------------------------------------------------------------------------------------------------
-    def _judged(self, last: bool) -> NDArray:
+    def _judged(self) -> NDArray:
         """Give a status to the rows that have one by now and return the others."""
         rows = np.flatnonzero(self.status == _RUNNING)
         out = np.abs(self.x[rows]).max(axis=1, initial=0.0) > self.options.region
@@ -177,10 +187,12 @@ class _Batch:
         rows = rows[~out]
         small = rows[_length(self.g[rows]) < self.options.gradient_tolerance]
         if len(small):
-            near = _length(self._newton(*self._modes(small))) < self.options.decrement_tolerance
-            self._polish(small[near])
-        if last:
-            self._end(rows[self.status[rows] == _RUNNING])
+            modes = self._modes(small)
+            step = self._newton(*modes)
+            near = _length(step) < self.options.decrement_tolerance
+            self._polish(small[near], modes[0][near], step[near])
+        rows = rows[self.status[rows] == _RUNNING]
+        self._end(rows[self.iterations[rows] >= self.options.max_iterations])
         return np.flatnonzero(self.status == _RUNNING)
 
     def _bent(self, rows: NDArray) -> tuple[Array, Array, Array]:
@@ -194,12 +206,14 @@ class _Batch:
         flat = (bent < self.options.flat_tolerance * size * norm) & (norm >= self.options.gradient_tolerance)
         self.status[rows] = np.where(flat, GRADIENT_FLAT, MAX_ITERATIONS)
 
-    def _polish(self, rows: NDArray) -> None:
-        """Sharpen settled points, then count their null and negative modes."""
+    def _polish(self, rows: NDArray, w: Array, step: Array) -> None:
+        """Sharpen settled points, of spectra ``w`` and Newton steps ``step``; then count null and negative modes."""
         change = np.zeros(len(rows))
         moving = np.arange(len(rows))
         for attempt in range(POLISH):
-            step = self._newton(*self._modes(rows[moving]))
+            if attempt > 0:
+                modes = self._modes(rows[moving])
+                w[moving], step = modes[0], self._newton(*modes)
             self.decrement[rows[moving]] = _length(step)
             go = (_length(step) > 1e-13 * self.draw.landscape.scales.length) | (attempt == 0)
             moving, step = moving[go], step[go]
@@ -215,7 +229,7 @@ class _Batch:
             change[moving] = np.where(better, difference, change[moving])
             self._keep(here, points, better)
             moving = moving[better]
-        w = np.linalg.eigvalsh(self.h[rows])
+        w[moving] = np.linalg.eigvalsh(self.h[rows[moving]])  # those that moved in the last attempt
         expected, saturated = self._of_draw("symmetry_dimension", rows), self._of_draw("saturated", rows)
         for row, spectrum, moved, healthy, runaway in zip(rows, w, change, expected, saturated, strict=True):
             limits = self.options
@@ -241,6 +255,22 @@ class _Batch:
         return np.zeros(len(rows), np.int64) if method is None else method(self.x[rows])
 
     # ---- steps ---------------------------------------------------------------------------------------------------
+    def _walk(self) -> None:
+        """Let the backend's compiled Levenberg-Marquardt go as far as it can."""
+        if self.walk is None or not isinstance(self.solver, LevenbergMarquardt):
+            return
+        options, solver = self.options, self.solver
+        if solver.step_cap == "auto":
+            options = options._replace(step_cap=np.inf)
+        gone = self.walk(self.problem, self.x, options, (solver.damping, solver.patience, FLAT_EARLY, REJECTED))
+        if gone is not None:
+            self.x, self.iterations, self.damping, self.flat, self.rejected = gone
+
+    def _give_up(self, rows: NDArray) -> None:
+        """End the rows whose Levenberg-Marquardt walk leads nowhere."""
+        if isinstance(self.solver, LevenbergMarquardt):
+            self._end(rows[(self.flat[rows] >= self.solver.patience) | (self.rejected[rows] >= REJECTED)])
+
     def _advance(self, rows: NDArray) -> None:
         solver = self.solver
         self.iterations[rows] += 1
@@ -277,7 +307,7 @@ class _Batch:
         bent, size, norm = self._bent(rows)
         flat = (bent < FLAT_EARLY * norm * size) & (norm >= self.options.gradient_tolerance)
         self.flat[rows] = np.where(good, np.where(flat, self.flat[rows] + 1, 0), self.flat[rows])
-        self._end(rows[(self.flat[rows] >= solver.patience) | (self.rejected[rows] >= 30)])
+        self._give_up(rows)
 
 
 def null_modes(w: Array, tolerance: float) -> NDArray[np.bool_]:

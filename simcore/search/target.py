@@ -98,7 +98,8 @@ class Target:
     def _dense(self, x: Array, options: NewtonOptions) -> Outcome:
         from simcore.search import dense
 
-        return dense.search(self.draw, x, self.settings.solver, self.evaluate, options)
+        walk = getattr(self.settings.backend, "levenberg_marquardt", None)
+        return dense.search(self.draw, x, self.settings.solver, self.evaluate, options, walk)
 
     def _examined(self, outcome: Outcome) -> Outcome:
         """Judge again, by all eigenvalues, the ends that a Newton loop leaves in doubt.

@@ -18,16 +18,20 @@ Array = NDArray[np.float64]
 
 def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     """Return value (S,), gradient (S, n) and Hessian (S, n, n) at x of shape (S, n), as ``reference.evaluate``."""
-    from simcore.backends.cpu import spin, waves  # noqa: F401  (they register their kernels)
+    from simcore.backends.cpu import network, network_single, spin, waves  # noqa: F401  (they register their kernels)
     from simcore.backends.cpu.derivatives import fill
     from simcore.backends.cpu.dispatch import families
 
+    problem = network.compiled(problem)
     x = np.ascontiguousarray(x, dtype=np.float64)
     if type(problem) not in families():
         return reference.evaluate(problem, x)
     rows, n = x.shape
     none = np.empty(0)
     result = np.empty(rows), np.empty((rows, n)), np.empty((rows, n, n))
+    if network_single.better(problem):
+        network_single.fill(_plain(problem), x, *result)
+        return result
     fill(_plain(problem), problem.dimension, x, *result, none, none, np.empty(0, np.int64), none)
     return result
 
@@ -75,7 +79,7 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
     ``counters``, int64 of shape (3,), is added to: lane evaluations, those of running starts, steps made again by
     pivoted elimination. A problem that has no compiled kernel is searched by the reference backend.
     """
-    from simcore.backends.cpu import network, spin, waves  # noqa: F401  (they register their kernels)
+    from simcore.backends.cpu import network, network_single, spin, waves  # noqa: F401  (they register their kernels)
     from simcore.backends.cpu.dispatch import families
     from simcore.backends.cpu.loop import search
 
@@ -83,10 +87,35 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
     if type(problem) not in families():
         return reference.newton(problem, starts, options)
     starts, limits, outcome = _laid_out(problem, starts, options)
-    if len(starts) > 0:
+    if network_single.better(problem):
+        network_single.search(_plain(problem), starts, limits, outcome)
+    elif len(starts) > 0:
         counters = np.zeros(3, np.int64) if counters is None else counters
         search(_plain(problem), problem.dimension, starts, limits, *outcome, counters)
     return outcome._replace(x=wrap(outcome.x, getattr(problem, "period", 0.0)))
+
+
+def levenberg_marquardt(
+    problem: Any, starts: Array, options: NewtonOptions, rule: tuple[float, ...]
+) -> tuple[Array, NDArray[np.int32], Array, NDArray[np.int64], NDArray[np.int64]] | None:
+    """Walk by Levenberg-Marquardt from each start, shape (S, n), as far as compiled code can; see ``marquardt.search``.
+
+    ``rule`` = (damping, patience, flat_early, most_rejected). Returns x (S, n), trials made, the damping reached, flat
+    points and trials without gain in a row; None for a problem that has no such kernel.
+    """
+    from simcore.backends.cpu import network, network_single
+
+    problem = network.compiled(problem)
+    if type(problem) is not network.OneHidden or network_single.better(problem):
+        return None
+    from simcore.backends.cpu.marquardt import search
+
+    starts, limits, outcome = _laid_out(problem, starts, options)
+    mu, flat, rejected = np.empty(len(starts)), np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
+    if len(starts) > 0:
+        limits = (*limits[:6], *(float(number) for number in rule))
+        search(_plain(problem), starts, limits, outcome.x, outcome.iterations, mu, flat, rejected)
+    return outcome.x, outcome.iterations, mu, flat, rejected
 
 
 def regularised_newton(

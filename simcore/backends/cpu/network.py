@@ -1,16 +1,18 @@
-"""Perceptrons with one hidden layer and mean squares: value, gradient and packed Hessian of a tile of 24 starts.
+"""Perceptrons with one hidden layer and mean squares: value, gradient and packed Hessian of eight starts, in lanes.
 
-The samples are the same for every start, so whatever multiplies them is a register product of scalars and lanes. With
-e = (v, 1) a sample's inputs, u = W_2' d the error brought back to hidden units, d = (o - y)/N, phi at W_1 e and
-G = W_2' W_2:
+The samples are the same for every start. With e = (v, 1) a sample's inputs, phi at W_1 e, u = W_2' d the error brought
+back to hidden units, d = (o - y)/N and G = W_2' W_2 (i, k hidden; q, r input or bias; c output; j hidden or bias, for
+which a_j = 1):
 
-    d f/dW_1      = sum phi'_i u_i e_q                               (i hidden, q input or bias)
-    [1i q, 1k r]  = sum (G_ik phi'_i phi'_k / N + (i = k) phi''_i u_i) e_q e_r
-    [2c j, 1k q]  = W_ck sum phi'_k a_j e_q / N + (j = k) sum d_c phi'_k e_q    (c output, j hidden or bias: a_j = 1)
-    [2c j, 2c l]  = sum a_j a_l / N
+    [1i q, 1k r]  = G_ik / N sum phi'_i e_q phi'_k e_r + (i = k) sum phi''_i u_i e_q e_r
+    [2c j, 1k q]  = W_ck / N sum a_j phi'_k e_q + (j = k) sum d_c phi'_k e_q
+    [2c j, 2c l]  = 1/N sum a_j a_l
+    df/dW_1 k q   = sum_c W_ck sum d_c phi'_k e_q,    df/dW_2 c j = sum d_c a_j
 
-and the l2 penalty on the diagonal. Each sum over samples is one row of the tile; ``system`` picks the packed Hessian
-of eight lanes from them.
+and the l2 penalty. So with R = (phi'_k e_q, a_j), j no bias, the Jacobian of the outputs without the factors W_2, all
+but the terms in phi'' is R R' (``outer.py``), d R' and the sum of R, whatever the number of outputs.
+
+Networks of many parameters go to ``network_single.py``: there the sums of one start fill the cache.
 """
 
 from __future__ import annotations
@@ -20,23 +22,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simcore.backends.cpu.dispatch import register
-from simcore.backends.cpu.products import add_4_rows, add_8_rows
+from simcore.backends.cpu.outer import PANEL, add_outer_1, add_outer_4, add_shared_rows
 from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import broadcast, load, store, zeros
 from simcore.backends.network_problems import Mlp
 from simcore.compilation import jit
-from simcore.formulas.exponential import CODES, RELU, SIGMOID, SOFTPLUS, TANH, sigmoid, softplus, tanh
-from simcore.formulas.intrinsics import fma, select
+from simcore.formulas.exponential import CODES, unit
+from simcore.formulas.intrinsics import fma
 
 T = LANES
-_WORTH_COMPILING = 10_000  # parameters times samples
-_CHUNK = 16  # samples at a time: their lanes stay in the second-level cache
+_CHUNK = 32
+_BLOCK = 4 * PANEL  # doubles of a 4 x 4 block of sums
 
 
 class OneHidden(NamedTuple):
     """What the kernel is given; ``compiled`` makes it of an ``Mlp``."""
 
-    inputs: np.ndarray  # (N, d + 1), the last column ones
+    inputs: np.ndarray  # (N, d)
     targets: np.ndarray  # (N, C)
     hidden: int
     activation: int
@@ -45,314 +47,320 @@ class OneHidden(NamedTuple):
     @property
     def dimension(self) -> int:
         """Number of parameters."""
-        return self.hidden * self.inputs.shape[1] + self.targets.shape[1] * (self.hidden + 1)
+        return self.hidden * (self.inputs.shape[1] + 1) + self.targets.shape[1] * (self.hidden + 1)
 
 
 def compiled(problem: Any) -> Any:
-    """Return what the kernel takes of a perceptron with one hidden layer and mean squares; other problems as they are.
-
-    So are small ones: for them NumPy takes less time than compiling does. The rule looks at the problem alone, lest a
-    row depend on how many starts there are.
-    """
+    """Return what the kernels take of a perceptron with one hidden layer and mean squares; others as they are."""
     if type(problem) is not Mlp or len(problem.widths) != 3 or problem.loss != "mse":
         return problem
-    if problem.dimension * len(problem.inputs) < _WORTH_COMPILING:
-        return problem
-    inputs = np.concatenate([problem.inputs, np.ones((len(problem.inputs), 1))], axis=1)
-    return OneHidden(inputs, np.array(problem.targets), problem.widths[1], CODES[problem.activation], problem.l2)
-
-
-class Tables(NamedTuple):
-    """The samples laid out for the product, and scratch."""
-
-    samples: int
-    inputs: np.ndarray  # [N][D]
-    targets: np.ndarray  # [N][C]
-    panels: np.ndarray  # [D/8][N][8]
-    products: np.ndarray  # [pairs/8][N][8]: e_q e_r, q >= r
-    l2: float
-    activation: int
-    scratch: np.ndarray  # rows of lanes, [row][chunk][24]
-    gram: np.ndarray  # G / N, [h (h + 1)/2][24]
-    units: np.ndarray  # of one sample and eight lanes: a, phi', phi'' of each hidden unit, d of each output
+    inputs, targets = np.array(problem.inputs), np.array(problem.targets)
+    return OneHidden(inputs, targets, problem.widths[1], CODES[problem.activation], problem.l2)
 
 
 class NetworkTile(NamedTuple):
-    """An evaluated tile: ``memory`` holds rows of 24 lanes; ``at`` says where each kind of row begins.
+    """The samples, and the sums of the eight lanes last asked for.
 
-    at = (D, h, C, D padded, pairs padded, first rows); first rows of: gradient 1, gradient 2, block 11, block 21 by
-    a, by d, block 22.
-    A row of block 11 is a pair of units and a pair of inputs, of block 21 a unit's pair and an input; biases come last.
+    sizes = (first lane of the sums, -1 where there are none; N, d, h, C, activation; padded number of pairs e_q e_r).
+    at = where each kind of row begins in ``memory``: weights, units, panels of R, panels of d and of ones, phi'' u,
+    sums R R', sums d R' and of R, sums of phi'' u e e, value, sums of d; then its size. ``data``: inputs, targets,
+    products e_q e_r by eights.
     """
 
     n: int
-    at: np.ndarray
     l2: float
+    sizes: np.ndarray
+    at: np.ndarray
+    data: np.ndarray
     memory: np.ndarray
 
 
 @jit
 def prepare(problem):
     """Lay the samples out and allocate scratch."""
-    samples, inputs = problem.inputs.shape
+    samples, d = problem.inputs.shape
     outputs = problem.targets.shape[1]
     h = problem.hidden
-    wide = (inputs + 7) // 8 * 8
-    pairs = inputs * (inputs + 1) // 2
-    padded = (pairs + 7) // 8 * 8
-    panels, products = np.zeros(wide * samples), np.zeros(padded * samples)
+    pairs = ((d + 1) * (d + 2) // 2 + 7) // 8 * 8
+    data = np.zeros(samples * (d + outputs + pairs))
     for m in range(samples):
+        for q in range(d):
+            data[m * d + q] = problem.inputs[m, q]
+        for c in range(outputs):
+            data[samples * d + m * outputs + c] = problem.targets[m, c]
         k = 0
-        for q in range(inputs):
-            panels[((q >> 3) * samples + m) * 8 + (q & 7)] = problem.inputs[m, q]
+        for q in range(d + 1):
             for r in range(q + 1):
-                products[((k >> 3) * samples + m) * 8 + (k & 7)] = problem.inputs[m, q] * problem.inputs[m, r]
+                first = problem.inputs[m, q] if q < d else 1.0
+                second = problem.inputs[m, r] if r < d else 1.0
+                data[samples * (d + outputs) + ((k >> 3) * samples + m) * 8 + (k & 7)] = first * second
                 k += 1
 
-    hh = h * (h + 1) // 2
-    at = np.empty(11, np.int64)
-    at[0], at[1], at[2], at[3], at[4] = inputs, h, outputs, wide, padded
-    at[5] = 1
-    at[6] = at[5] + h * wide
-    at[7] = at[6] + outputs * (h + 1)
-    at[8] = at[7] + hh * padded
-    at[9] = at[8] + h * (h + 1) * wide
-    at[10] = at[9] + outputs * h * wide
-    rows = at[10] + (h + 1) * (h + 2) // 2
-
-    n = h * inputs + outputs * (h + 1)
-    scratch = np.empty((h + hh + h * (h + 1) + outputs * h) * _CHUNK * T)
-    tables = Tables(
-        samples, problem.inputs.ravel(), problem.targets.ravel(), panels, products, problem.l2, problem.activation,
-        scratch, np.empty(hh * T), np.empty((3 * h + outputs) * 8),
-    )  # fmt: skip
-    return tables, NetworkTile(n, at, problem.l2, np.empty(rows * T))
-
-
-@jit
-def _gram(at, X, gram, samples):
-    """G_ik / N of every lane."""
-    inputs, h, outputs = at[0], at[1], at[2]
-    first = h * inputs
-    k = 0
-    for i in range(h):
-        for j in range(i + 1):
-            for s in range(0, T, 8):
-                total = zeros()
-                for c in range(outputs):
-                    row = first + c * h
-                    total = fma(load(X, (row + i) * T + s), load(X, (row + j) * T + s), total)
-                store(gram, k * T + s, total * (1.0 / samples))
-            k += 1
-
-
-@jit
-def _unit(activation, z):
-    a, slope, second = z, zeros() + 1.0, zeros()
-    if activation == TANH:
-        a, slope, second = tanh(z)
-    elif activation == SIGMOID:
-        a, slope, second = sigmoid(z)
-    elif activation == SOFTPLUS:
-        a, slope, second = softplus(z)
-    elif activation == RELU:
-        slope = select(z > 0.0, slope, 0.0)
-        a = z * slope
-    return a, slope, second
-
-
-@jit
-def _sample(tables, at, X, m, local, s, memory):
-    """One sample and eight lanes: forward and back, its rows of scratch, and the sums that need no product."""
-    samples, inputs, targets, _, _, _, activation, scratch, gram, units = tables
-    count, h, outputs = at[0], at[1], at[2]
-    bias_1, weights_2 = h * (count - 1), h * count
-    bias_2 = weights_2 + outputs * h
-    share = 1.0 / samples
-    for i in range(h):
-        z = load(X, (bias_1 + i) * T + s)
-        for q in range(count - 1):
-            z = fma(load(X, (i * (count - 1) + q) * T + s), broadcast(inputs, m * count + q), z)
-        a, slope, second = _unit(activation, z)
-        store(units, i * 8, a)
-        store(units, (h + i) * 8, slope)
-        store(units, (2 * h + i) * 8, second)
-    square = zeros()
-    row = at[6]
-    for c in range(outputs):
-        o = load(X, (bias_2 + c) * T + s)
-        for j in range(h):
-            o = fma(load(X, (weights_2 + c * h + j) * T + s), load(units, j * 8), o)
-        residual = o - targets[m * outputs + c]
-        square = fma(residual, residual, square)
-        d = residual * share
-        store(units, (3 * h + c) * 8, d)
-        for j in range(h):
-            p = (row + c * (h + 1) + j) * T + s
-            store(memory, p, fma(d, load(units, j * 8), load(memory, p)))
-        p = (row + c * (h + 1) + h) * T + s
-        store(memory, p, load(memory, p) + d)
-    store(memory, s, fma(square, 0.5 * share, load(memory, s)))
-    last = (at[10] + (h + 1) * (h + 2) // 2 - 1) * T + s  # the bias's square, once a sample
-    store(memory, last, load(memory, last) + share)
-
-    # block 22: sums of a_j a_l, the bias last
-    row = at[10]
-    for j in range(h):
-        a = load(units, j * 8) * share
-        for k in range(j + 1):
-            p = (row + k) * T + s
-            store(memory, p, fma(a, load(units, k * 8), load(memory, p)))
-        row += j + 1
-        p = (at[10] + h * (h + 1) // 2 + j) * T + s
-        store(memory, p, load(memory, p) + a)
-
-    # scratch rows: phi' u; G phi' phi' + phi'' u; phi' a; d phi'
-    stride = _CHUNK * T
-    spot = local * T + s
-    pair, by_a, by_d = h * stride, (h + h * (h + 1) // 2) * stride, (h + h * (h + 1) // 2 + h * (h + 1)) * stride
-    k = 0
-    for i in range(h):
-        back = zeros()
-        for c in range(outputs):
-            back = fma(load(X, (weights_2 + c * h + i) * T + s), load(units, (3 * h + c) * 8), back)
-        slope = load(units, (h + i) * 8)
-        store(scratch, i * stride + spot, back * slope)
-        for j in range(i + 1):
-            curve = load(gram, k * T + s) * slope * load(units, (h + j) * 8)
-            if i == j:
-                curve = fma(load(units, (2 * h + i) * 8), back, curve)
-            store(scratch, pair + k * stride + spot, curve)
-            k += 1
-        for j in range(h):
-            store(scratch, by_a + (i * (h + 1) + j) * stride + spot, slope * share * load(units, j * 8))
-        store(scratch, by_a + (i * (h + 1) + h) * stride + spot, slope * share)
-        for c in range(outputs):
-            store(scratch, by_d + (c * h + i) * stride + spot, slope * load(units, (3 * h + c) * 8))
-
-
-@jit
-def _products(panels, samples, first, size, true, wide, scratch, source, count, memory, row):
-    """Add ``true`` panel rows, padded to ``wide``, times each of ``count`` scratch rows to the tile."""
-    for k in range(count):
-        b, c = (source + k) * _CHUNK * T, (row + k * wide) * T
-        for q in range(0, true, 8):
-            at = ((q >> 3) * samples + first) * 8
-            if true - q > 4:
-                add_8_rows(panels, at, 8, scratch, b, T, size, memory, c + q * T, T)
-            else:
-                add_4_rows(panels, at, 8, scratch, b, T, size, memory, c + q * T, T)
+    n = h * (d + 1) + outputs * (h + 1)
+    groups, quads = (h * (d + 2) + 3) // 4, (outputs + 4) // 4
+    sizes = np.array((-1, samples, d, h, outputs, problem.activation, pairs), np.int64)
+    at = np.zeros(10, np.int64)
+    at[1] = at[0] + n * 8
+    at[2] = at[1] + 3 * h * 8
+    at[3] = at[2] + groups * _CHUNK * PANEL
+    at[4] = at[3] + quads * _CHUNK * PANEL
+    at[5] = at[4] + h * _CHUNK * 8
+    at[6] = at[5] + groups * (groups + 1) // 2 * _BLOCK
+    at[7] = at[6] + 4 * quads * groups * PANEL
+    at[8] = at[7] + h * pairs * 8
+    at[9] = at[8] + (1 + outputs) * 8
+    return 0, NetworkTile(n, problem.l2, sizes, at, data, np.zeros(at[9]))
 
 
 @jit
 def evaluate(tables, tile, X):
-    """Fill the tile's rows; the penalty and the factors W_2 are added by ``system``."""
-    at, memory = tile.at, tile.memory
-    inputs, h, outputs, wide, padded = at[0], at[1], at[2], at[3], at[4]
-    hh, pairs = h * (h + 1) // 2, inputs * (inputs + 1) // 2
-    for k in range(0, memory.size, 8):
+    """Forget the sums: ``system`` makes those of its own eight lanes, which then stay in the cache."""
+    tile.sizes[0] = -1
+
+
+@jit
+def _place(first, row, local):
+    """Where row ``row`` of sample ``local`` of the chunk stands among panels that begin at ``first``."""
+    return first + ((row >> 2) * _CHUNK + local) * PANEL + (row & 3) * 8
+
+
+@jit
+def _units(sizes, memory, data, weights, units, m):
+    """Set phi, phi', phi'' of one sample's hidden units."""
+    d, h, activation = sizes[2], sizes[3], sizes[5]
+    for i in range(h):
+        z = load(memory, weights + (h * d + i) * 8)
+        for q in range(d):
+            z = fma(load(memory, weights + (i * d + q) * 8), broadcast(data, m * d + q), z)
+        a, slope, second = unit(activation, z)
+        store(memory, units + i * 8, a)
+        store(memory, units + (h + i) * 8, slope)
+        store(memory, units + (2 * h + i) * 8, second)
+
+
+@jit
+def _errors(sizes, memory, data, weights, units, errors, total, m, local, value):
+    """Set the panels of d and of ones of one sample, add d to ``total``; return the value's sum with it."""
+    samples, d, h, outputs = sizes[1], sizes[2], sizes[3], sizes[4]
+    second = weights + h * (d + 1) * 8
+    for c in range(outputs):
+        o = load(memory, second + (outputs * h + c) * 8)
+        for j in range(h):
+            o = fma(load(memory, second + (c * h + j) * 8), load(memory, units + j * 8), o)
+        residual = o - data[samples * d + m * outputs + c]
+        value = fma(residual, residual, value)
+        error = residual * (1.0 / samples)
+        store(memory, _place(errors, c, local), error)
+        store(memory, total + c * 8, load(memory, total + c * 8) + error)
+    store(memory, _place(errors, outputs, local), 1.0)
+    return value
+
+
+@jit
+def _back(sizes, memory, weights, errors, local, i):
+    """Return u_i, the error of one sample brought back to hidden unit i."""
+    d, h, outputs = sizes[2], sizes[3], sizes[4]
+    second = weights + h * (d + 1) * 8
+    total = zeros()
+    for c in range(outputs):
+        total = fma(load(memory, second + (c * h + i) * 8), load(memory, _place(errors, c, local)), total)
+    return total
+
+
+@jit
+def _fill(tile, X, s):
+    """Sum over all samples for lanes s .. s + 7."""
+    sizes, at, data, memory = tile.sizes, tile.at, tile.data, tile.memory
+    samples, d, h, outputs, pairs = sizes[1], sizes[2], sizes[3], sizes[4], sizes[6]
+    weights, units, rows, errors, bends = at[0], at[1], at[2], at[3], at[4]
+    groups, last = (h * (d + 2) + 3) // 4, h * (d + 1)
+    for i in range(tile.n):
+        store(memory, weights + i * 8, load(X, i * T + s))
+    for k in range(at[5], at[9], 8):
         store(memory, k, 0.0)
-    _gram(at, X, tables.gram, tables.samples)
-    for first in range(0, tables.samples, _CHUNK):
-        size = min(_CHUNK, tables.samples - first)
+    value = zeros()
+    for first in range(0, samples, _CHUNK):
+        size = min(_CHUNK, samples - first)
         for local in range(size):
-            for s in range(0, T, 8):
-                _sample(tables, at, X, first + local, local, s, memory)
-        panels, products, scratch = tables.panels, tables.products, tables.scratch
-        by_a, by_d = h + hh, h + hh + h * (h + 1)
-        _products(panels, tables.samples, first, size, inputs, wide, scratch, 0, h, memory, at[5])
-        _products(products, tables.samples, first, size, pairs, padded, scratch, h, hh, memory, at[7])
-        _products(panels, tables.samples, first, size, inputs, wide, scratch, by_a, h * (h + 1), memory, at[8])
-        _products(panels, tables.samples, first, size, inputs, wide, scratch, by_d, outputs * h, memory, at[9])
+            m = first + local
+            _units(sizes, memory, data, weights, units, m)
+            value = _errors(sizes, memory, data, weights, units, errors, at[8] + 8, m, local, value)
+            for i in range(h):
+                slope = load(memory, units + (h + i) * 8)
+                for q in range(d):
+                    store(memory, _place(rows, i * d + q, local), slope * broadcast(data, m * d + q))
+                store(memory, _place(rows, h * d + i, local), slope)
+                store(memory, _place(rows, last + i, local), load(memory, units + i * 8))
+                bend = load(memory, units + (2 * h + i) * 8) * _back(sizes, memory, weights, errors, local, i)
+                store(memory, bends + (i * _CHUNK + local) * 8, bend)
+        sums = at[5]
+        for i in range(groups):
+            for j in range(i + 1):
+                a, b = rows + i * _CHUNK * PANEL, rows + j * _CHUNK * PANEL
+                add_outer_4(memory, a, b, size, memory, sums, PANEL)
+                sums += _BLOCK
+        for c in range(0, outputs + 1, 4):
+            for j in range(groups):
+                b, out = rows + j * _CHUNK * PANEL, at[6] + (c * groups + j) * PANEL
+                if outputs - c > 1:
+                    add_outer_4(memory, _place(errors, c, 0), b, size, memory, out, groups * PANEL)
+                else:
+                    for k in range(c, outputs + 1):
+                        add_outer_1(memory, _place(errors, k, 0), b, size, memory, out, groups * PANEL)
+                        out += groups * PANEL
+        for i in range(h):
+            for k in range(0, pairs, 8):
+                a = samples * (d + outputs) + (k * samples + first * 8)
+                add_shared_rows(data, a, memory, bends + i * _CHUNK * 8, size, memory, at[7] + (i * pairs + k) * 8)
+    store(memory, at[8], value)
+    sizes[0] = s
 
 
 @jit
-def _hidden_entries(tile, s, u, p, v, count, A, k):
-    """Copy entries [1u p, 1v q], q < count, of eight lanes to A from place k; return the next place."""
-    at, memory = tile.at, tile.memory
-    high, low = max(u, v), min(u, v)
-    base = at[7] + (high * (high + 1) // 2 + low) * at[4]
-    row = (base + p * (p + 1) // 2) * T + s
-    for q in range(min(count, p + 1)):
-        store(A, k, load(memory, row + q * T))
+def _sum(memory, sums, i, j):
+    """Return (R R')_ij, j <= i or in the same block."""
+    high, low = i >> 2, j >> 2
+    return load(memory, sums + (high * (high + 1) // 2 + low) * _BLOCK + (i & 3) * PANEL + (j & 3) * 8)
+
+
+@jit
+def _hidden_row(tile, i, A, k):
+    """Copy row i of the block of W_1, b_1 to A from place k; return the next place."""
+    sizes, at, memory = tile.sizes, tile.at, tile.memory
+    samples, d, h, outputs, pairs = sizes[1], sizes[2], sizes[3], sizes[4], sizes[6]
+    u, p = (i // d, i % d) if i < h * d else (i - h * d, d)
+    second = at[0] + h * (d + 1) * 8
+    v, q = 0, 0
+    gram = zeros()
+    for j in range(i + 1):
+        if j >= h * d:
+            v, q = j - h * d, d
+        if q == 0 or q == d:
+            gram = zeros()
+            for c in range(outputs):
+                row = second + c * h * 8
+                gram = fma(load(memory, row + u * 8), load(memory, row + v * 8), gram)
+            gram = gram * (1.0 / samples)
+        entry = gram * _sum(memory, at[5], i, j)
+        if v == u:
+            entry = entry + load(memory, at[7] + (u * pairs + p * (p + 1) // 2 + q) * 8)
+        store(A, k, entry)
         k += 8
-    for q in range(p + 1, count):
-        store(A, k, load(memory, (base + q * (q + 1) // 2 + p) * T + s))
-        k += 8
+        q += 1
+        if q == d:
+            v, q = v + 1, 0
     return k
 
 
 @jit
-def _mixed_entries(tile, X, s, c, j, v, first, count, A, k):
-    """Copy entries [2c j, 1v q], first <= q < count, of eight lanes to A from place k; return the next place."""
-    at, memory = tile.at, tile.memory
-    h, wide = at[1], at[3]
-    weight = load(X, (h * at[0] + c * h + v) * T + s)
-    row = (at[8] + (v * (h + 1) + j) * wide) * T + s
-    own = (at[9] + (c * h + v) * wide) * T + s
-    for q in range(first, count):
-        value = weight * load(memory, row + q * T)
-        if j == v:
-            value = value + load(memory, own + q * T)
-        store(A, k, value)
-        k += 8
-    return k
+def _activity(sizes, memory, at, j, row):
+    """Return the sum over samples of a_j times a row of R, j = h for the bias; all ones where the row is h's too."""
+    d, h, outputs = sizes[2], sizes[3], sizes[4]
+    groups, last = (h * (d + 2) + 3) // 4, h * (d + 1)
+    if j == h and row == last + h:
+        return zeros() + float(sizes[1])
+    if j == h or row == last + h:
+        return load(memory, at[6] + outputs * groups * PANEL + (row if j == h else last + j) * 8)
+    return _sum(memory, at[5], max(last + j, row), min(last + j, row))
 
 
 @jit
-def _output_entries(tile, s, c, j, columns, A, k):
-    """Copy entries [2c j, 2e i] for the first ``columns`` output parameters (e, i) to A; return the next place."""
-    at, memory = tile.at, tile.memory
-    h, outputs = at[1], at[2]
-    for column in range(columns):
+def _output_row(tile, c, j, width, A, k):
+    """Copy a row of the blocks of W_2, b_2 up to its ``width``-th of them; j is the hidden unit, h for a bias."""
+    sizes, at, memory = tile.sizes, tile.at, tile.memory
+    samples, d, h, outputs = sizes[1], sizes[2], sizes[3], sizes[4]
+    groups, last = (h * (d + 2) + 3) // 4, h * (d + 1)
+    share = 1.0 / samples
+    errors = at[6] + c * groups * PANEL
+    for column in range(last):
+        v = column // d if column < h * d else column - h * d
+        entry = load(memory, at[0] + (last + c * h + v) * 8) * share * _activity(sizes, memory, at, j, column)
+        if v == j:
+            entry = entry + load(memory, errors + column * 8)
+        store(A, k, entry)
+        k += 8
+    for column in range(width):
         e, i = (column // h, column % h) if column < outputs * h else (column - outputs * h, h)
-        value = zeros()
+        entry = zeros()
         if e == c:
-            high, low = max(j, i), min(j, i)
-            value = load(memory, (at[10] + high * (high + 1) // 2 + low) * T + s)
-        store(A, k, value)
+            entry = _activity(sizes, memory, at, j, last + i) * share
+        store(A, k, entry)
         k += 8
     return k
 
 
 @jit
 def system(tile, X, s, A, g):
-    """Copy gradient and packed Hessian of eight lanes, the penalty added; return the value."""
-    at, memory, n, l2 = tile.at, tile.memory, tile.n, tile.l2
-    inputs, h, outputs, wide = at[0], at[1], at[2], at[3]
-    true = inputs - 1
+    """Set gradient and packed Hessian of eight lanes, the penalty added; return the value."""
+    if tile.sizes[0] != s:
+        _fill(tile, X, s)
+    sizes, at, memory, n, l2 = tile.sizes, tile.at, tile.memory, tile.n, tile.l2
+    d, h, outputs = sizes[2], sizes[3], sizes[4]
+    groups, last = (h * (d + 2) + 3) // 4, h * (d + 1)
     k = 0
-    for i in range(h * true):
-        u, p = i // true, i % true
-        for v in range(u):
-            k = _hidden_entries(tile, s, u, p, v, true, A, k)
-        k = _hidden_entries(tile, s, u, p, u, p + 1, A, k)
-        store(g, i * 8, load(memory, (at[5] + u * wide + p) * T + s))
-    for u in range(h):
-        for v in range(h):
-            k = _hidden_entries(tile, s, u, true, v, true, A, k)
-        for v in range(u + 1):
-            high, low = max(u, v), min(u, v)
-            last = (high * (high + 1) // 2 + low) * at[4] + inputs * (inputs + 1) // 2 - 1
-            store(A, k, load(memory, (at[7] + last) * T + s))
-            k += 8
-        store(g, (h * true + u) * 8, load(memory, (at[5] + u * wide + true) * T + s))
+    for i in range(last):
+        k = _hidden_row(tile, i, A, k)
+        v = i // d if i < h * d else i - h * d
+        total = zeros()
+        for c in range(outputs):
+            row = at[6] + c * groups * PANEL
+            total = fma(load(memory, at[0] + (last + c * h + v) * 8), load(memory, row + i * 8), total)
+        store(g, i * 8, total)
     for i in range(outputs * (h + 1)):
         c, j = (i // h, i % h) if i < outputs * h else (i - outputs * h, h)
-        for v in range(h):
-            k = _mixed_entries(tile, X, s, c, j, v, 0, true, A, k)
-        for v in range(h):
-            k = _mixed_entries(tile, X, s, c, j, v, true, inputs, A, k)
-        k = _output_entries(tile, s, c, j, i + 1, A, k)
-        store(g, (h * inputs + i) * 8, load(memory, (at[6] + c * (h + 1) + j) * T + s))
-    square = zeros()
+        k = _output_row(tile, c, j, i + 1, A, k)
+        place = at[8] + (1 + c) * 8 if j == h else at[6] + c * groups * PANEL + (last + j) * 8
+        store(g, (last + i) * 8, load(memory, place))
     for i in range(n):
-        x = load(X, i * T + s)
-        square = fma(x, x, square)
-        store(g, i * 8, fma(x, l2, load(g, i * 8)))
         place = i * (i + 3) // 2 * 8
         store(A, place, load(A, place) + l2)
-    return fma(square, 0.5 * l2, load(memory, s))
+    return _penalised(tile, g)
+
+
+@jit
+def _penalised(tile, g):
+    """Add the penalty's gradient and return the value with the penalty."""
+    memory, at = tile.memory, tile.at
+    square = zeros()
+    for i in range(tile.n):
+        x = load(memory, at[0] + i * 8)
+        square = fma(x, x, square)
+        store(g, i * 8, fma(x, tile.l2, load(g, i * 8)))
+    return fma(load(memory, at[8]), 0.5 / tile.sizes[1], square * (0.5 * tile.l2))
+
+
+@jit
+def slope(tile, X, s, g):
+    """Set the gradient of lanes s .. s + 7 alone; return the value."""
+    sizes, at, data, memory = tile.sizes, tile.at, tile.data, tile.memory
+    samples, d, h, outputs = sizes[1], sizes[2], sizes[3], sizes[4]
+    weights, units, errors = at[0], at[1], at[3]
+    last = h * (d + 1)
+    sizes[0] = -1
+    for i in range(tile.n):
+        store(memory, weights + i * 8, load(X, i * T + s))
+        store(g, i * 8, 0.0)
+    for c in range(outputs):
+        store(memory, at[8] + (1 + c) * 8, 0.0)
+    value = zeros()
+    for m in range(samples):
+        _units(sizes, memory, data, weights, units, m)
+        value = _errors(sizes, memory, data, weights, units, errors, at[8] + 8, m, 0, value)
+        for i in range(h):
+            back = load(memory, units + (h + i) * 8) * _back(sizes, memory, weights, errors, 0, i)
+            for q in range(d):
+                place = (i * d + q) * 8
+                store(g, place, fma(back, broadcast(data, m * d + q), load(g, place)))
+            store(g, (h * d + i) * 8, load(g, (h * d + i) * 8) + back)
+        for c in range(outputs):
+            error = load(memory, _place(errors, c, 0))
+            for j in range(h):
+                place = (last + c * h + j) * 8
+                store(g, place, fma(error, load(memory, units + j * 8), load(g, place)))
+    for c in range(outputs):
+        store(g, (last + outputs * h + c) * 8, load(memory, at[8] + (1 + c) * 8))
+    store(memory, at[8], value)
+    return _penalised(tile, g)
 
 
 @jit

@@ -19,8 +19,8 @@ from simcore.backends.cpu.vector import broadcast, load, store, zeros
 from simcore.backends.network_problems import Mlp
 from simcore.compilation import jit
 from simcore.formulas.elementary import log
-from simcore.formulas.exponential import CODES, RELU, SIGMOID, SOFTPLUS, TANH, exponential, sigmoid, softplus, tanh
-from simcore.formulas.intrinsics import fma, maximum, select
+from simcore.formulas.exponential import CODES, exponential, unit
+from simcore.formulas.intrinsics import fma, maximum
 
 B = 8  # samples a block
 U = 8 * B  # doubles a unit of a block
@@ -72,19 +72,30 @@ def evaluate(prepared: Tables, x: Array, v: Array | None = None, product: bool =
 
 # ---- matrix passes -----------------------------------------------------------------------------------------------
 @jit
-def _apply(M, at, rows, columns, A, at_a, Z, at_z, add):
-    """Z_j = bias_j + sum_k M_jk A_k of one block, A in lanes; with ``add`` Z_j += sum_k M_jk A_k."""
+def _begin(M, at, rows, Z, at_z):
+    """Z_j = bias_j of one block; the biases begin at weight ``at``."""
+    for j in range(rows):
+        bias = load(M, (at + j) * 8)
+        for i in range(0, U, 8):
+            store(Z, at_z + j * U + i, bias)
+
+
+@jit
+def _clear(Z, at_z, rows):
+    """Z_j = 0 of one block."""
+    for i in range(0, rows * U, 8):
+        store(Z, at_z + i, 0.0)
+
+
+@jit
+def _combine(M, at, rows, row_step, columns, column_step, A, at_a, Z, at_z):
+    """Z_j += sum_k m_jk A_k of one block, A in lanes; m_jk is weight at + j row_step + k column_step."""
     for j in range(rows):
         q = at_z + j * U
-        if add:
-            z0, z1, z2, z3 = load(Z, q), load(Z, q + 8), load(Z, q + 16), load(Z, q + 24)
-            z4, z5, z6, z7 = load(Z, q + 32), load(Z, q + 40), load(Z, q + 48), load(Z, q + 56)
-        else:
-            z0 = load(M, (at + rows * columns + j) * 8)
-            z1, z2, z3, z4, z5, z6, z7 = z0, z0, z0, z0, z0, z0, z0
-        m = (at + j * columns) * 8
+        z0, z1, z2, z3 = load(Z, q), load(Z, q + 8), load(Z, q + 16), load(Z, q + 24)
+        z4, z5, z6, z7 = load(Z, q + 32), load(Z, q + 40), load(Z, q + 48), load(Z, q + 56)
         for k in range(columns):
-            w = load(M, m + k * 8)
+            w = load(M, (at + j * row_step + k * column_step) * 8)
             p = at_a + k * U
             z0 = fma(w, load(A, p), z0)
             z1 = fma(w, load(A, p + 8), z1)
@@ -102,6 +113,19 @@ def _apply(M, at, rows, columns, A, at_a, Z, at_z, add):
         store(Z, q + 40, z5)
         store(Z, q + 48, z6)
         store(Z, q + 56, z7)
+
+
+@jit
+def _apply(M, at, rows, columns, A, at_a, Z, at_z):
+    """Z = M A + bias of one block."""
+    _begin(M, at + rows * columns, rows, Z, at_z)
+    _combine(M, at, rows, columns, columns, 1, A, at_a, Z, at_z)
+
+
+@jit
+def _pull(M, at, rows, columns, D, at_d, Q, at_q):
+    """Q += M' D of one block."""
+    _combine(M, at, columns, 1, rows, columns, D, at_d, Q, at_q)
 
 
 @jit
@@ -131,36 +155,6 @@ def _apply_inputs(M, at, rows, columns, inputs, first, Z, at_z):
         store(Z, q + 40, z5)
         store(Z, q + 48, z6)
         store(Z, q + 56, z7)
-
-
-@jit
-def _pull(M, at, rows, columns, D, at_d, Q, at_q, add):
-    """Q_k = sum_j M_jk D_j of one block; with ``add`` it is added."""
-    for k in range(columns):
-        q = at_q + k * U
-        z0, z1, z2, z3, z4, z5, z6, z7 = zeros(), zeros(), zeros(), zeros(), zeros(), zeros(), zeros(), zeros()
-        if add:
-            z0, z1, z2, z3 = load(Q, q), load(Q, q + 8), load(Q, q + 16), load(Q, q + 24)
-            z4, z5, z6, z7 = load(Q, q + 32), load(Q, q + 40), load(Q, q + 48), load(Q, q + 56)
-        for j in range(rows):
-            w = load(M, (at + j * columns + k) * 8)
-            p = at_d + j * U
-            z0 = fma(w, load(D, p), z0)
-            z1 = fma(w, load(D, p + 8), z1)
-            z2 = fma(w, load(D, p + 16), z2)
-            z3 = fma(w, load(D, p + 24), z3)
-            z4 = fma(w, load(D, p + 32), z4)
-            z5 = fma(w, load(D, p + 40), z5)
-            z6 = fma(w, load(D, p + 48), z6)
-            z7 = fma(w, load(D, p + 56), z7)
-        store(Q, q, z0)
-        store(Q, q + 8, z1)
-        store(Q, q + 16, z2)
-        store(Q, q + 24, z3)
-        store(Q, q + 32, z4)
-        store(Q, q + 40, z5)
-        store(Q, q + 48, z6)
-        store(Q, q + 56, z7)
 
 
 @jit
@@ -215,17 +209,7 @@ def _outer_inputs(G, at, rows, columns, D, at_d, inputs, first):
 def _activate(activation, A, at, S, at_s, C, at_c, count):
     """Turn z at A into phi there, phi' into S, phi'' into C, for so many groups of lanes."""
     for i in range(0, 8 * count, 8):
-        z = load(A, at + i)
-        a, slope, second = z, zeros() + 1.0, zeros()
-        if activation == TANH:
-            a, slope, second = tanh(z)
-        elif activation == SIGMOID:
-            a, slope, second = sigmoid(z)
-        elif activation == SOFTPLUS:
-            a, slope, second = softplus(z)
-        elif activation == RELU:
-            slope = select(z > 0.0, slope, 0.0)
-            a = z * slope
+        a, slope, second = unit(activation, load(A, at + i))
         store(A, at + i, a)
         store(S, at_s + i, slope)
         store(C, at_c + i, second)
@@ -349,14 +333,15 @@ def _gradient(widths, activation, entropy, inputs, targets, weight, l2, place, a
         for layer in range(1, depth):
             inner = base + place[layer - 1]
             _activate(activation, A, inner, S, inner, C, inner, widths[layer] * B)
-            _apply(X, at[layer], widths[layer + 1], widths[layer], A, inner, A, base + place[layer], False)
+            _apply(X, at[layer], widths[layer + 1], widths[layer], A, inner, A, base + place[layer])
         last = base + place[depth - 1]
         _loss(entropy, targets, weight, block * B, widths[depth], A, last, D, last, F)
         for layer in range(depth - 1, 0, -1):
             outer, inner = base + place[layer], base + place[layer - 1]
             rows, columns = widths[layer + 1], widths[layer]
             _outer(G, at[layer], rows, columns, D, outer, A, inner, True)
-            _pull(X, at[layer], rows, columns, D, outer, D, inner, False)
+            _clear(D, inner, columns)
+            _pull(X, at[layer], rows, columns, D, outer, D, inner)
             _multiply(C, inner, D, inner, columns * B)
             _multiply(D, inner, S, inner, columns * B)
         _outer_inputs(G, at[0], widths[1], widths[0], D, base, inputs, block * B)
@@ -377,8 +362,8 @@ def _product(widths, entropy, inputs, weight, l2, place, at, X, V, A, S, C, D, Z
             for i in range(0, widths[layer] * U, 8):
                 store(Y, inner + i, load(Z, inner + i) * load(S, base + inner + i))
             rows, columns = widths[layer + 1], widths[layer]
-            _apply(V, at[layer], rows, columns, A, base + inner, Z, outer, False)
-            _apply(X, at[layer], rows, columns, Y, inner, Z, outer, True)
+            _apply(V, at[layer], rows, columns, A, base + inner, Z, outer)
+            _combine(X, at[layer], rows, columns, columns, 1, Y, inner, Z, outer)
         last = place[depth - 1]
         for i in range(0, widths[depth] * U, 8):
             store(Q, last + i, load(Z, last + i))
@@ -388,7 +373,8 @@ def _product(widths, entropy, inputs, weight, l2, place, at, X, V, A, S, C, D, Z
             rows, columns = widths[layer + 1], widths[layer]
             _outer(H, at[layer], rows, columns, Q, outer, A, base + inner, True)
             _outer(H, at[layer], rows, columns, D, base + outer, Y, inner, False)
-            _pull(X, at[layer], rows, columns, Q, outer, Q, inner, False)
-            _pull(V, at[layer], rows, columns, D, base + outer, Q, inner, True)
+            _clear(Q, inner, columns)
+            _pull(X, at[layer], rows, columns, Q, outer, Q, inner)
+            _pull(V, at[layer], rows, columns, D, base + outer, Q, inner)
             _fuse(S, base + inner, C, base + inner, Z, inner, Q, inner, columns * B)
         _outer_inputs(H, at[0], widths[1], widths[0], Q, 0, inputs, block * B)
