@@ -19,7 +19,7 @@ others walk with NumPy and LAPACK, so on another machine or library version they
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,7 @@ from simcore.backends.blas import single_threaded_blas
 from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Array
 from simcore.backends.reference_network import evaluate_mlp, layers, mlp_gradient
-from simcore.networks.base import normal_starts
-
-if TYPE_CHECKING:
-    from simcore.networks.mlp import MLP
+from simcore.networks.base import Network, normal_starts
 
 SCALES = (0.1, 0.3, 0.6, 1.0)
 GAUSSIAN = tuple(f"gaussian_{s:g}" for s in SCALES)
@@ -54,7 +51,7 @@ def sources(law: str, first: int, count: int) -> tuple[NDArray[np.int64], tuple[
     return np.arange(first, first + count) % len(names), names
 
 
-def starts(network: MLP, law: str, seed: int, draw: int, first: int, count: int) -> Array:
+def starts(network: Network, law: str, seed: int, draw: int, first: int, count: int) -> Array:
     """Return starts first .. first + count - 1 of one draw, shape (count, n)."""
     codes, names = sources(law, first, count)
     result = np.empty((count, network.n))
@@ -67,7 +64,7 @@ def starts(network: MLP, law: str, seed: int, draw: int, first: int, count: int)
     return result
 
 
-def _one_law(network: MLP, name: str, seed: int, draw: int, numbers: NDArray) -> Array:
+def _one_law(network: Network, name: str, seed: int, draw: int, numbers: NDArray) -> Array:
     if name in GAUSSIAN:
         scale = SCALES[GAUSSIAN.index(name)]
         return _gaussian(network, name, seed, draw, numbers, np.full(len(numbers), scale))
@@ -85,7 +82,7 @@ def _amplitude(u: Array) -> Array:
     return 10.0 ** (-4.0 + 3.0 * u)
 
 
-def noise_amplitudes(network: MLP, name: str, seed: int, draw: int, numbers: NDArray) -> Array:
+def noise_amplitudes(network: Network, name: str, seed: int, draw: int, numbers: NDArray) -> Array:
     """Return the amplitude r of the noise added to trajectory starts of these numbers, shape (S,)."""
     return _amplitude(_uniforms(network, name, seed, draw, numbers, 2)[:, 1])
 
@@ -95,11 +92,11 @@ def _rows_of(numbers: NDArray, block: Callable[[int, int], Array]) -> Array:
     return np.concatenate([block(int(number), 1) for number in numbers])
 
 
-def _gaussian(network: MLP, name: str, seed: int, draw: int, numbers: NDArray, scale: Array) -> Array:
+def _gaussian(network: Network, name: str, seed: int, draw: int, numbers: NDArray, scale: Array) -> Array:
     return _rows_of(numbers, lambda i, c: normal_starts(network, name, seed, draw, i, c, 1.0)) * scale[:, None]
 
 
-def _uniforms(network: MLP, name: str, seed: int, draw: int, numbers: NDArray, count: int) -> Array:
+def _uniforms(network: Network, name: str, seed: int, draw: int, numbers: NDArray, count: int) -> Array:
     from simcore.formulas.random import start_uniforms
 
     stream = network.stream(f"starts:{name}:choices")
@@ -107,7 +104,7 @@ def _uniforms(network: MLP, name: str, seed: int, draw: int, numbers: NDArray, c
 
 
 # ---- trajectories ------------------------------------------------------------------------------------------------
-def _trajectory(network: MLP, problem: Mlp, name: str, seed: int, draw: int, begin: Array, steps: NDArray) -> Array:
+def _trajectory(network: Network, problem: Mlp, name: str, seed: int, draw: int, begin: Array, steps: NDArray) -> Array:
     """Return each start's point after its own number of steps; back at its beginning where it ran away."""
     x = begin.copy()
     first, second = np.zeros_like(x), np.zeros_like(x)
@@ -132,7 +129,7 @@ def _trajectory(network: MLP, problem: Mlp, name: str, seed: int, draw: int, beg
     return x
 
 
-def _batch(network: MLP, problem: Mlp, seed: int, draw: int, step: int) -> Mlp:
+def _batch(network: Network, problem: Mlp, seed: int, draw: int, step: int) -> Mlp:
     from simcore.formulas.random import uniforms
 
     samples = len(problem.inputs)
@@ -151,16 +148,16 @@ def _saddle_free(problem: Mlp, x: Array, index: int, floor: float) -> Array:
 
 
 # ---- descents from tied saddles ----------------------------------------------------------------------------------
-def _descents(network: MLP, problem: Mlp, seed: int, draw: int, numbers: NDArray) -> Array:
-    hidden = sum(network.widths[1:-1])
+def _descents(network: Network, problem: Mlp, seed: int, draw: int, numbers: NDArray) -> Array:
+    hidden = sum(problem.widths[1:-1])
     u = _uniforms(network, "descents", seed, draw, numbers, hidden + 3 + 2 * network.n)
     z = _gaussian(network, "descents", seed, draw, numbers, np.ones(len(numbers)))
-    ties = [_ties(network, row[:hidden]) for row in u]
-    x = np.array([_tied(network.widths, t, row) for t, row in zip(ties, 0.5 * z, strict=True)])
+    ties = [_ties(problem, row[:hidden]) for row in u]
+    x = np.array([_tied(problem.widths, t, row) for t, row in zip(ties, 0.5 * z, strict=True)])
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(60):
             x = _saddle_free(problem, x, 0, 1e-4)
-            x = np.array([_tied(network.widths, t, row) for t, row in zip(ties, x, strict=True)])
+            x = np.array([_tied(problem.widths, t, row) for t, row in zip(ties, x, strict=True)])
         x = np.where(np.isfinite(x), x, 0.0)
         _, _, hessian = evaluate_mlp(problem, x)
         w, q = np.linalg.eigh(hessian)
@@ -190,11 +187,11 @@ def _followed(problem: Mlp, x: Array, index: int) -> Array:
     return y
 
 
-def _ties(network: MLP, u: Array) -> list[NDArray[np.int64]]:
+def _ties(problem: Mlp, u: Array) -> list[NDArray[np.int64]]:
     """Return a group number for each unit of each hidden layer, -1 for dead; one tie at least where possible."""
     groups, at = [], 0
-    for h in network.widths[1:-1]:
-        lowest = -1 if network.activation == "tanh" else 0
+    for h in problem.widths[1:-1]:
+        lowest = -1 if problem.activation == "tanh" else 0
         label = np.floor(u[at : at + h] * (h - lowest)).astype(np.int64) + lowest
         if len(np.unique(label)) == h and (label >= 0).all() and h > 1:
             label[0] = label[1]

@@ -1,7 +1,7 @@
 """Register products whose both factors differ from start to start: eight starts side by side, in lanes.
 
-``add_outer_4`` and ``add_outer_1`` sum outer products of rows of lanes, S_ij += sum_m R_im R_jm; ``add_shared_rows`` sums
-products of numbers that all starts share with rows of lanes. Every entry is summed over m in order by fused
+``add_outer_4`` and ``add_outer_1`` sum outer products of rows of lanes, S_ij += sum_m R_im R_jm; ``add_shared_rows``
+sums products of numbers that all starts share with rows of lanes. Every entry is summed over m in order by fused
 multiply-adds, whatever the processor's registers, so a start's result depends on that start alone.
 
 A *panel* holds four rows of lanes, sample by sample: row i of sample m stands at m 32 + i 8.
