@@ -10,7 +10,7 @@ import pytest
 import simcore
 from simcore import backends
 from simcore.backends.cuda import pool_search, products, waves_pool
-from simcore.backends.problems import NewtonOptions, Outcome
+from simcore.backends.problems import NewtonOptions, Outcome, Waves
 from simcore.errors import InputError, RunError
 from simcore.formulas.outcome import CRITICAL
 
@@ -83,6 +83,28 @@ def test_a_row_depends_on_its_start_alone(landscape: Any) -> None:
     mixed = cuda.newton(problem, starts[order], options, route="pool")
     same(Outcome(*(field[np.argsort(order)] for field in mixed)), together)
     same(cuda.newton(problem, starts[11:13], options, route="pool"), Outcome(*(field[11:13] for field in together)))
+
+
+@pytest.mark.parametrize(
+    "landscape", [simcore.GaussianField(n=3, features=70), simcore.SphericalSpin(n=4, p=4)], ids=repr
+)
+def test_blocks_of_several_threads_change_no_bit(landscape: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, starts, options = problem_of(landscape, 10, seed=2)
+    options = options._replace(max_iterations=8)
+    plain = cuda.newton(problem, starts, options, route="pool")
+    monkeypatch.setattr(pool_search, "THREADS", (2, 3))
+    same(cuda.newton(problem, starts, options, route="pool"), plain)
+
+
+def test_row_exchanges_in_blocks_of_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    # H = [[0, -a], [-a, 0]] at the origin, where the plain factors divide by zero; a step with row exchanges is due
+    waves = Waves(np.array([[1.0, 1.0], [1.0, -1.0]]), np.array([0.5, -0.5]), np.array([0.1, 0.2]), 0.0, 0.0)
+    options = simcore.Newton().options(simcore.TorusField(n=2))._replace(max_iterations=1, step_cap=np.inf)
+    starts = np.array([[0.3, 0.1], [0.0, 0.0], [0.0, 0.0], [0.2, 0.5]])
+    plain = cuda.newton(waves, starts, options, route="pool")
+    np.testing.assert_allclose(plain.x, reference.newton(waves, starts, options).x, atol=1e-13)
+    monkeypatch.setattr(pool_search, "THREADS", (2, 3))
+    same(cuda.newton(waves, starts, options, route="pool"), plain)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
