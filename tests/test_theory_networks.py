@@ -22,6 +22,7 @@ from simcore.theory.gaussian import gaussian_field_law
 from simcore.theory.linear import linear_autoencoder_table
 from simcore.theory.saxe import half_time, mode_strength
 from simcore.theory.spin import spherical_spin_law
+from simcore.theory.wishart_wigner import critical_energy, index_fraction, lower_edge
 
 TABLE = json.loads((Path(__file__).parent / "data" / "exact_laws.json").read_text())
 
@@ -142,3 +143,31 @@ def test_complexities_are_approached_from_finite_sizes():
     # All critical points of the 3-spin model: (1/N) ln N_total -> ln(2)/2.
     rate = (spherical_spin_law(51, 3).attrs["log_total"] - spherical_spin_law(41, 3).attrs["log_total"]) / 10
     assert rate == pytest.approx(float(spin_complexity(0.0, 3)), abs=0.02)
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.1, 0.25, 0.5, 0.9, 1.0])
+def test_the_spectrum_of_the_random_matrix_model_reaches_zero_at_the_critical_energy(phi):
+    """The closed form of E_c against the edge of the resolvent's cubic, which does not use it."""
+    critical = critical_energy(phi)
+    assert lower_edge(max(critical, 0.0), phi) == pytest.approx(0.0, abs=1e-7)
+    assert index_fraction(0.98 * max(critical, 0.0), phi) == 0.0
+    if critical > 1e-3:
+        near, far = (index_fraction(critical * (1 + d), phi) for d in (1e-4, 4e-4))
+        assert math.log(far / near, 4) == pytest.approx(1.5, abs=0.002)
+
+
+@pytest.mark.parametrize(("energy", "phi"), [(0.1, 0.25), (0.45, 0.5), (0.3, 1.0)])
+def test_sampled_wishart_plus_wigner_matrices_have_the_index_fraction(energy, phi):
+    n, rng = 1000, np.random.default_rng(7)
+    factor = rng.normal(size=(n, round(n / phi)))
+    wigner = rng.normal(size=(n, n))
+    h = factor @ factor.T / factor.shape[1] + math.sqrt(energy / n) * (wigner + wigner.T)
+    w = np.linalg.eigvalsh(h)
+    assert (w < 0).mean() == pytest.approx(index_fraction(energy, phi), abs=0.004)  # eigenvalues are rigid: about 1 / n
+    assert w[0] == pytest.approx(lower_edge(energy, phi), abs=0.06)
+
+
+@pytest.mark.parametrize(("energy", "phi"), [(0.1, -0.1), (0.1, 1.5), (-1.0, 0.5), (math.inf, 0.5)])
+def test_the_random_matrix_model_refuses_what_it_is_not_for(energy, phi):
+    with pytest.raises(InputError, match="give"):
+        index_fraction(energy, phi)

@@ -4,8 +4,8 @@ Random functions: ``gaussian`` (isotropic Gaussian and torus fields), ``spin`` (
 Gaussian field in a parabola), with the two laws that are *not* those of critical points, ``coin_flip`` and ``goe``,
 beside them; ``finite_features`` (a field of finitely many random waves, by Monte Carlo); ``asymptotics`` (many
 dimensions). Networks: ``linear`` (Baldi and Hornik's table of a linear autoencoder), ``saxe`` (learning dynamics of
-deep linear networks). ``tables`` turns laws into rows for the command line. ``counting``, ``order_statistics`` and
-``pfaffian`` are the machinery.
+deep linear networks), ``wishart_wigner`` (Pennington and Bahri's random-matrix model of a Hessian). ``tables`` turns
+laws into rows for the command line. ``counting``, ``order_statistics`` and ``pfaffian`` are the machinery.
 
 Words: index k, the number of negative Hessian eigenvalues; D, the dimension of the domain; saddle, 0 < k < D.
 GOE_n: symmetric, Gaussian, variance 1 off the diagonal and 2 on it.
@@ -27,6 +27,7 @@ _MODULES = (
     "saxe",
     "spin",
     "tables",
+    "wishart_wigner",
 )
 
 __all__ = list(_MODULES)
