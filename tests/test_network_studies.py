@@ -4,12 +4,20 @@ import json
 
 import mpmath
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 import simcore
-from analysis.studies import baldi_hornik_1989, deeper_linear, small_network_minima, weight_symmetry
-from analysis.studies.dauphin_2014 import sign_of, tied_units
+from analysis.studies import (
+    baldi_hornik_1989,
+    choromanska_2014,
+    deeper_linear,
+    pennington_bahri_2017,
+    small_network_minima,
+    weight_symmetry,
+)
+from analysis.studies.dauphin_2014 import bootstrap_of_two, sign_of, tied_units, without_means
 from analysis.studies.pennington_bahri_2017 import fitted
 from analysis.studies.proportions import correlation, counted_exactly, share, up_to_rounding
 from analysis.studies.runs import SEED
@@ -87,6 +95,71 @@ def test_an_exponent_is_recovered():
     assert fitted(fraction, energy)[2] == pytest.approx(1.5, abs=0.1)
 
 
+def test_an_exponent_is_recovered_from_draws_with_onsets_of_their_own():
+    """Four draws whose onsets differ by far more than their points scatter: the minimisers of each say where it is."""
+    rng = np.random.default_rng(1)
+    saddles, minima = [], []
+    for draw, onset in enumerate((0.2, 0.3, 0.4, 0.5)):
+        energy = onset + np.linspace(0.01, 0.3, 40)
+        fraction = 2.0 * (energy - onset) ** 1.5 + 1e-3 * rng.normal(size=40)
+        saddles.append(pd.DataFrame({"draw": draw, "fraction": np.maximum(fraction, 0), "energy": energy}))
+        minima.append(pd.DataFrame({"draw": draw, "index": 0, "energy": onset + 1e-3 * rng.normal(size=5)}))
+    found = pennington_bahri_2017.Found(0.5, pd.concat(saddles), pd.concat(minima))
+    assert found.exponent().value == pytest.approx(1.5, abs=0.1)
+    assert found.critical().value == pytest.approx(0.35, abs=0.01)
+    assert found.left_out == 0
+
+
+def test_images_not_trained_on_are_reduced_as_those_that_are():
+    inputs, labels = choromanska_2014.unseen()
+    network = choromanska_2014.network(1)
+    seen, one_hot = network.data.load()
+    assert inputs.shape == (choromanska_2014.IMAGES - choromanska_2014.SAMPLES, 10)
+    assert len(seen) == choromanska_2014.SAMPLES
+    nearest = ((inputs[:, None] - seen) ** 2).sum(axis=2).argmin(axis=1)  # a reduction of another kind would mix digits
+    assert (one_hot[nearest].argmax(axis=1) == labels.argmax(axis=1)).mean() > 0.9
+
+
+@pytest.mark.parametrize("hidden", [25, 500])
+def test_starts_of_every_width_are_functions_of_the_same_size(hidden):
+    network = choromanska_2014.network(hidden)
+    x = choromanska_2014.starts(hidden, 3, 40)
+    np.testing.assert_array_equal(x[5:], choromanska_2014.starts(hidden, 8, 35))
+    outputs = network.draw(seed=SEED).outputs(x)
+    # half of W_1 x + b_1 passes a rectified unit: variance (1 + 1 / 10) / 2 + 1 / h; the tolerance is 6 standard errors
+    assert outputs.std() == pytest.approx(np.sqrt(0.55 + 1 / hidden), rel=6 / np.sqrt(2 * 40 * 10))
+
+
+def test_the_directions_of_rescaling_keep_a_rectified_network_the_same_function():
+    rng = np.random.default_rng(3)
+    point = rng.normal(size=4 * 3 + 1)
+    network = simcore.MLP((2, 3, 1), "relu", "mse", (rng.normal(size=(20, 2)), rng.normal(size=(20, 1))))
+    draw = network.draw(seed=0)
+    t = weight_symmetry.rescalings(3, point)
+    assert np.linalg.matrix_rank(t) == 3
+    np.testing.assert_allclose(t @ draw.gradient(point[None])[0], 0, atol=1e-13)
+    step = 1e-6 * t
+    np.testing.assert_allclose(draw.value(point + step), draw.value(point[None])[0], rtol=1e-11)
+
+
+def test_without_the_means_of_their_sources_points_keep_the_trend_within_alone():
+    rng = np.random.default_rng(4)
+    source = np.repeat(["a", "b"], 50)
+    cost = np.where(source == "a", 0.0, 5.0) + rng.normal(size=100)
+    fraction = np.where(source == "a", 0.0, 5.0) - 0.5 * (cost - np.where(source == "a", 0.0, 5.0))
+    points = pd.DataFrame({"source": source, "data_cost": cost, "error": cost, "fraction": fraction})
+    assert np.corrcoef(points.data_cost, points.fraction)[0, 1] > 0.5
+    moved = without_means(points)
+    assert np.corrcoef(moved.data_cost, moved.fraction)[0, 1] == pytest.approx(-1)
+
+
+def test_a_ratio_of_two_spreads_has_an_interval_that_holds_it():
+    rng = np.random.default_rng(5)
+    e = bootstrap_of_two(lambda a, b: float(a.std() / b.std()), 3 * rng.normal(size=300), rng.normal(size=300), 0.99)
+    assert e.low < 3 < e.high < 4
+    assert e.low > 2
+
+
 def test_tied_and_dead_units_are_counted():
     rng = np.random.default_rng(2)
     w, b, v = rng.normal(size=(5, 10)), rng.normal(size=5), rng.normal(size=(10, 5))
@@ -123,9 +196,9 @@ def in_process(monkeypatch):
 
 
 def test_baldi_hornik_on_few_starts(in_process, tmp_path):
-    entries = write_study(in_process(baldi_hornik_1989, STARTS={False: (600, 8)}), False, tmp_path)
+    entries = write_study(in_process(baldi_hornik_1989, STARTS={False: (600, 8, 6)}), False, tmp_path)
     verdicts = {entry["claim"]: entry["verdict"] for entry in entries}
-    found = next(claim for claim in verdicts if "classes found" in claim)
+    found = next(claim for claim in verdicts if claim.endswith("eigenvectors) found"))
     assert verdicts[found] == "agrees"
     assert "disagrees" not in verdicts.values()
     files = {"table.md", "table.tex", "table.csv", "figure.png", "figure.pdf", "verdict.json"}

@@ -41,8 +41,10 @@ def measure(full: bool, out: Path) -> Result:
     """Search both networks and compare every end with the exact table."""
     small, large, descents = STARTS[full]
     found = {
-        "4-2-4": Matched(SMALL, {"small": (small, {}), "small-descents": (descents, DESCENT)}, out),
-        "16-4-16": Matched(LARGE, {"large": (large, LARGE_SEARCH), "large-descents": (descents, DESCENT)}, out),
+        "4-2-4": Matched(SMALL, {"search": (small, {}), "descents": (descents, DESCENT)}, out / "runs" / "4-2-4"),
+        "16-4-16": Matched(
+            LARGE, {"search": (large, LARGE_SEARCH), "descents": (descents, DESCENT)}, out / "runs" / "16-4-16"
+        ),
     }
     first = found["4-2-4"]
     complete = Claim(
@@ -62,7 +64,7 @@ class Matched:
         self.statuses: dict[str, dict[str, int]] = {}
         frames = []
         for name, (starts, search) in searches.items():
-            rows = searched(table, out / "runs" / name, starts, **search)
+            rows = searched(table, out / name, starts, **search)
             self.statuses[name] = {str(s): int(c) for s, c in rows.status.value_counts().items() if c}
             frames.append(rows[rows.status.isin(["critical", "degenerate"])])
         self.ends = pd.concat(frames, ignore_index=True)
@@ -169,10 +171,10 @@ def class_table(found: dict[str, Matched]) -> Table:
     ]  # fmt: skip
     notes = [f"{words}: {int(m.found.sum())} of {len(m.classes)} classes found." for words, m in found.items()]
     notes.append("Hits: ends of searches in a class, biased towards classes that are easily reached.")
-    for m in found.values():
+    for words, m in found.items():
         for name, counts in m.statuses.items():
             ends = ", ".join(f"{count} {status}" for status, count in counts.items())
-            notes.append(f"{name.replace('-', ', ')}: {sum(counts.values())} starts; {ends}.")
+            notes.append(f"{words}, {name}: {sum(counts.values())} starts; {ends}.")
     return Table(columns, rows, "Critical points of linear autoencoders against Baldi and Hornik's table", notes)
 
 
@@ -215,7 +217,8 @@ def _by_rank(axis: Axes, m: Matched) -> None:
     axis.set_yscale("log")
     axis.set_ylim(0.5, 3 * max(exact))
     for r, number, of in zip(ranks, found, exact, strict=True):
-        axis.annotate(f"{number} of {of}", (r, of), (0, 2), textcoords="offset points", ha="center", fontsize=7)
+        axis.annotate(f"{number} of {of}", (r, of), (0, 2), textcoords="offset points", ha="center", fontsize=6.5)
+    axis.set_xlim(ranks[0] - 0.65, ranks[-1] + 0.65)
     axis.set_xticks(ranks)
     axis.set_xlabel("rank $r$ of $W_2 W_1$")
     axis.set_ylabel("classes")

@@ -8,8 +8,12 @@ digits, one hidden layer of 5 softplus units on 10 whitened principal components
 penalty, since without one no start of such a network ends at an isolated critical point.
 
 What must be shown beside it: points where the gradient is merely flat obey the same line, so that the picture alone
-proves nothing about criticality; points with tied or dead units, which symmetry forces, are marked; and the starts
-themselves, not critical at all, already show the trend in the same range of costs.
+proves nothing about criticality; points with tied or dead units, which symmetry forces, are marked and left out of the
+judged groups; and the starts themselves, points of trajectories with noise that are not critical at all, already show
+the trend in the same range of costs, with a wider scatter.
+
+The network and its data are one fixed function, so the starts are the independent unit: intervals are the bootstrap's
+over the distinct points that they found, and say how the result would change with other starts, not with other data.
 """
 
 from __future__ import annotations
@@ -20,10 +24,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import canvas
 from analysis.estimates import Estimate
+from analysis.samples import Sample, load_samples
 from analysis.studies.proportions import correlation
 from analysis.studies.runs import SEED, compute
 from analysis.studies.study import Result, Study
@@ -38,26 +44,46 @@ NETWORK = {
     "data": {"kind": "digits", "pca": 10, "samples": 500}, "l2": 0.01,
 }  # fmt: skip
 STARTS = {False: 1020, True: 4500}
+CONTROLS = {False: 300, True: 900}
+"""Starts along trajectories whose cost and index are taken before any search."""
+FIELDS = {
+    False: (({"name": "gaussian_field", "n": 5, "features": 256, "frequencies": "isotropic"}, 60, "ball"),
+            ({"name": "spherical_spin", "n": 9, "p": 3}, 20, "enumerate")),
+    True: (({"name": "gaussian_field", "n": 5, "features": 256, "frequencies": "isotropic"}, 200, "ball"),
+           ({"name": "spherical_spin", "n": 9, "p": 3}, 60, "enumerate")),
+}  # fmt: skip
+"""Random functions with an exact curve: landscape, draws, and the unbiased way to count their points."""
 SOLVER = {"method": "levenberg_marquardt", "max_iterations": 300}
 SOURCE = "Dauphin et al. (2014), figure 1"
 TIED = 1e-5
 """Two units are tied, or one dead, where their weights agree, or vanish, to this."""
+CRITICAL, UNTIED = "all critical points", "no tied or dead unit"
+WITHIN = "no tied or dead unit, each source's mean removed"
+FLAT = "gradient-flat points alone"
+CONTROL = "control: not critical, trajectories with noise, same costs"
 
 
 def measure(full: bool, out: Path) -> Result:
-    """Search, sort what was found, and judge the sign of the trend in every group."""
+    """Search, sort what was found, judge the sign of the trend in every group, and what the controls say."""
     from simcore import load
 
+    runs = out / "runs"
     run = compute(
-        out / "digits", [NETWORK], draws=1, method="newton", starts=STARTS[full], start_law="mixed", positions=True,
+        runs / "digits", [NETWORK], draws=1, method="newton", starts=STARTS[full], start_law="mixed", positions=True,
         solver=SOLVER,
     )  # fmt: skip
     rows = described(load(run))
-    control = starting_points(rows)
+    control = starting_points(rows, CONTROLS[full])
     groups = grouped(rows, control)
-    judged = ["all critical points", "no tied or dead unit"]
-    judged += [name for name in groups if name.startswith(("source:", "noise "))]
-    claims = [
+    fields = [random_functions(*field, runs) for field in FIELDS[full]]
+    figure = index_figure(rows, groups, fields)
+    return Result(group_table(rows, groups), figure, [*trend_claims(groups), *control_claims(groups)])
+
+
+def trend_claims(groups: dict[str, pd.DataFrame]) -> list[Claim]:
+    """Cost and index rise together, in every group of critical points that is large enough."""
+    judged = [CRITICAL, UNTIED, WITHIN] + [g for g in groups if g.startswith(("source", "noise")) and "untied" in g]
+    return [
         Claim(
             f"sign of the correlation of training cost and index fraction; {name}", 1.0, SOURCE,
             sign_of(correlation(groups[name].fraction, groups[name].data_cost)), 1.0,
@@ -65,7 +91,31 @@ def measure(full: bool, out: Path) -> Result:
         for name in judged
         if len(groups[name]) >= 10 and groups[name].fraction.nunique() > 1
     ]  # fmt: skip
-    return Result(group_table(rows, groups), index_figure(rows, control, out), claims)
+
+
+def control_claims(groups: dict[str, pd.DataFrame]) -> list[Claim]:
+    """What would hold if the trend were one of critical points alone: the controls would not show it."""
+    line = cubic(groups[CRITICAL])
+    reason = "a trend that only critical points show"
+    claims = [
+        Claim(
+            f"correlation of training cost and index fraction; {name}", 0.0, reason,
+            correlation(groups[name].fraction, groups[name].data_cost), 0.5,
+        )
+        for name in (FLAT, CONTROL)
+    ]  # fmt: skip
+    control, critical = (off_line(groups[name], line) for name in (CONTROL, CRITICAL))
+
+    def tighter(level: float) -> Estimate:
+        return bootstrap_of_two(lambda a, b: float(a.std() / b.std()), control, critical, level)
+
+    claims.append(
+        Claim(
+            "scatter of the index fraction about the line of the critical points, control over critical", 1.0,
+            "criticality makes no difference", tighter, 0.5,
+        )
+    )  # fmt: skip
+    return claims
 
 
 def network() -> MLP:
@@ -103,17 +153,17 @@ def tied_units(x: np.ndarray) -> int:
     return count
 
 
-def starting_points(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the starts along trajectories, as they were before the search: the control, not critical at all."""
+def starting_points(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return starts along trajectories, as they were before the search: the control, not critical at all."""
     mlp = network()
     draw = mlp.draw(seed=SEED)
-    chosen = rows[rows.source.isin(TRAJECTORIES)].head(200)
+    chosen = rows[rows.source.isin(TRAJECTORIES)].head(count)
     x = np.concatenate(
         [mlp.starts(seed=SEED, draw=0, first=int(start), count=1, law="mixed") for start in chosen.start]
     )
     return pd.DataFrame({
-        "data_cost": draw.data_cost(x), "fraction": negative(draw, x) / mlp.n, "source": chosen.source.to_numpy(),
-        "grad_norm": np.linalg.norm(draw.gradient(x), axis=1),
+        "data_cost": draw.data_cost(x), "error": draw.error_rate(x), "fraction": negative(draw, x) / mlp.n,
+        "source": chosen.source.to_numpy(), "grad_norm": np.linalg.norm(draw.gradient(x), axis=1),
     })  # fmt: skip
 
 
@@ -121,29 +171,55 @@ def grouped(rows: pd.DataFrame, control: pd.DataFrame) -> dict[str, pd.DataFrame
     """Return the groups of distinct points whose trend is measured."""
     critical = rows[rows.status == "critical"].drop_duplicates("point")
     flat = rows[rows.status == "gradient_flat"]
-    groups = {"all critical points": critical, "no tied or dead unit": critical[critical.tied == 0]}
+    untied = critical[critical.tied == 0]
+    groups = {CRITICAL: critical, UNTIED: untied, WITHIN: without_means(untied)}
     for name in critical.source.astype(str).unique():
         groups[f"source: {name}"] = critical[critical.source == name]
-    walked = critical[critical.source.isin(TRAJECTORIES)]
-    size = np.concatenate(
-        [
-            [],
-            *(
-                noise_amplitudes(network(), str(row.source), SEED, 0, np.array([row.start]))
-                for row in walked.itertuples()
-            ),
-        ]
+        groups[f"source: {name}, untied"] = untied[untied.source == name]
+    walked = untied[untied.source.isin(TRAJECTORIES)]
+    size = np.array(
+        [noise_amplitudes(network(), str(r.source), SEED, 0, np.array([r.start]))[0] for r in walked.itertuples()]
     )
     for low, high in ((1e-4, 1e-3), (1e-3, 1e-2), (1e-2, 1e-1)):
-        groups[f"noise {low:g} to {high:g}"] = walked[(size >= low) & (size < high)]
+        groups[f"noise {low:g} to {high:g}, untied"] = walked[(size >= low) & (size < high)]
     for cutoff in (1e-5, 1e-4, 1e-3):
         groups[f"flat points with |g| < {cutoff:g} taken for critical"] = pd.concat(
             [critical, flat[flat.grad_norm < cutoff]]
         )
-    groups["gradient-flat points alone"] = flat
+    groups[FLAT] = flat
     in_range = control.data_cost.between(critical.data_cost.min(), critical.data_cost.max())
-    groups["control: starts in the same range of costs"] = control[in_range]
+    groups[CONTROL] = control[in_range]
     return groups
+
+
+def without_means(points: pd.DataFrame) -> pd.DataFrame:
+    """Return points with each source's mean cost, error and index fraction moved to the mean of all."""
+    columns = ["data_cost", "error", "fraction"]
+    means = points.groupby("source", observed=True)[columns].transform("mean")
+    return points.assign(**{c: points[c] - means[c] + points[c].mean() for c in columns})
+
+
+def cubic(points: pd.DataFrame) -> np.ndarray:
+    """Return the cubic of the index fraction in the cost, by least squares."""
+    return np.polyfit(points.data_cost, points.fraction, 3)
+
+
+def off_line(points: pd.DataFrame, line: np.ndarray) -> np.ndarray:
+    """Return how far the index fractions lie from a cubic in the cost."""
+    return (points.fraction - np.polyval(line, points.data_cost)).to_numpy()
+
+
+def bootstrap_of_two(
+    statistic: Callable[[np.ndarray, np.ndarray], float], a: np.ndarray, b: np.ndarray, level: float
+) -> Estimate:
+    """Return a statistic of two independent samples with the bootstrap's percentile interval."""
+    rng = np.random.default_rng(0)
+    values = [
+        statistic(rng.choice(a, len(a)), rng.choice(b, len(b))) for _ in range(2000)
+    ]  # fmt: skip
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    spread = float(np.std(values, ddof=1))
+    return Estimate(statistic(a, b), spread, float(low), float(high), level, 2, len(a) + len(b), "ratio")
 
 
 def sign_of(estimate: Callable[[float], Estimate]) -> Callable[[float], Estimate]:
@@ -158,123 +234,179 @@ def sign_of(estimate: Callable[[float], Estimate]) -> Callable[[float], Estimate
     return sign
 
 
-def residual(points: pd.DataFrame, line: np.ndarray) -> float:
-    """Return the standard deviation of index fractions about a cubic in the cost."""
-    return float(np.std(points.fraction - np.polyval(line, points.data_cost)))
-
-
 def group_table(rows: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> Table:
-    """Return a row a group: how many points, their ranges, the correlation, the scatter about the line."""
-    critical = groups["all critical points"]
-    line = np.polyfit(critical.data_cost, critical.fraction, 3)
+    """Return a row a group: how starts ended, how many points, their ranges, the correlation, the scatter."""
+    line = cubic(groups[CRITICAL])
     table = []
     for name, points in groups.items():
         enough = len(points) >= 3 and points.fraction.nunique() > 1 and points.data_cost.nunique() > 1
+        trend = correlation(points.fraction, points.data_cost)(0.95) if enough else None
         table.append(
             {
-                "group": name, "points": len(points),
+                "group": name, **ends_of(rows, name), "points": len(points),
                 "tied": int((points.tied > 0).sum()) if "tied" in points else None,
-                "low": float(points.fraction.min()) if len(points) else None,
-                "high": float(points.fraction.max()) if len(points) else None,
-                "cheapest": float(points.data_cost.min()) if len(points) else None,
-                "dearest": float(points.data_cost.max()) if len(points) else None,
-                "correlation": correlation(points.fraction, points.data_cost)(0.95) if enough else None,
-                "scatter": residual(points, line) if len(points) else None,
+                **(ranges_of(points) if len(points) else {}),
+                "correlation": trend, "interval": f"{trend.low:.4f} to {trend.high:.4f}" if trend else None,
+                "error": correlation(points.fraction, points.error)(0.95) if enough else None,
+                "scatter": float(off_line(points, line).std()) if len(points) else None,
             }
         )  # fmt: skip
     columns = [
-        Column("group", "group"), Column("points", "points"), Column("tied", "with tied or dead units"),
-        Column("low", "lowest index fraction", digits=3), Column("high", "highest", digits=3),
-        Column("cheapest", "lowest cost", digits=3), Column("dearest", "highest cost", digits=3),
-        Column("correlation", "correlation"), Column("scatter", "scatter about the line", digits=2),
+        Column("group", "group"), Column("starts", "starts"), Column("critical", "critical"),
+        Column("gradient_flat", "gradient-flat"), Column("other", "other status"), Column("points", "points"),
+        Column("tied", "with tied or dead units"), Column("low", "lowest index fraction", digits=3),
+        Column("high", "highest", digits=3), Column("cheapest", "lowest cost", digits=3),
+        Column("dearest", "highest cost", digits=3), Column("correlation", "correlation with cost"),
+        Column("interval", "95 % interval"), Column("error", "correlation with training error"),
+        Column("scatter", "scatter about the line", digits=2),
     ]  # fmt: skip
     accepted = rows[rows.status == "critical"]
     statuses = ", ".join(f"{c} {s}" for s, c in rows.status.value_counts().items() if c)
     notes = [
         f"{len(rows)} starts: {statuses}; {accepted.point.nunique()} distinct points modulo unit permutations.",
         f"Critical: |g| at most {accepted.grad_norm.max():.1g}; not critical: at least "
-        f"{rows.grad_norm[rows.status != 'critical'].min():.1g}. L2-regularised (0.01); costs are without the penalty.",
-        "Points are counted once each; scatter: standard deviation of the index fraction about the cubic fitted to all "
-        "critical points.",
+        f"{rows.grad_norm[rows.status != 'critical'].min():.1g}. L2-regularised ({NETWORK['l2']:g}); costs are without "
+        "the penalty.",
+        "Points are counted once each. Errors and intervals: bootstrap over points found from independent starts; "
+        "network and data are fixed. Training error: share of images misclassified. Scatter: standard deviation of "
+        "the index fraction about the cubic in the cost fitted to all critical points.",
+        thresholds(groups[CRITICAL]),
     ]
-    by_source = rows.groupby(["source", "status"], observed=True).size()
-    for name in by_source.index.get_level_values(0).unique():
-        notes.append(f"{name}: " + ", ".join(f"{c} {s}" for s, c in by_source[name].items() if c) + ".")
-    return Table(columns, table, "Index against training cost, digits, 10-5-10 softplus network", notes)
+    return Table(columns, table, "Index against training cost, digits, 10-5-10 softplus network, L2-regularised", notes)
 
 
-def index_figure(rows: pd.DataFrame, control: pd.DataFrame, out: Path) -> Figure:
-    """Return the network's picture, its control, spectra at three costs, and two random functions with exact curves."""
-    critical = rows[rows.status == "critical"].drop_duplicates("point")
-    flat = rows[rows.status == "gradient_flat"]
+def ends_of(rows: pd.DataFrame, group: str) -> dict[str, int]:
+    """Return how the starts of all sources, or of one, ended; nothing for other groups."""
+    source = group.removeprefix("source: ")
+    mine = rows if group == CRITICAL else rows[rows.source == source]
+    if not len(mine):
+        return {}
+    ends = {status: int((mine.status == status).sum()) for status in ("critical", "gradient_flat")}
+    return {"starts": len(mine), **ends, "other": len(mine) - sum(ends.values())}
+
+
+def ranges_of(points: pd.DataFrame) -> dict[str, float]:
+    """Return the ranges of index fraction and cost."""
+    fraction, cost = points.fraction, points.data_cost
+    return {"low": float(fraction.min()), "high": float(fraction.max()),
+            "cheapest": float(cost.min()), "dearest": float(cost.max())}  # fmt: skip
+
+
+def thresholds(critical: pd.DataFrame) -> str:
+    """Say how the mean index depends on which eigenvalues are taken for zero."""
+    w = spectra_of(critical)
+    largest = np.abs(w).max(axis=1, keepdims=True)
+    means = [f"{(w < -c * largest).sum(axis=1).mean():.2f} ({c:g})" for c in (0, 1e-6, 1e-4, 1e-3, 1e-2)]
+    softest = float((np.abs(w) / largest).min())
+    return (
+        "Mean index where eigenvalues up to a share (in brackets) of the largest are taken for zero: "
+        f"{', '.join(means)}; the smallest share of any eigenvalue is {softest:.1g}."
+    )
+
+
+def spectra_of(points: pd.DataFrame) -> np.ndarray:
+    """Return the Hessian's eigenvalues at points, ascending, shape (points, P)."""
+    draw, x = network().draw(seed=SEED), np.array(list(points.x))
+    return np.concatenate([np.linalg.eigvalsh(draw.hessian(x[low : low + 50])) for low in range(0, len(x), 50)])
+
+
+def index_figure(
+    rows: pd.DataFrame, groups: dict[str, pd.DataFrame], fields: list[tuple[Sample, pd.DataFrame]]
+) -> Figure:
+    """Return the network's picture, controls, spectra at three costs, and random functions with exact curves."""
     with canvas.style():
-        figure, axes = canvas.grid(2, 3, width=2.9, height=2.6)
-        scatter(axes[0, 0], critical)
-        axes[0, 0].set_title("network (L2-regularised)")
-        axes[0, 1].plot(
-            control.fraction, control.data_cost, "x", color="#c46a1b", markersize=3, label="starts, not critical"
-        )
-        axes[0, 1].plot(flat.fraction, flat.data_cost, "^", color="#999999", markersize=2.5, label="gradient flat")
-        axes[0, 1].set_ylim(axes[0, 0].get_ylim())
-        axes[0, 1].set_xlabel("index / parameters")
-        axes[0, 1].set_title("controls")
-        spectra(axes[0, 2], critical)
-        random_function(axes[1, 0], {"name": "torus_field", "n": 4}, "Gaussian field, n = 4", out)
-        random_function(axes[1, 1], {"name": "spherical_spin", "n": 9, "p": 3}, "spherical 3-spin, n = 9", out)
+        figure, axes = canvas.grid(2, 3, width=2.9, height=2.7)
+        scatter(axes[0, 0], groups[CRITICAL])
+        controls(axes[0, 1], groups)
+        low, high = axes[0, 0].get_ylim()
+        for axis in axes[0, :2]:
+            axis.set_ylim(low, high + 0.35 * (high - low))  # room for the legends
+        spectra(axes[0, 2], groups[CRITICAL])
+        for axis, (sample, points) in zip(axes[1], fields, strict=False):
+            random_function(axis, sample, points)
         gradients(axes[1, 2], rows)
+        for axis in axes.ravel():
+            axis.legend(loc="best" if axis is axes[1, 2] else "upper left", handletextpad=0.4, fontsize=8)
         canvas.panel_letters(axes)
-        canvas.common_legend(figure, axes)
     return figure
 
 
-def scatter(axis: Any, critical: pd.DataFrame) -> None:
+def scatter(axis: Axes, critical: pd.DataFrame) -> None:
     """Plot critical points, those with tied or dead units open."""
     for mask, fill, label in (
-        (critical.tied == 0, "black", "critical"),
-        (critical.tied > 0, "none", "critical, units tied"),
+        (critical.tied == 0, "black", "critical points"),
+        (critical.tied > 0, "white", "with tied or dead units"),
     ):
         some = critical[mask]
         axis.plot(some.fraction, some.data_cost, "o", color="black", markerfacecolor=fill, markersize=2.5,
                   markeredgewidth=0.4, label=label)  # fmt: skip
-    axis.set_xlabel("index / parameters")
-    axis.set_ylabel("training cost")
+    axis.set_xlabel("index fraction $k / P$")
+    axis.set_ylabel("training cost $f$")
+    axis.set_title("network, L2-regularised")
 
 
-def spectra(axis: Any, critical: pd.DataFrame) -> None:
+def controls(axis: Axes, groups: dict[str, pd.DataFrame]) -> None:
+    """Plot what is not critical in the same range of costs, and the critical points' line."""
+    flat, control, critical = groups[FLAT], groups[CONTROL], groups[CRITICAL]
+    axis.plot(flat.fraction, flat.data_cost, "^", color="#999999", markersize=2.5, label="gradient-flat")
+    axis.plot(control.fraction, control.data_cost, "x", color="#c46a1b", markersize=3.5, label="trajectories + noise")
+    cost = np.linspace(critical.data_cost.min(), critical.data_cost.max(), 100)
+    axis.plot(np.polyval(cubic(critical), cost), cost, color="black", label="line of the critical points")
+    axis.set_xlabel("index fraction $k / P$")
+    axis.set_ylabel("training cost $f$")
+    axis.set_title("controls, not critical")
+
+
+def spectra(axis: Axes, critical: pd.DataFrame) -> None:
     """Plot the eigenvalues at a low, a middle and a high critical point, cumulatively."""
-    draw = network().draw(seed=SEED)
     ordered = critical.sort_values("data_cost")
-    for place, colour, line in zip((0, len(ordered) // 2, -1), canvas.SEQUENCE, canvas.LINES, strict=False):
-        row = ordered.iloc[place]
-        w = np.linalg.eigvalsh(draw.hessian(np.asarray(row.x)))
-        axis.plot(w, np.arange(1, len(w) + 1) / len(w), color=colour, linestyle=line, label=f"cost {row.data_cost:.2f}")
+    chosen = ordered.iloc[[0, len(ordered) // 2, len(ordered) - 1]]
+    for w, cost, colour, line in zip(spectra_of(chosen), chosen.data_cost, canvas.SEQUENCE, canvas.LINES, strict=False):
+        share = np.arange(1, len(w) + 1) / len(w)
+        axis.step(w, share, where="post", color=colour, linestyle=line, label=f"$f = {cost:.2f}$")
+    axis.axvline(0, color="#999999", linewidth=0.6)
     axis.set_xscale("symlog", linthresh=1e-2)
-    axis.set_xlabel("Hessian eigenvalue")
-    axis.set_ylabel("fraction below")
-    axis.set_title("spectra")
+    axis.set_xticks([-0.1, -0.01, 0, 0.01, 0.1, 1], ["$-0.1$", "", "0", "", "0.1", "1"])
+    axis.set_xlabel(r"Hessian eigenvalue $\lambda$")
+    axis.set_ylabel(r"share of eigenvalues $\leq \lambda$")
+    axis.set_title("spectra at three costs")
 
 
-def random_function(axis: Any, table: dict[str, Any], title: str, out: Path) -> None:
-    """Plot the critical points of enumerated random functions and the exact mean cost at each index."""
+def random_functions(table: dict[str, Any], draws: int, method: str, out: Path) -> tuple[Sample, pd.DataFrame]:
+    """Return the counts and the critical points of random functions with an exact law."""
     from simcore import load
-    from simcore.landscapes.registry import from_dict
 
-    points = load(compute(out / str(table["name"]), [table], draws=10))
-    landscape = from_dict(table)
-    exact = landscape.expected_counts()
-    axis.plot(points["index"] / landscape.dimension, points.cost, "o", color="#999999", markersize=1.5)
-    axis.plot(exact["index"] / landscape.dimension, exact.mean_cost, **canvas.EXACT, label="exact mean")
-    axis.set_xlabel("index / dimension")
-    axis.set_ylabel("cost")
-    axis.set_title(title)
+    run = compute(out / str(table["name"]), [table], draws=draws, method=method)
+    return load_samples(run)[0], load(run)
 
 
-def gradients(axis: Any, rows: pd.DataFrame) -> None:
+def random_function(axis: Axes, sample: Sample, points: pd.DataFrame) -> None:
+    """Plot critical points, measured mean costs by index with 95 % intervals, and the exact mean costs."""
+    d, law = sample.dimension, sample.law
+    assert law is not None, "both families have an exact law"
+    axis.plot(points["index"] / d, points.cost, "o", color="#b5b5b5", markersize=1.5, label="critical points")
+    exact = law.sort_values("index")
+    axis.plot(exact["index"] / d, exact.mean_cost, **canvas.EXACT, label="exact mean")
+    costs = [(k / d, e) for k, e in enumerate(sample.costs()) if np.isfinite(e.high - e.low)]
+    error = [[e.value - e.low for _, e in costs], [e.high - e.value for _, e in costs]]
+    axis.errorbar(
+        [k for k, _ in costs], [e.value for _, e in costs], yerr=error, **canvas.DISTINCT, markersize=3,
+        label="measured mean, 95 %",
+    )  # fmt: skip
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high + 0.3 * (high - low))
+    axis.set_xlabel("index fraction $k / D$")
+    axis.set_ylabel("cost $f$" if sample.landscape == "gaussian_field" else "energy per spin $f$")
+    words = {"gaussian_field": "Gaussian field", "spherical_spin": "spherical 3-spin"}[sample.landscape]
+    axis.set_title(f"{words}, $n = {sample.n}$")
+
+
+def gradients(axis: Axes, rows: pd.DataFrame) -> None:
     """Plot the gradient norms at the end: accepted and rejected are far apart."""
     bins = np.arange(-18, 1.01, 0.5)
     for status, style in (("critical", {"color": "black"}), ("gradient_flat", {"color": "#999999", "hatch": "//"})):
         norm = np.maximum(rows.grad_norm[rows.status == status].to_numpy(), 1e-18)
-        axis.hist(np.log10(norm), bins=bins, histtype="step", **style)
+        axis.hist(np.log10(norm), bins=bins, histtype="step", label=status.replace("_", "-"), **style)
     axis.set_xlabel(r"$\log_{10} |\nabla f|$ at the end")
     axis.set_ylabel("starts")
     axis.set_title("accepted and flat")

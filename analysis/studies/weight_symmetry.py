@@ -7,7 +7,12 @@ generic critical point (Hecht-Nielsen 1990; Chen, Lu and Hecht-Nielsen 1993). A 
 
 Copies are counted by searching: random starts of small networks on data of random teachers; the ends at the minimum
 that is reached most often are told apart as plain vectors, without the symmetry group, and counted. Each copy is then
-compared with the first: cost and spectrum must agree to rounding.
+compared with the first: cost and spectrum must agree to rounding. The law of the starts has the symmetry too, so all
+copies are as likely, and the hits of each say how likely one was missed.
+
+For rectified units every end of a search is looked at where each unit is on for some samples and off for others (a unit
+that is never on, or always, is no generic one and has more zero eigenvalues). There the direction of each rescaling
+must be null, and the fewest zero eigenvalues must be one a unit.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import canvas
@@ -26,7 +32,9 @@ from analysis.studies.runs import SEED, compute
 from analysis.studies.study import Result, Study
 from analysis.studies.verdicts import Claim
 from analysis.writers import Column, Table
+from simcore.backends.reference_network import layers, layout
 from simcore.networks.mlp import MLP
+from simcore.search.solvers import SaddleFreeNewton
 
 BOOK = "Goodfellow, Bengio & Courville (2016), 8.2.2"
 SAME = 1e-6
@@ -57,6 +65,7 @@ QUICK = (
     Case((2,), "softplus", 40, "2!"),
     Case((3,), "softplus", 150, "3!"),
     Case((2, 2), "softplus", 150, "(2!)^2"),
+    Case((2, 2), "tanh", 1200, "2^4 (2!)^2"),
 )
 FULL = (
     *(Case(c.hidden, c.activation, 3 * c.starts, c.formula) for c in QUICK),
@@ -68,11 +77,11 @@ RELU = (1, 2, 3, 4)
 def measure(full: bool, out: Path) -> Result:
     """Count copies and zero eigenvalues."""
     cases = FULL if full else QUICK
-    copies = [counted_copies(case, out) for case in cases]
-    zeros = [zero_eigenvalues(h, out) for h in RELU]
+    copies = [counted_copies(case, out / "runs") for case in cases]
+    zeros = [zero_eigenvalues(h, out / "runs") for h in RELU]
     claims = []
     for case, row in zip(cases, copies, strict=True):
-        words = f"{'-'.join(map(str, case.hidden))} {case.activation} units"
+        words = f"{'-'.join(map(str, case.hidden))} {case.activation} {'unit' if case.hidden == (1,) else 'units'}"
         claims.append(
             Claim(
                 f"{words}: copies of one minimum found by searching", float(case.expected), f"{case.formula}; {BOOK}",
@@ -86,12 +95,17 @@ def measure(full: bool, out: Path) -> Result:
             )
         )  # fmt: skip
     for row in zeros:
-        claims.append(
+        words = f"{row['units']} rectified units"
+        claims += [
             Claim(
-                f"{row['units']} rectified units: zero Hessian eigenvalues at a minimum", float(row["units"]),
-                f"one a unit; {BOOK}", counted_exactly(row["copies"]), 0.5,
-            )
-        )  # fmt: skip
+                f"{words}: fewest zero Hessian eigenvalues where all are on for some samples and off for others",
+                float(row["units"]), f"one a unit; {BOOK}", counted_exactly(row["copies"]), 0.5,
+            ),
+            Claim(
+                f"{words}: largest |H t| / (|H| |t|), t the direction of a unit's rescaling", 0.0, BOOK,
+                up_to_rounding(row["difference"]), 1e-9,
+            ),
+        ]  # fmt: skip
     return Result(symmetry_table(copies, zeros), symmetry_figure(), claims)
 
 
@@ -104,7 +118,7 @@ def network(hidden: tuple[int, ...], activation: str) -> dict[str, Any]:
 
 
 def searched(table: dict[str, Any], starts: int, out: Path) -> Any:
-    """Return rows of minima found by saddle-free Newton, with positions."""
+    """Return the ends of saddle-free Newton's searches where the gradient vanishes, with positions."""
     from simcore import load
 
     solver = {"method": "saddle_free_newton", "max_iterations": 400}
@@ -114,13 +128,14 @@ def searched(table: dict[str, Any], starts: int, out: Path) -> Any:
         start_law="gaussian_1", solver=solver,
     )  # fmt: skip
     rows = load(run)
-    return rows[rows.status == "critical"]
+    return rows[rows.status.isin(["critical", "degenerate"])]
 
 
 def counted_copies(case: Case, out: Path) -> dict[str, Any]:
     """Count the copies of the minimum that most starts reach."""
     table = network(case.hidden, case.activation)
     rows = searched(table, case.starts, out)
+    rows = rows[rows.status == "critical"]
     generic = rows[[_is_generic(case, np.asarray(x)) for x in rows.x]]
     point = generic.point.value_counts().index[0]
     mine = generic[generic.point == point]
@@ -135,14 +150,12 @@ def counted_copies(case: Case, out: Path) -> dict[str, Any]:
     return {
         "network": "-".join(map(str, table["widths"])), "activation": case.activation, "formula": case.formula,
         "expected": case.expected, "copies": len(first), "hits": len(mine), "cost": float(cost[0]),
-        "difference": difference, "units": sum(case.hidden),
+        "difference": difference, "units": sum(case.hidden), "fewest": int(hits_of(x, first).min()),
     }  # fmt: skip
 
 
 def _is_generic(case: Case, x: np.ndarray) -> bool:
     """Whether no two units of a layer are equal (up to sign) and none is dead: such points have fewer copies."""
-    from simcore.backends.reference_network import layers
-
     for w, b in layers((2, *case.hidden, 1), x[None])[:-1]:
         side = np.concatenate([w[0], b[0][:, None]], axis=1)
         signs = (1, -1) if case.activation == "tanh" else (1,)
@@ -162,62 +175,109 @@ def distinct(x: np.ndarray) -> list[int]:
     return kept
 
 
+def hits_of(x: np.ndarray, first: list[int]) -> np.ndarray:
+    """Return how many rows of x, shape (N, n), lie at each of its rows ``first``."""
+    nearest = [int(np.abs(x[first] - point).max(axis=1).argmin()) for point in x]
+    return np.bincount(nearest, minlength=len(first))
+
+
 def zero_eigenvalues(units: int, out: Path) -> dict[str, Any]:
-    """Count zero Hessian eigenvalues at the lowest minimum of a rectified network whose units are all alive."""
+    """Count zero Hessian eigenvalues of a rectified network wherever a search ended with every unit at work."""
     table = network((units,), "relu")
     table["data"] = {**table["data"], "samples": 200}
     rows = searched(table, 60 * units, out)
-    best = rows.sort_values("cost").iloc[0]
     draw = MLP(**{k: v for k, v in table.items() if k != "name"}).draw(seed=SEED)
-    w = np.abs(np.linalg.eigvalsh(draw.hessian(np.asarray(best.x))))
+    x = np.array(list(rows.x))
+    w, b = layers((2, units, 1), x)[0]
+    active = (np.einsum("nd,shd->snh", draw.problem.inputs, w) + b[:, None] > 0).mean(axis=1)
+    working = ((active > 0) & (active < 1)).all(axis=1)
+    rows, x = rows[working], x[working]
+    largest = 0.0
+    for point, hessian in zip(x, draw.hessian(x), strict=True):
+        t = rescalings(units, point)
+        moved = np.linalg.norm(hessian @ t.T, axis=0) / np.linalg.norm(t, axis=1)
+        largest = max(largest, float(moved.max() / np.linalg.norm(hessian, 2)))
     return {
         "network": f"2-{units}-1", "activation": "relu", "formula": "one zero eigenvalue a unit", "expected": units,
-        "copies": int((w < 1e-10 * w.max()).sum()), "hits": int((rows.point == best.point).sum()),
-        "cost": float(best.cost), "units": units,
+        "copies": int(rows.nullity.min()), "hits": len(rows), "cost": float(rows.cost.min()), "difference": largest,
+        "units": units,
     }  # fmt: skip
+
+
+def rescalings(units: int, point: np.ndarray) -> np.ndarray:
+    """Return the direction of (w, b) -> c (w, b), v -> v/c at c = 1 for each unit of 2-units-1, shape (units, P)."""
+    (first, bias), (last, _) = layout((2, units, 1))
+    t = np.zeros((units, len(point)))
+    for i in range(units):
+        own = [first.start + 2 * i, first.start + 2 * i + 1, bias.start + i]
+        t[i, own] = point[own]
+        t[i, last.start + i] = -point[last.start + i]
+    return t
 
 
 def symmetry_table(copies: list[dict[str, Any]], zeros: list[dict[str, Any]]) -> Table:
     """Return a row a network."""
     columns = [
         Column("network", "network"), Column("activation", "activation"), Column("formula", "formula"),
-        Column("expected", "expected"), Column("copies", "found"), Column("hits", "starts at this minimum"),
-        Column("cost", "cost"), Column("difference", "difference between copies", digits=1),
+        Column("expected", "expected"), Column("copies", "found"), Column("hits", "ends"),
+        Column("fewest", "fewest at one copy"),
+        Column("cost", "cost"), Column("difference", "difference", digits=1),
     ]  # fmt: skip
     notes = [
-        "Found: copies of the minimum reached most often, told apart as plain vectors; for relu, zero eigenvalues.",
-        "Difference: largest of cost and Hessian eigenvalues between copies, relative.",
+        "Found: copies of the minimum reached most often, told apart as plain vectors; for relu, the fewest zero "
+        "eigenvalues. Ends: searches that ended there; for relu, with each unit on for some samples and off for the "
+        "others.",
+        "Difference: largest of cost and Hessian eigenvalues between copies, relative; for relu, the largest "
+        "|H t| / (|H| |t|), t the direction of a unit's rescaling. Lowest cost for relu.",
     ]
     return Table(columns, [*copies, *zeros], "Copies of one minimum by weight-space symmetry", notes)
 
 
 def symmetry_figure() -> Figure:
-    """Return the cost over the two weights of a rectified unit, with its hyperbola, and of a tanh unit."""
+    """Return the cost over the two weights of a rectified and of a tanh unit, and where searches ended."""
     rng = np.random.default_rng(SEED)
     v = rng.normal(size=(50, 1))
-    grid = np.linspace(-3, 3, 241)
-    w1, w2 = np.meshgrid(grid, grid)
     with canvas.style():
         figure, axes = canvas.grid(1, 2, width=3.2, height=3.0)
         for axis, activation in zip(axes[0], ("relu", "tanh"), strict=True):
             target = np.maximum(v, 0) if activation == "relu" else 1.2 * np.tanh(1.5 * v)
-            draw = MLP((1, 1, 1), activation, "mse", (v, target)).draw(seed=0)
-            x = np.zeros((w1.size, 4))
-            x[:, 0], x[:, 2] = w1.ravel(), w2.ravel()
-            cost = draw.value(x).reshape(w1.shape)
-            levels = np.quantile(cost, [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85])
-            axis.contour(w1, w2, cost, levels=levels, colors="#777777", linewidths=0.6)
-            if activation == "relu":
-                c = np.linspace(1 / 3, 3, 200)
-                axis.plot(c, 1 / c, color="black", label="equivalent weights: $w v$ constant")
-            else:
-                axis.plot([1.5, -1.5], [1.2, -1.2], **canvas.DISTINCT, label="copies of one minimum")
-            axis.set_xlabel("incoming weight $w$")
-            axis.set_ylabel("outgoing weight $v$")
-            axis.set_title(f"{activation} unit")
+            _contours(axis, MLP((1, 1, 1), activation, "mse", (v, target)))
+            axis.set_title(f"one {activation} unit")
+        c = np.linspace(1 / LIMIT, LIMIT, 200)
+        axes[0, 0].plot(c, 1 / c, **canvas.EXACT, zorder=1, label="equivalent weights: $w v = 1$")
+        axes[0, 1].plot(
+            [1.5, -1.5], [1.2, -1.2], "+", markersize=13, **MIRRORED, label="two copies, $(w, v)$ and $-(w, v)$"
+        )
         canvas.panel_letters(axes)
-        canvas.common_legend(figure, axes)
+        canvas.common_legend(figure, axes, columns=3)
     return figure
+
+
+LIMIT = 3.0
+MIRRORED = {"color": canvas.EXACT["color"], "markeredgewidth": 1.2}
+
+
+def _contours(axis: Axes, network: MLP) -> None:
+    """Draw the cost at biases 0 and the zero-cost ends of searches; the biases vanish there."""
+    from simcore import find_critical_points
+
+    grid = np.linspace(-LIMIT, LIMIT, 241)
+    w1, w2 = np.meshgrid(grid, grid)
+    x = np.zeros((w1.size, 4))
+    x[:, 0], x[:, 2] = w1.ravel(), w2.ravel()
+    cost = network.draw(seed=0).value(x).reshape(w1.shape)
+    levels = np.quantile(cost, [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85])
+    axis.contour(w1, w2, cost, levels=levels, colors="#999999", linewidths=0.6, zorder=0)
+    ends = find_critical_points(
+        network, starts=120, seed=SEED, start_law="gaussian_1", positions=True, threads=1,
+        solver=SaddleFreeNewton(max_iterations=400),
+    )  # fmt: skip
+    best = np.array(list(ends.x[ends.cost < 1e-12]))
+    axis.plot(best[:, 0], best[:, 2], **canvas.DISTINCT, markersize=3, label="minima found by searching", zorder=2)
+    axis.set_xlim(-LIMIT, LIMIT)
+    axis.set_ylim(-LIMIT, LIMIT)
+    axis.set_xlabel("incoming weight $w$")
+    axis.set_ylabel("outgoing weight $v$")
 
 
 STUDY = Study(
