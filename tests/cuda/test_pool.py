@@ -198,9 +198,28 @@ def test_a_pool_that_does_not_fit_is_refused_with_both_sizes(monkeypatch: pytest
     landscape = simcore.GaussianField(n=100)
     problem = landscape.draw(seed=1, draw=0).problem
     monkeypatch.setattr(pool_search.device, "free_memory", lambda: 2**24)
+    monkeypatch.setattr(pool_search.device, "total_memory", lambda: 2**24)
     starts = np.zeros((1, 100))
     with pytest.raises(RunError, match=r"8 starts of dimension 100 needs \d+ MiB .* 16 MiB free.*backend='cpu'"):
         cuda.newton(problem, starts, simcore.Newton().options(landscape))
+
+
+def test_memory_that_another_process_holds_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, starts, options = problem_of(simcore.TorusField(n=2), 4)
+    seen = []
+
+    def free() -> int:
+        seen.append(1)
+        return 100 if len(seen) < 3 else 2**30
+
+    monkeypatch.setattr(pool_search.device, "free_memory", free)
+    with pool_search._ONE_AT_A_TIME:
+        pool_search._wait_for_memory(problem, starts)
+    assert len(seen) == 3
+    monkeypatch.setattr(pool_search.device, "free_memory", lambda: 100)
+    monkeypatch.setattr(pool_search, "PATIENCE", 0.2)
+    with pytest.raises(RunError, match="0 MiB free"):
+        cuda.newton(problem, starts, options, route="pool")
 
 
 def test_a_route_that_a_problem_has_not_is_refused() -> None:

@@ -252,6 +252,11 @@ def multiprocessors() -> int:
     return 2 if SIMULATED else int(cuda.get_current_device().MULTIPROCESSOR_COUNT)
 
 
+def total_memory() -> int:
+    """Return the bytes of the current device; 1 GiB in the simulator."""
+    return 2**30 if SIMULATED else int(cuda.current_context().get_memory_info().total)
+
+
 def free_memory() -> int:
     """Return the free bytes of the current device; 1 GiB in the simulator."""
     return 2**30 if SIMULATED else int(cuda.current_context().get_memory_info().free)

@@ -12,6 +12,7 @@ the check, the fused kernel does the search.
 from __future__ import annotations
 
 import threading
+import time
 from types import ModuleType
 from typing import Any
 
@@ -33,7 +34,9 @@ PASSES = 3 if device.SIMULATED else 8
 """Passes between two looks at the counters."""
 PERIOD = 4
 """Starts that the check of the products repeats over the columns."""
-_SHARE = 0.8  # of the free memory
+PATIENCE = 60.0
+"""Seconds to wait for memory that other processes hold, where the device has enough of it in all."""
+_SHARE = 0.8  # of the memory
 
 _ONE_AT_A_TIME = threading.Lock()  # a pool fills the device; and cuBLAS gives the same bits on one stream only
 _widths: dict[Any, list[int]] = {}
@@ -69,17 +72,25 @@ def search(problem: Any, starts: Array, options: NewtonOptions, outcome: Outcome
     ``RunError`` with the sizes where the pool does not fit the device's free memory.
     """
     with _ONE_AT_A_TIME:
-        needed, free = bytes_of(problem, len(starts)), device.free_memory()
-        if needed > _SHARE * free:
+        _wait_for_memory(problem, starts)
+        try:
+            return _Search(problem, starts, options).run(outcome)
+        finally:
+            device.release()
+
+
+def _wait_for_memory(problem: Any, starts: Array) -> None:
+    """Return when the pool fits; another process may hold the memory for a search of its own."""
+    needed = bytes_of(problem, len(starts))
+    begin = time.monotonic()
+    while needed > _SHARE * (free := device.free_memory()):
+        if time.monotonic() - begin >= PATIENCE or needed > _SHARE * device.total_memory():
             raise RunError(
                 f"a pool of {width_of(problem)} starts of dimension {starts.shape[1]} needs {needed / 2**20:.0f} MiB "
                 f"and the device has {free / 2**20:.0f} MiB free; free some, search a smaller function, or use "
                 "backend='cpu'"
             )
-        try:
-            return _Search(problem, starts, options).run(outcome)
-        finally:
-            device.release()
+        time.sleep(0.1)
 
 
 class _Search:
