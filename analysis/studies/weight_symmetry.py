@@ -95,10 +95,10 @@ def measure(full: bool, out: Path) -> Result:
             )
         )  # fmt: skip
     for row in zeros:
-        words = f"{row['units']} rectified units"
+        words = f"{row['units']} rectified {'unit' if row['units'] == 1 else 'units'}"
         claims += [
             Claim(
-                f"{words}: fewest zero Hessian eigenvalues where all are on for some samples and off for others",
+                f"{words}: fewest zero Hessian eigenvalues with each unit on for some samples and off for others",
                 float(row["units"]), f"one a unit; {BOOK}", counted_exactly(row["copies"]), 0.5,
             ),
             Claim(
