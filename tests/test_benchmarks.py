@@ -17,6 +17,7 @@ from simcore.cli import main
 from simcore.errors import InputError
 from simcore.landscapes.spin import SphericalSpin
 from simcore.landscapes.waves import GaussianField, TorusField
+from simcore.networks.mlp import MLP
 
 FIELDS = {
     "us_per_start_iteration",
@@ -61,6 +62,9 @@ def test_a_quadratic_has_its_hessian_for_nothing_and_a_quartic_needs_one_more_co
     assert work(4) - work(3) == pytest.approx(2 * 6 * math.comb(8, 3))
 
 
+NETWORK = MLP((2, 3, 1), "tanh", "mse", {"kind": "teacher", "widths": [2, 2, 1], "samples": 30, "noise": 0.1}, l2=0.02)
+
+
 # ---- peers compute what simcore computes -------------------------------------------------------------------------
 @pytest.mark.parametrize("landscape", [TorusField(n=3), GaussianField(n=4, features=32), SphericalSpin(n=5, p=3)])
 def test_the_peers_iteration_ends_where_the_reference_backend_ends(landscape):
@@ -84,8 +88,8 @@ def test_the_peers_iteration_ends_where_the_reference_backend_ends(landscape):
         assert np.abs(difference).max() < 1e-6
 
 
-@pytest.mark.parametrize("landscape", [GaussianField(n=3, features=64), SphericalSpin(n=5, p=3)])
-@pytest.mark.parametrize("name", peers.ROOT_FINDERS)
+@pytest.mark.parametrize("landscape", [GaussianField(n=3, features=64), SphericalSpin(n=5, p=3), NETWORK])
+@pytest.mark.parametrize("name", ["scipy hybr", "scipy lm"])
 def test_root_finders_solve_the_right_equations(landscape, name):
     draw = landscape.draw(seed=2)
     starts = landscape.starts(seed=2, draw=0, first=0, count=10)
@@ -99,11 +103,26 @@ def test_root_finders_solve_the_right_equations(landscape, name):
     assert peers.root_finder(name, given, 1e-8)(10) >= 3
 
 
+def test_the_peers_derivatives_of_a_network_are_the_reference_ones():
+    draw, x = NETWORK.draw(seed=1), NETWORK.starts(seed=1, draw=0, first=0, count=8)
+    gradient, hessian = peers._derivatives(np, draw.problem)(x)
+    np.testing.assert_allclose(gradient, draw.gradient(x), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(hessian, draw.hessian(x), rtol=0, atol=1e-14)
+
+
+def test_peers_of_networks_know_no_other_function_and_no_other_network():
+    wave, net = GaussianField(n=3, features=64).draw(seed=0).problem, NETWORK.draw(seed=0).problem
+    assert peers.supports("jax lm", net)
+    assert not peers.supports("jax lm", wave)
+    assert peers.supports("scipy lm", wave)
+    assert not peers.supports("scipy lm", net._replace(activation="relu"))
+
+
 def test_what_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(peers.util, "find_spec", lambda name: None if name in ("jax", "torch") else object())
     present, missing = peers.installed()
     assert present == ["numpy loop", "scipy hybr", "scipy lm"]
-    assert missing == ["torch batched", "jax gemm", "jax autodiff"]
+    assert missing == ["torch batched", "jax gemm", "jax autodiff", "jax lm"]
 
 
 def test_peers_of_the_device_are_measured_there_or_named(monkeypatch):
@@ -119,7 +138,7 @@ def test_peers_of_the_device_are_measured_there_or_named(monkeypatch):
     monkeypatch.setattr(peers, "import_module", lambda name: found[name])
     present, missing = peers.installed(on_device=True)
     assert present == ["numpy loop", "simcore cpu", "cupy batched", "scipy hybr", "scipy lm"]
-    assert missing == ["torch batched (installed, but without a CUDA device)", "jax gemm", "jax autodiff"]
+    assert missing == ["torch batched (installed, but without a CUDA device)", "jax gemm", "jax autodiff", "jax lm"]
     assert "cupy batched" not in peers.installed()[0]
 
     landscape = GaussianField(n=3, features=32)

@@ -254,3 +254,13 @@ def test_wrong_settings_are_refused():
     ):
         with pytest.raises(InputError, match="give a"):
             make()
+
+
+def test_a_rectified_unit_at_its_kink_has_no_index():
+    """All weights zero but the output's bias: the gradient vanishes, second derivatives depend on the side."""
+    data = {**TEACHER, "activation": "relu"}
+    rows = find_critical_points(MLP((2, 3, 1), "relu", "mse", data, l2=0.01), starts=40, seed=3, positions=True)
+    at_zero = np.array([np.abs(x[:-1]).max() < 1e-9 for x in rows.x])
+    assert at_zero.sum() > 5
+    assert (rows.status[at_zero] == "max_iterations").all()
+    assert (rows["index"][at_zero] == -1).all()

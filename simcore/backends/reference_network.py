@@ -111,14 +111,12 @@ def outputs(problem: Mlp, x: Array) -> Array:
     return _forward(problem, np.atleast_2d(x))[3]
 
 
-def largest_inputs(problem: Mlp, x: Array) -> Array:
-    """Return max over samples of |z| of every hidden unit, shape (S, hidden units)."""
+def hidden_inputs(problem: Mlp, x: Array) -> Array:
+    """Return z of every hidden unit on every sample, shape (S, N, hidden units)."""
     weights, inputs, _, _ = _forward(problem, x)
-    found = [
-        np.abs(a @ w.swapaxes(1, 2) + b[:, None, :]).max(axis=1)
-        for a, (w, b) in zip(inputs[:-1], weights[:-1], strict=True)
-    ]
-    return np.concatenate([*found, np.zeros((len(x), 1))], axis=1)
+    found = [np.zeros((len(x), len(problem.inputs), 0))]
+    found += [a @ w.swapaxes(1, 2) + b[:, None, :] for a, (w, b) in zip(inputs[:-1], weights[:-1], strict=True)]
+    return np.concatenate(found, axis=2)
 
 
 # ---- multilayer perceptron ---------------------------------------------------------------------------------------

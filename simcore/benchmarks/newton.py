@@ -77,16 +77,20 @@ def measure(settings: Settings) -> dict[str, Any]:
         ended: list[Any] = []
 
         def search(count: int) -> None:
-            share = -(-count // threads // TILE) * TILE
+            share = -(-count // threads // TILE) * TILE if count >= TILE * threads else -(-count // threads)
             parts = [pool_of_starts[i : min(i + share, count)] for i in range(0, count, share)]
             ended[:] = [outcome.status for outcome in pool.map(target.newton, parts)]
 
         def rows() -> None:
             find_critical_points(draw, starts=searched, backend=settings.backend, threads=threads)
 
-        search(TILE)
-        find_critical_points(draw, starts=TILE, backend=settings.backend, threads=threads)
-        searched = amount_for(search, TILE * threads, LONGEST_SEARCH, max(OCCUPANCY * threads, count))
+        search(threads)
+        each = seconds(lambda: search(threads))
+        if TILE * each > LONGEST_SEARCH:  # large networks: a tile of starts would take minutes
+            searched = threads * max(1, int(LONGEST_SEARCH / each))
+        else:
+            searched = amount_for(search, TILE * threads, LONGEST_SEARCH, max(OCCUPANCY * threads, count))
+        find_critical_points(draw, starts=min(TILE, searched), backend=settings.backend, threads=threads)
         starts = pool_of_starts[:searched]
         calls: dict[str, Any] = {"iterate": lambda: iterate(count), "search": lambda: search(searched), "rows": rows}
         contest = None
@@ -161,7 +165,7 @@ class _Contest:
     def __init__(self, given: peers.Problem, threads: int, on_device: bool) -> None:
         self._given, self._threads, self._on_device = given, threads, on_device
         present, self.missing = peers.installed(on_device)
-        self._names = [name for name in present if peers.supports(given.problem)]
+        self._names = [name for name in present if peers.supports(name, given.problem)]
         self.calls: dict[str, Any] = {}
         self._starts: dict[str, int] = {}
         self._found: dict[str, int] = {}

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Spin, Waves
+from simcore.benchmarks import network_peers
 from simcore.errors import InputError
 
 Array = NDArray[np.float64]
@@ -31,10 +33,13 @@ LIBRARY = {
     "jax autodiff": "jax",
     "scipy hybr": "scipy",
     "scipy lm": "scipy",
+    "jax lm": "jax",
 }
 """The library that each peer needs."""
 
-ROOT_FINDERS = ("scipy hybr", "scipy lm")
+ROOT_FINDERS = ("scipy hybr", "scipy lm", "jax lm")
+"""Peers that search until they have found, or not: compared by points a second."""
+NETWORKS_ALONE = ("jax lm",)
 BATCHED = ("torch batched", "cupy batched", "jax gemm", "jax autodiff")
 """The peers that take all starts at once, and can do so on a CUDA device."""
 BESIDE_CUDA = ("simcore cpu", "cupy batched")
@@ -44,13 +49,17 @@ BESIDE_CUDA = ("simcore cpu", "cupy batched")
 class Problem(NamedTuple):
     """What the peers are given: a function, its starts and the step cap of the search."""
 
-    problem: Waves | Spin
+    problem: Waves | Spin | Mlp
     starts: Array
     step_cap: float
 
 
-def supports(problem: Any) -> bool:
-    """Whether the peers know this kind of function: waves without a period to wrap, and spins of degree 3."""
+def supports(name: str, problem: Any) -> bool:
+    """Whether a peer knows this kind of function: random waves, spins of degree 3, networks of ``network_peers``."""
+    if network_peers.supports(problem):
+        return True
+    if name in NETWORKS_ALONE:
+        return False
     return isinstance(problem, Waves) or (isinstance(problem, Spin) and problem.p == 3)
 
 
@@ -161,11 +170,13 @@ def _search_with(xp: Any, derivatives: Derivatives, given: Problem) -> Callable[
     return run
 
 
-def _derivatives(xp: Any, problem: Waves | Spin, asarray: Callable[[Any], Any] | None = None) -> Derivatives:
+def _derivatives(xp: Any, problem: Waves | Spin | Mlp, asarray: Callable[[Any], Any] | None = None) -> Derivatives:
     """Return gradients (S, n) and Hessians (S, n, n) by matrix products, for arrays of the library ``xp``."""
     asarray = asarray or _converter(xp, on_device=False)
     if isinstance(problem, Waves):
         return _waves(xp, asarray, problem)
+    if isinstance(problem, Mlp):
+        return network_peers.derivatives(xp, asarray, problem)
     return _spin(xp, asarray, problem)
 
 
@@ -226,8 +237,10 @@ def _jax(given: Problem, *, autodiff: bool) -> Callable[[], Any]:
     return lambda: jax.block_until_ready(run(starts))
 
 
-def _automatic(jax: Any, jnp: Any, problem: Waves | Spin) -> Derivatives:
+def _automatic(jax: Any, jnp: Any, problem: Waves | Spin | Mlp) -> Derivatives:
     """Return vmapped ``jax.grad`` and ``jax.hessian`` of the function as one would write it down."""
+    if isinstance(problem, Mlp):
+        return network_peers.automatic(jax, jnp, problem)
     if isinstance(problem, Waves):
         w, a, b = jnp.asarray(problem.frequencies), jnp.asarray(problem.cosine), jnp.asarray(problem.sine)
 
@@ -266,6 +279,9 @@ def root_finder(name: str, given: Problem, tolerance: float) -> Callable[[int], 
     It returns how many ended with a gradient norm below ``tolerance``; each such point gets its index too. On the
     sphere the system is grad f - mu x = 0, |x|^2 = n in the n + 1 unknowns (x, mu).
     """
+    if name == "jax lm":
+        assert isinstance(given.problem, Mlp)
+        return network_peers.jax_marquardt(given.problem, given.starts, tolerance)
     from scipy import optimize
 
     method = name.removeprefix("scipy ")
@@ -285,9 +301,11 @@ def root_finder(name: str, given: Problem, tolerance: float) -> Callable[[int], 
 
 
 def _system(
-    problem: Waves | Spin,
+    problem: Waves | Spin | Mlp,
 ) -> tuple[Callable[[Array], Array], Callable[[Array], Array], Callable[[Array], Array]]:
     """Return the equations, their Jacobian and the map from a start to the unknowns."""
+    if isinstance(problem, Mlp):
+        return network_peers.system(problem)
     if isinstance(problem, Waves):
         w, a, b, mu = problem.frequencies, problem.cosine, problem.sine, problem.confinement
         transposed, confinement = np.ascontiguousarray(w.T), mu * np.eye(w.shape[1])

@@ -28,6 +28,10 @@ class NetworkDraw(Draw):
         """Return whether some unit is saturated at each point, shape (S,): null modes there are no degeneracy."""
         return np.zeros(len(x), bool)
 
+    def kinked(self, x: Array) -> NDArray[np.bool_]:
+        """Return whether the function has no second derivatives at each point, shape (S,)."""
+        return np.zeros(len(x), bool)
+
     def canonical(self, x: Array) -> Array:
         """Return one representative of each point's symmetry orbit, shape as x, (S, n): equal for symmetric copies."""
         return x

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simcore.backends.network_problems import Mlp
-from simcore.backends.reference_network import largest_inputs, mlp_gradient
+from simcore.backends.reference_network import hidden_inputs, mlp_gradient
 from simcore.errors import InputError
 from simcore.landscapes import validate
 from simcore.landscapes.base import Array, Scales
@@ -21,6 +21,7 @@ from simcore.networks.starts import LAWS, sources, starts
 
 ACTIVATIONS = ("tanh", "sigmoid", "softplus", "relu", "linear")
 LOSSES = ("mse", "cross_entropy")
+KINK = 1e-9  # a rectified unit whose input on some sample is smaller lies at its kink: second derivatives jump there
 _SMALL = {"kind": "teacher", "widths": [2, 2, 1], "samples": 7, "noise": 0.1}
 _CLASSES = {"kind": "gaussian", "spectrum": [1.0, 2.0], "samples": 6, "targets": "classes", "outputs": 3}
 
@@ -43,7 +44,12 @@ class MlpDraw(NetworkDraw):
         limit = {"tanh": 8.0, "sigmoid": 15.0}.get(self.problem.activation, np.inf)
         if self.problem.l2 > 0:  # nothing runs away from the penalty
             limit = np.inf
-        return np.array([bool((z > limit).any()) for z in largest_inputs(self.problem, x)], bool)
+        return (np.abs(hidden_inputs(self.problem, x)) > limit).any(axis=(1, 2))
+
+    def kinked(self, x: Array) -> NDArray[np.bool_]:
+        if self.problem.activation != "relu":
+            return super().kinked(x)
+        return (np.abs(hidden_inputs(self.problem, x)) < KINK).any(axis=(1, 2))
 
     def canonical(self, x: Array) -> Array:
         return np.array([symmetry.canonical_mlp(self.problem, row) for row in x]).reshape(x.shape)

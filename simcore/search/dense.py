@@ -16,6 +16,7 @@ How a start ends, in this order:
   step takes w to (1 - 1/k)^(k-1) w, which is at most that change. ``critical`` if the
   nullity is the orbit's dimension, ``degenerate`` if it is larger, but ``left_domain`` where null modes come from
   saturated units (``draw.saturated``): there the cost still falls towards infinity, at a rate below any tolerance;
+  ``max_iterations`` at a kink (``draw.kinked``), where there is no Hessian to judge by;
 - Levenberg-Marquardt stops early where |Hg| < 1e-5 |H| |g| in ``patience`` steps running, or when no step helps;
 - at the end ``gradient_flat`` where |Hg| < flat tolerance |H|_F |g|, else ``max_iterations``.
 
@@ -230,6 +231,9 @@ class _Batch:
             self._keep(here, points, better)
             moving = moving[better]
         w[moving] = np.linalg.eigvalsh(self.h[rows[moving]])  # those that moved in the last attempt
+        kinked = self._of_draw("kinked", rows).astype(bool)
+        self.status[rows[kinked]] = MAX_ITERATIONS  # no Hessian there, so neither index nor nullity
+        rows, w, change = rows[~kinked], w[~kinked], change[~kinked]
         expected, saturated = self._of_draw("symmetry_dimension", rows), self._of_draw("saturated", rows)
         for row, spectrum, moved, healthy, runaway in zip(rows, w, change, expected, saturated, strict=True):
             limits = self.options
