@@ -17,16 +17,15 @@ from analysis.samples import (
     Sample,
     as_runs,
     load_samples,
-    parameter_columns,
     parameter_names,
+    rows_of,
     run_configuration,
 )
 from analysis.tables import coin_flip_ratio
+from analysis.tolerance import tolerance_figure, tolerance_rows
 from simcore.errors import InputError, unknown_name
 from simcore.search.audit import ENOUGH_HITS
 
-NOT_CRITICAL = "of them not critical (open markers)"
-TOLERANCE_COLUMNS = ["status", "index", "cost", "grad_norm"]
 SHOWN_POINTS = 4000
 """Points drawn in a scatter: the first so many, enough to see the cloud and little enough for a vector file."""
 
@@ -156,7 +155,7 @@ def index_cost_figure(samples: Sequence[Sample], points: pd.DataFrame) -> Figure
     with canvas.style():
         figure, axes = canvas.grid(1, len(chosen), width=3.9, height=3.2)
         for axis, sample in zip(axes[0], chosen, strict=True):
-            _index_cost_panel(axis, sample, _rows_of(sample, points))
+            _index_cost_panel(axis, sample, rows_of(sample, points))
         axes[0, 0].set_ylabel(r"index fraction $\alpha = k / D$")
         canvas.panel_letters(axes)
         canvas.common_legend(figure, axes)
@@ -212,7 +211,7 @@ def spectrum_figure(samples: Sequence[Sample], points: pd.DataFrame) -> Figure:
     with canvas.style():
         figure, axes = canvas.grid(1, len(chosen), width=3.9, height=3.0)
         for axis, sample in zip(axes[0], chosen, strict=True):
-            rows = _rows_of(sample, points)
+            rows = rows_of(sample, points)
             index = rows["index"].to_numpy()
             values = np.stack([np.asarray(v, float) for v in rows["eigenvalues"]])
             bins = int(np.clip(2 * np.cbrt(values.size), 12, 80))
@@ -272,54 +271,6 @@ def outcomes_figure(samples: Sequence[Sample]) -> Figure:
     return figure
 
 
-# ---- tolerance ---------------------------------------------------------------------------------------------------
-def tolerance_figure(samples: Sequence[Sample], starts: pd.DataFrame) -> Figure:
-    """Accepted starts, mean index fraction and mean cost against the gradient norm below which a start is accepted.
-
-    Each panel shows every combination. Lines accept by the gradient norm alone, as a search without the further tests
-    of ``critical`` would; open markers show how many of those starts are not critical. Such starts have a cost but no
-    index, so the second panel is of those that have one.
-    """
-    cutoffs = np.logspace(-14, 1, 61)
-    names = [f"{sample.title}, $n = {sample.n}$" for sample in samples]
-    columns = max(1, min(4, 140 // (max(map(len, names)) + 8)))
-    with canvas.style():
-        figure, axes = canvas.grid(1, 3, width=3.2, height=2.8 + 0.19 * (len(names) // columns + 1))
-        for j, sample in enumerate(samples):
-            frame = _rows_of(sample, starts)
-            usable = frame[np.isfinite(frame["grad_norm"]) & np.isfinite(frame["cost"])].sort_values("grad_norm")
-            number = np.searchsorted(usable["grad_norm"].to_numpy(), cutoffs, side="right")
-            index, cost = usable["index"].to_numpy(), np.cumsum(usable["cost"].to_numpy())
-            indexed = np.cumsum(index >= 0)
-            alpha = np.cumsum(np.where(index >= 0, index, 0) / max(sample.dimension, 1))
-            false = np.cumsum(usable["status"].astype(str).to_numpy() != "critical")
-            some = number > 0
-            last = number[some] - 1
-            look = canvas.line_look(j)
-            axes[0, 0].plot(cutoffs, number / len(frame), label=names[j], **look)
-            if len(false) and false[-1]:
-                look_false = {**look, "linestyle": "none", "marker": canvas.MARKERS[j % 7], "markerfacecolor": "white"}
-                axes[0, 0].plot(cutoffs[some][::4], false[last][::4] / len(frame), label=NOT_CRITICAL, **look_false)
-            with np.errstate(invalid="ignore"):
-                axes[0, 1].plot(cutoffs[some], alpha[last] / indexed[last], **look)
-            axes[0, 2].plot(cutoffs[some], cost[last] / number[some], **look)
-        quantities = (
-            "share of starts accepted",
-            r"mean index fraction $\langle k \rangle / D$",
-            r"mean cost $\langle f \rangle$",
-        )
-        for axis, title in zip(axes[0], quantities, strict=True):
-            axis.set_xscale("log")
-            axis.set_xlabel(r"cutoff on the gradient norm $|\nabla f|$")
-            axis.set_ylabel(title)
-        axes[0, 0].set_ylim(-0.02, 1.02)
-        handles = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
-        if NOT_CRITICAL in handles:  # one entry for the markers of all combinations, last
-            handles[NOT_CRITICAL] = handles.pop(NOT_CRITICAL)
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns)
-    return figure
-
-
 # ---- completeness ------------------------------------------------------------------------------------------------
 def coverage_figure(samples: Sequence[Sample], points: pd.DataFrame, audits: pd.DataFrame) -> Figure:
     """How nearly all points were found, at each landscape's largest n: saturation (left), hits per point (right).
@@ -333,11 +284,11 @@ def coverage_figure(samples: Sequence[Sample], points: pd.DataFrame, audits: pd.
         figure, axes = canvas.grid(1, 2, width=3.8, height=3.1)
         share = np.logspace(-3, 0, 60)
         for j, sample in enumerate(largest):
-            hits = _rows_of(sample, points)["hits"].to_numpy(np.float64)
+            hits = rows_of(sample, points)["hits"].to_numpy(np.float64)
             value, number = np.unique(hits, return_counts=True)
             seen = ((1 - (1 - share[:, None]) ** value) * number).sum(axis=1) / number.sum()
             look = canvas.line_look(j)
-            coverage = _rows_of(sample, audits)["coverage"].mean()
+            coverage = rows_of(sample, audits)["coverage"].mean()
             facts = f"{int(sample.complete.sum())} of {sample.draws} draws complete, coverage {coverage:.5g}"
             axes[0, 0].plot(share, seen, label=f"{sample.title}, $n = {sample.n}$: {facts}", **look)
             below = np.concatenate([[0.0], np.cumsum(number) / number.sum()])
@@ -367,15 +318,6 @@ def _families(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     return {label: sorted(members, key=lambda s: s.n) for label, members in families.items()}
 
 
-def _rows_of(sample: Sample, frame: pd.DataFrame) -> pd.DataFrame:
-    mask = np.ones(len(frame), bool)
-    for name in parameter_columns(frame):
-        value = sample.parameters.get(name)
-        column = frame[name]
-        mask &= column.isna().to_numpy() if value is None else (column == value).fillna(False).to_numpy(bool)
-    return frame[mask]
-
-
 def _load(runs: list[Any], columns: Sequence[str], *, kind: str | None = None, accepted: bool = False) -> pd.DataFrame:
     """Rows of several runs, only the parameters, ``draw`` and these columns; ``accepted``: critical starts alone."""
     from simcore.sweep import load
@@ -388,6 +330,11 @@ def _load(runs: list[Any], columns: Sequence[str], *, kind: str | None = None, a
         if newton and accepted:
             frame = frame[(frame["status"] == "critical").to_numpy()]
         frames.append(frame)
+    return _merged(runs, frames)
+
+
+def _merged(runs: list[Any], frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of several runs, one below the other, parameter columns first."""
     if len(frames) == 1:
         return frames[0]
     merged = pd.concat(frames, ignore_index=True)
@@ -402,13 +349,6 @@ def _spectrum(runs: list[Any]) -> pd.DataFrame:
     return _load(runs, ["index", "eigenvalues"], accepted=True)
 
 
-def _newton_only(runs: list[Any]) -> list[Any]:
-    for run in runs:
-        if run_configuration(run)["method"] != "newton":
-            raise InputError(f'{run} holds accepted points only; a tolerance figure needs a run with method = "newton"')
-    return runs
-
-
 def _counting_only(runs: list[Any]) -> list[Any]:
     for run in runs:
         if run_configuration(run)["method"] == "newton":
@@ -421,7 +361,9 @@ KINDS: dict[str, Callable[[list[Any]], Figure]] = {
     "index_cost": lambda runs: index_cost_figure(load_samples(runs), _load(runs, ["index", "cost"], accepted=True)),
     "spectrum": lambda runs: spectrum_figure(load_samples(runs), _spectrum(runs)),
     "outcomes": lambda runs: outcomes_figure(load_samples(runs)),
-    "tolerance": lambda runs: tolerance_figure(load_samples(_newton_only(runs)), _load(runs, TOLERANCE_COLUMNS)),
+    "tolerance": lambda runs: tolerance_figure(
+        load_samples(runs), _merged(runs, [tolerance_rows(run) for run in runs])
+    ),
     "coverage": lambda runs: coverage_figure(
         load_samples(_counting_only(runs)), _load(runs, ["hits"]), _load(runs, ["coverage"], kind="audits")
     ),

@@ -320,6 +320,16 @@ def parameter_columns(frame: pd.DataFrame) -> list[str]:
     return columns[: columns.index("draw")]
 
 
+def rows_of(sample: Sample, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a frame that belong to one combination."""
+    mask = np.ones(len(frame), bool)
+    for name in parameter_columns(frame):
+        value = sample.parameters.get(name)
+        column = frame[name]
+        mask &= column.isna().to_numpy() if value is None else (column == value).fillna(False).to_numpy(bool)
+    return frame[mask]
+
+
 def _groups(frame: pd.DataFrame, names: list[str]) -> Iterable[tuple[tuple, pd.DataFrame]]:
     """Groups by parameters in order of first appearance; missing values are None in the key."""
     if frame.empty:

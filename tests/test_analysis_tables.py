@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import simcore
 from analysis import canvas, figures, tables, writers
 from analysis.estimates import Estimate
 from analysis.samples import Sample, build_landscape, samples_from_frames, samples_from_starts
@@ -276,43 +277,49 @@ def test_spectrum_needs_eigenvalues():
 
 
 def test_tolerance_figure_counts_what_each_cutoff_accepts():
-    """Starts that are not critical have no index, as in a run; the cutoff alone lets them in all the same."""
-    starts = starts_frame()
-    starts.loc[(starts["status"] != "critical").to_numpy(), "index"] = -1
-    accepting, fractions, costs = figures.tolerance_figure(samples_from_starts(starts), starts).axes
-    line, marks = accepting.lines
-    accepted = dict(zip(line.get_xdata(), line.get_ydata(), strict=True))
-    assert accepted[min(accepted, key=lambda c: abs(c - 1e-8))] == pytest.approx(216 / 240)
-    assert accepted[max(accepted)] == 1
-    assert (marks.get_ydata()[0], marks.get_ydata()[-1]) == (0, pytest.approx(24 / 240))
-    assert figures.NOT_CRITICAL in labels(accepting)
-    known = starts["index"] >= 0
-    assert fractions.lines[0].get_ydata()[-1] == pytest.approx(starts["index"][known].mean() / 3)
-    assert costs.lines[0].get_ydata()[-1] == pytest.approx(starts["cost"].mean())
+    frame = starts_frame()
+    frame.loc[frame["status"] != "critical", "index"] = -1
+    share, index, cost = figures.tolerance_figure(samples_from_starts(frame), frame).axes
+    critical, every, flat = (dict(zip(line.get_xdata(), line.get_ydata(), strict=True)) for line in share.lines)
+    tight, loose = (min(critical, key=lambda c, at=at: abs(c - at)) for at in (1e-8, 10.0))
+    assert critical[tight] == every[tight] == pytest.approx(216 / 240)
+    assert critical[loose] == pytest.approx(216 / 240)
+    assert every[loose] == 1
+    assert max(flat.values()) == pytest.approx(12 / 240)
+    assert len(index.lines) == 1, "the index where a search failed is not known without positions"
+    assert len(cost.lines) == 2
+    assert len(figures.tolerance_figure(samples_from_starts(starts_frame()), starts_frame()).axes[1].lines) == 2
 
 
-def test_many_combinations_have_looks_of_their_own_and_titles_that_fit():
-    assert len({str(canvas.line_look(j)) for j in range(49)}) == 49
-    with canvas.style():
-        figure, axes = canvas.grid(1, 2, width=3.0)
-        canvas.title(axes[0, 0], "mlp, activation softplus, l2 0.01, loss mse, widths [10,5,10], $n = 115$")
-        figure.canvas.draw()
-        assert axes[0, 0].title.get_window_extent().width < 3.0 * figure.dpi
-    lines = axes[0, 0].get_title().splitlines()
-    assert " ".join(lines) == "mlp, activation softplus, l2 0.01, loss mse, widths [10,5,10], $n = 115$"
+def test_tolerance_rows_know_the_index_where_a_search_failed(tmp_path):
+    from analysis.tolerance import tolerance_rows
+    from simcore.cli import main
 
-
-def test_one_draw_has_a_ratio_and_no_interval_in_the_figure():
-    starts = starts_frame()
-    figure = figures.ratio_figure(samples_from_starts(starts[starts["draw"] == 0]))
-    low, high = figure.axes[0].get_ylim()
-    assert 0.1 < low < high < 100
-
-
-def test_a_family_without_counts_says_so_beside_one_with_counts():
-    hits = samples_from_starts(starts_frame())
-    figure = figures.ratio_figure([sample(), sample(n=6, draws=7), *hits])
-    assert any("hits only" in text.get_text() for axis in figure.axes for text in axis.texts)
+    config = tmp_path / "c.toml"
+    config.write_text("""
+seed = 3
+[[landscape]]
+name = "torus_field"
+n = [2, 3]
+[search]
+method = "newton"
+draws = 2
+starts = 40
+positions = true
+[solver]
+method = "levenberg_marquardt"
+""")
+    assert main(["run", str(config), "--out", str(tmp_path / "run"), "--workers", "1"]) == 0
+    stored = simcore.load(tmp_path / "run")
+    rows = tolerance_rows(tmp_path / "run")
+    flat = (stored["status"] == "gradient_flat").to_numpy()
+    assert flat.any() and (stored.loc[flat, "index"] == -1).all()
+    assert rows.loc[~flat, "index"].equals(stored.loc[~flat, "index"].astype(rows["index"].dtype))
+    for (n, draw, x), index in zip(
+        stored.loc[flat, ["n", "draw", "x"]].to_numpy(), rows.loc[flat, "index"], strict=True
+    ):
+        hessian = simcore.TorusField(n).draw(seed=3, draw=draw).hessian(x)
+        assert (np.linalg.eigvalsh(hessian) < 0).sum() == index
 
 
 def test_outcomes_and_coverage_figures_have_their_bars_and_curves():
@@ -342,3 +349,27 @@ def test_figures_leave_no_global_state():
     before = dict(matplotlib.rcParams)
     figures.ratio_figure([sample()])
     assert dict(matplotlib.rcParams) == before
+
+
+def test_many_combinations_have_looks_of_their_own_and_titles_that_fit():
+    assert len({str(canvas.line_look(j)) for j in range(49)}) == 49
+    with canvas.style():
+        figure, axes = canvas.grid(1, 2, width=3.0)
+        canvas.title(axes[0, 0], "mlp, activation softplus, l2 0.01, loss mse, widths [10,5,10], $n = 115$")
+        figure.canvas.draw()
+        assert axes[0, 0].title.get_window_extent().width < 3.0 * figure.dpi
+    lines = axes[0, 0].get_title().splitlines()
+    assert " ".join(lines) == "mlp, activation softplus, l2 0.01, loss mse, widths [10,5,10], $n = 115$"
+
+
+def test_one_draw_has_a_ratio_and_no_interval_in_the_figure():
+    starts = starts_frame()
+    figure = figures.ratio_figure(samples_from_starts(starts[starts["draw"] == 0]))
+    low, high = figure.axes[0].get_ylim()
+    assert 0.1 < low < high < 100
+
+
+def test_a_family_without_counts_says_so_beside_one_with_counts():
+    hits = samples_from_starts(starts_frame())
+    figure = figures.ratio_figure([sample(), sample(n=6, draws=7), *hits])
+    assert any("hits only" in text.get_text() for axis in figure.axes for text in axis.texts)
