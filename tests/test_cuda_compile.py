@@ -70,8 +70,8 @@ def fits(name: str, kernel: Any, arguments: Any, registers: int, ptxas: Path) ->
 
 @pytest.mark.parametrize(
     "problem",
-    [waves(4), waves(10), spin(8, 3), perceptron()],
-    ids=["waves4", "waves10", "spin", "perceptron"],
+    [*map(waves, (4, 5, 8, 10, 12)), spin(8, 3), perceptron()],  # edges from 2 to 6
+    ids=["waves4", "waves5", "waves8", "waves10", "waves12", "spin", "perceptron"],
 )
 def test_kernels_fit_and_have_nothing_to_contract(problem: Any, ptxas: Path) -> None:
     from simcore.backends.cuda import resources
