@@ -32,9 +32,9 @@ from simcore.backends.reference_network import layout
 from simcore.networks.mlp import MLP
 
 WIDTHS = (25, 50, 100, 250, 500)
-RUNS = {False: 60, True: 300}
-STEPS = {False: 400, True: 1500}
-SPINS = {False: {4: 200, 6: 200, 8: 200, 10: 100}, True: {4: 1000, 6: 1000, 8: 1000, 10: 500, 12: 150}}
+RUNS = {False: 60, True: 200}
+STEPS = {False: 400, True: 1000}
+SPINS = {False: {4: 200, 6: 200, 8: 200, 10: 100}, True: {4: 600, 6: 600, 8: 600, 10: 300, 12: 100}}
 """Draws per n."""
 SAMPLES = 500
 IMAGES = 1797

@@ -36,7 +36,7 @@ from simcore.theory.wishart_wigner import critical_energy, index_fraction
 SIZE = {False: 5, True: 8}
 RATIOS = (0.25, 0.5, 0.75)
 DRAWS = {False: 12, True: 12}
-STARTS = {False: 24, True: 32}
+STARTS = {False: 24, True: 64}
 MINIMA = {False: 6, True: 6}
 """Descents per draw."""
 L2 = 1e-3
