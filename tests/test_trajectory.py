@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 import simcore
-from simcore.formulas import exponential
-from simcore.trajectories import derivatives
+from simcore.formulas import exponential, random
+from simcore.trajectories import batches, derivatives
 from simcore.trajectories.batches import Batches
 from simcore.trajectories.networks import Perceptron
 from simcore.trajectories.settings import METHODS
@@ -237,6 +237,13 @@ def test_every_epoch_goes_through_the_samples_once():
     assert (batches.at(3) != epoch[:, :3]).any() and (epoch[0] != epoch[1]).any()
 
 
+@pytest.mark.parametrize("count", [1, 2, 17, 1024, 1025])
+def test_orders_are_those_of_a_stable_sort(count):
+    u = random.start_uniforms(3, 5, 0, 0, 40, count)
+    u[1] = np.floor(4 * u[1]) / 4  # ties
+    assert (batches._ranked(u) == np.argsort(u, axis=1, kind="stable")).all()
+
+
 @pytest.mark.parametrize(
     "landscape",
     [NETWORK, simcore.MLP(**simcore.MLP.conformance[2]), simcore.SigmoidUnit(**simcore.SigmoidUnit.example)],
@@ -245,10 +252,22 @@ def test_batch_gradients_average_to_the_gradient(landscape):
     draw = landscape.draw(seed=1)
     x = landscape.starts(seed=1, draw=0, first=0, count=4)
     count = derivatives.samples(draw.problem)
-    each = [derivatives.batch_gradient(draw.problem, x, np.full((4, 1), i)) for i in range(count)]
-    np.testing.assert_allclose(
-        np.mean(each, axis=0), derivatives.Function(draw.problem).at(x).gradient, rtol=1e-12, atol=1e-14
-    )
+    function = derivatives.Function(draw.problem)
+    each = [derivatives.batch_gradient(function, x, np.full((4, 1), i)) for i in range(count)]
+    np.testing.assert_allclose(np.mean(each, axis=0), function.at(x).gradient, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+@pytest.mark.parametrize("widths", [(3, 2), (3, 4, 3, 2)], ids=str)
+def test_compiled_batches_are_the_plain_ones(widths, loss):
+    """Each start on samples of its own, a batch that fills no whole block, starts that fill no whole group."""
+    data = {"kind": "gaussian", "spectrum": [1.0, 2.0, 0.5], "samples": 40, "targets": "classes", "outputs": 2}
+    problem = simcore.MLP(widths=widths, activation="tanh", loss=loss, data=data, l2=0.1).draw(seed=5).problem
+    rng = np.random.default_rng(1)
+    x, chosen = rng.standard_normal((11, problem.dimension)), rng.integers(0, 40, (11, 13))
+    compiled = derivatives.batch_gradient(derivatives.Function(problem), x, chosen)
+    plain = Perceptron(problem, x, problem.inputs[chosen], problem.targets[chosen]).gradient
+    np.testing.assert_allclose(compiled, plain, rtol=0, atol=1e-13 * np.abs(plain).max())
 
 
 def test_sgd_on_the_whole_batch_is_gradient_descent():

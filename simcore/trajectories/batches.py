@@ -30,5 +30,17 @@ class Batches:
         if epoch != self._epoch:
             stream = self.landscape.stream(f"minibatches:{epoch}")
             u = start_uniforms(self.seed, stream, self.draw, self.first, self.count, self.samples)
-            self._order, self._epoch = np.argsort(u, axis=1, kind="stable"), epoch
+            self._order, self._epoch = _ranked(u), epoch
         return self._order[:, place * self.size : (place + 1) * self.size]
+
+
+def _ranked(u: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return ``np.argsort(u, axis=1, kind="stable")`` of uniforms with 53 bits.
+
+    A sample's number goes below the bits of its uniform, so that a plain sort, eight times as fast, does it.
+    """
+    bits = max(1, (u.shape[1] - 1).bit_length())
+    if bits > 10:
+        return np.argsort(u, axis=1, kind="stable")
+    keys = ((u * 2.0**53).astype(np.int64) << bits) | np.arange(u.shape[1])
+    return np.sort(keys, axis=1) & ((1 << bits) - 1)

@@ -16,7 +16,7 @@ from simcore.backends import cpu, reference
 from simcore.backends.cpu import perceptron
 from simcore.backends.network_problems import Linear, Mlp, Sigmoid
 from simcore.backends.problems import Array, Spin, Waves
-from simcore.trajectories.networks import DeepLinear, Perceptron
+from simcore.trajectories.networks import DeepLinear
 
 MANY = 32  # variables from which the product H v of random waves is cheaper than the compiled Hessian
 
@@ -109,15 +109,16 @@ def samples(problem: Any) -> int:
     return len(problem.inputs) if isinstance(problem, (Mlp, Sigmoid)) else 0
 
 
-def batch_gradient(problem: Any, x: Array, chosen: NDArray[np.int64]) -> Array:
+def batch_gradient(function: Function, x: Array, chosen: NDArray[np.int64]) -> Array:
     """Return the gradient (S, n) of each start's cost on its own samples, numbers ``chosen`` of shape (S, batch).
 
     Its mean over batches is the gradient of the whole cost: for a sigmoid unit, whose cost is a sum, it is multiplied
     by samples / batch.
     """
+    problem = function.problem
+    if function.tables is not None:
+        return perceptron.batch_gradient(function.tables, x, chosen)
     inputs, targets = problem.inputs[chosen], problem.targets[chosen]
-    if isinstance(problem, Mlp):
-        return Perceptron(problem, x, inputs, targets).gradient
     z = (inputs @ x[:, :, None])[:, :, 0]
     s, slope, _ = reference.reference_network.activate("sigmoid", z)
     weight = 2 * problem.multiplicity[chosen] * (s - targets) * slope * (len(problem.inputs) / chosen.shape[1])

@@ -61,7 +61,7 @@ def follow(draw: Draw, function: Function, walk: Walk, seed: int, first: int, x:
         assert size is not None
         count = samples(problem)
         batches = Batches(draw.landscape, seed, draw.number, first, len(x), count, size)
-    rule = RULES[walk.method](walk, problem, x, batches)
+    rule = RULES[walk.method](walk, function, x, batches)
     places = {number: place for place, number in enumerate(walk.recorded())}
     with np.errstate(all="ignore"):  # a path that runs away says so in its rows: inf, then nan
         for number in range(walk.steps + 1):

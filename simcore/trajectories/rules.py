@@ -10,7 +10,7 @@ import numpy as np
 from simcore.backends import eigensteps, geometry
 from simcore.backends.problems import Array
 from simcore.trajectories.batches import Batches
-from simcore.trajectories.derivatives import Local, batch_gradient
+from simcore.trajectories.derivatives import Function, Local, batch_gradient
 from simcore.trajectories.settings import Walk
 
 NULL = 1e-10
@@ -24,9 +24,9 @@ class Rule:
     full = True  # whether the full gradient is needed at steps that are not recorded
     second = False  # whether the Hessian is needed
 
-    def __init__(self, walk: Walk, problem: Any, x: Array, batches: Batches | None) -> None:
-        self.walk, self.problem, self.batches = walk, problem, batches
-        self.sphere = geometry.on_sphere(problem)
+    def __init__(self, walk: Walk, function: Function, x: Array, batches: Batches | None) -> None:
+        self.walk, self.function, self.batches = walk, function, batches
+        self.sphere = geometry.on_sphere(function.problem)
 
     def step(self, number: int, x: Array, here: Local | None, hessian: Array | None) -> Array:
         """Return the step from x, shape (S, n)."""
@@ -52,8 +52,8 @@ class GradientDescent(Rule):
 class Momentum(Rule):
     """d <- momentum d - step_size g (Polyak); on the sphere the old d is projected on the tangent space first."""
 
-    def __init__(self, walk: Walk, problem: Any, x: Array, batches: Batches | None) -> None:
-        super().__init__(walk, problem, x, batches)
+    def __init__(self, walk: Walk, function: Function, x: Array, batches: Batches | None) -> None:
+        super().__init__(walk, function, x, batches)
         self.velocity = np.zeros_like(x)
 
     def step(self, number: int, x: Array, here: Local | None, hessian: Array | None) -> Array:
@@ -73,14 +73,14 @@ class StochasticDescent(Momentum):
 
     def slope(self, number: int, x: Array, here: Local | None) -> Array:
         assert self.batches is not None
-        return batch_gradient(self.problem, x, self.batches.at(number))
+        return batch_gradient(self.function, x, self.batches.at(number))
 
 
 class Adam(Rule):
     """Kingma & Ba (2015), algorithm 1, by ambient coordinates; on the sphere the step is projected."""
 
-    def __init__(self, walk: Walk, problem: Any, x: Array, batches: Batches | None) -> None:
-        super().__init__(walk, problem, x, batches)
+    def __init__(self, walk: Walk, function: Function, x: Array, batches: Batches | None) -> None:
+        super().__init__(walk, function, x, batches)
         self.first, self.second_moment = np.zeros_like(x), np.zeros_like(x)
 
     def step(self, number: int, x: Array, here: Local | None, hessian: Array | None) -> Array:

@@ -216,15 +216,22 @@ def _activate(activation, A, at, S, at_s, C, at_c, count):
 
 
 @jit
-def _loss(entropy, targets, weight, first, outputs, P, at_o, D, at_d, F):
+def _target(targets, lanes, first, i, outputs, c):
+    """Target c of sample first + i: the same in all lanes, or with ``lanes`` each lane's own, laid out as a unit is."""
+    if lanes:
+        return load(targets, c * U + 8 * i)
+    return broadcast(targets, (first + i) * outputs + c)
+
+
+@jit
+def _loss(entropy, targets, lanes, weight, first, outputs, P, at_o, D, at_d, F):
     """Turn outputs at P into df/do at D, add the cost to F; for cross-entropy P becomes the softmax."""
     for i in range(B):
         w = weight[first + i]
-        y = (first + i) * outputs
         total, o = zeros(), at_o + 8 * i
         if not entropy:
             for c in range(outputs):
-                residual = load(P, o + c * U) - targets[y + c]
+                residual = load(P, o + c * U) - _target(targets, lanes, first, i, outputs, c)
                 store(D, at_d + c * U + 8 * i, residual * w)
                 total = fma(residual, residual, total)
             store(F, 0, fma(total, 0.5 * w, load(F, 0)))
@@ -232,18 +239,18 @@ def _loss(entropy, targets, weight, first, outputs, P, at_o, D, at_d, F):
         top = load(P, o)
         for c in range(1, outputs):
             top = maximum(top, load(P, o + c * U))
-        along, mass = zeros(), 0.0
+        along, mass = zeros(), zeros()
         for c in range(outputs):
-            shifted = load(P, o + c * U) - top
-            along = fma(shifted, targets[y + c], along)
-            mass += targets[y + c]
+            shifted, y = load(P, o + c * U) - top, _target(targets, lanes, first, i, outputs, c)
+            along = fma(shifted, y, along)
+            mass = mass + y
             e, _ = exponential(shifted)
             store(P, o + c * U, e)
             total = total + e
         for c in range(outputs):
             p = load(P, o + c * U) / total
             store(P, o + c * U, p)
-            store(D, at_d + c * U + 8 * i, (p - targets[y + c]) * w)
+            store(D, at_d + c * U + 8 * i, (p - _target(targets, lanes, first, i, outputs, c)) * w)
         store(F, 0, fma(log(total) * mass - along, w + zeros(), load(F, 0)))
 
 
@@ -279,20 +286,26 @@ def _fuse(S, at_s, C, at_c, Z, at_z, Q, at_q, count):
         store(Q, at_q + i, fma(load(C, at_c + i), load(Z, at_z + i), straight))
 
 
-# ---- both passes -------------------------------------------------------------------------------------------------
 @jit
-def _fill(widths, activation, entropy, inputs, targets, weight, l2, x, v, given, product, value, gradient, bent):
-    """Set value (S,), gradient (S, n) and, with ``product``, H v; v is the gradient unless ``given``."""
-    starts, n = x.shape
-    depth, blocks = widths.size - 1, weight.size // B
-    units = widths[1:].sum()
-    # place[l], at[l]: the first unit of layer l + 1 in a block, and its first weight in x
+def _places(widths):
+    """Return the first unit of each layer in a block, in doubles, and its first weight in x."""
+    depth = widths.size - 1
     place, at = np.empty(depth, np.int64), np.empty(depth, np.int64)
     unit, weights = 0, 0
     for layer in range(depth):
         place[layer], at[layer] = unit * U, weights
         unit += widths[layer + 1]
         weights += (widths[layer] + 1) * widths[layer + 1]
+    return place, at
+
+
+# ---- both passes -------------------------------------------------------------------------------------------------
+@jit
+def _fill(widths, activation, entropy, inputs, targets, weight, l2, x, v, given, product, value, gradient, bent):
+    """Set value (S,), gradient (S, n) and, with ``product``, H v; v is the gradient unless ``given``."""
+    starts, n = x.shape
+    blocks, units = weight.size // B, widths[1:].sum()
+    place, at = _places(widths)
     X, V, G, H, F = np.empty(n * 8), np.empty(n * 8), np.empty(n * 8), np.empty(n * 8), np.empty(8)
     size = units * U * blocks
     A, S, C, D = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
@@ -319,32 +332,87 @@ def _fill(widths, activation, entropy, inputs, targets, weight, l2, x, v, given,
 @jit
 def _gradient(widths, activation, entropy, inputs, targets, weight, l2, place, at, X, A, S, C, D, G, F):
     """Forward and backward pass over all samples. Afterwards C holds phi'' W^T d of hidden units."""
-    depth = widths.size - 1
     units = widths[1:].sum()
+    _decay(X, l2, G, F)
+    for block in range(weight.size // B):
+        base, first = block * units * U, block * B
+        _apply_inputs(X, at[0], widths[1], widths[0], inputs, first, A, base)
+        _between(widths, activation, entropy, targets, False, weight, first, place, at, X, A, S, C, D, base, G, F)
+        _outer_inputs(G, at[0], widths[1], widths[0], D, base, inputs, first)
+
+
+@jit
+def _decay(X, l2, G, F):
+    """Begin gradient and value with the weight decay's."""
     square = zeros()
     for i in range(0, X.size, 8):
         w = load(X, i)
         square = fma(w, w, square)
         store(G, i, w * l2)
     store(F, 0, square * (0.5 * l2))
-    for block in range(weight.size // B):
-        base = block * units * U
-        _apply_inputs(X, at[0], widths[1], widths[0], inputs, block * B, A, base)
-        for layer in range(1, depth):
-            inner = base + place[layer - 1]
-            _activate(activation, A, inner, S, inner, C, inner, widths[layer] * B)
-            _apply(X, at[layer], widths[layer + 1], widths[layer], A, inner, A, base + place[layer])
-        last = base + place[depth - 1]
-        _loss(entropy, targets, weight, block * B, widths[depth], A, last, D, last, F)
-        for layer in range(depth - 1, 0, -1):
-            outer, inner = base + place[layer], base + place[layer - 1]
-            rows, columns = widths[layer + 1], widths[layer]
-            _outer(G, at[layer], rows, columns, D, outer, A, inner, True)
-            _clear(D, inner, columns)
-            _pull(X, at[layer], rows, columns, D, outer, D, inner)
-            _multiply(C, inner, D, inner, columns * B)
-            _multiply(D, inner, S, inner, columns * B)
-        _outer_inputs(G, at[0], widths[1], widths[0], D, base, inputs, block * B)
+
+
+@jit
+def _between(widths, activation, entropy, targets, lanes, weight, first, place, at, X, A, S, C, D, base, G, F):
+    """Both passes of one block between the first layer's z, at A, and df/dz there, at D; G lacks the first layer's."""
+    depth = widths.size - 1
+    for layer in range(1, depth):
+        inner = base + place[layer - 1]
+        _activate(activation, A, inner, S, inner, C, inner, widths[layer] * B)
+        _apply(X, at[layer], widths[layer + 1], widths[layer], A, inner, A, base + place[layer])
+    last = base + place[depth - 1]
+    _loss(entropy, targets, lanes, weight, first, widths[depth], A, last, D, last, F)
+    for layer in range(depth - 1, 0, -1):
+        outer, inner = base + place[layer], base + place[layer - 1]
+        rows, columns = widths[layer + 1], widths[layer]
+        _outer(G, at[layer], rows, columns, D, outer, A, inner, True)
+        _clear(D, inner, columns)
+        _pull(X, at[layer], rows, columns, D, outer, D, inner)
+        _multiply(C, inner, D, inner, columns * B)
+        _multiply(D, inner, S, inner, columns * B)
+
+
+# ---- minibatches -------------------------------------------------------------------------------------------------
+def batch_gradient(prepared: Tables, x: Array, chosen: NDArray[np.int64]) -> Array:
+    """Return the gradient (S, n) of each start's cost on its own samples, numbers ``chosen`` of shape (S, batch)."""
+    x = np.ascontiguousarray(x, dtype=np.float64)
+    gradient = np.empty(x.shape)
+    _fill_batches(*prepared, x, np.ascontiguousarray(chosen, dtype=np.int64), gradient)
+    return gradient
+
+
+@jit
+def _fill_batches(widths, activation, entropy, inputs, targets, weight, l2, x, chosen, gradient):
+    """Set the gradient (S, n), each lane with the samples of its start: a block of them is gathered at a time."""
+    starts, n = x.shape
+    batch, units = chosen.shape[1], widths[1:].sum()
+    ins, outs = widths[0], widths[-1]
+    place, at = _places(widths)
+    X, G, F = np.empty(n * 8), np.empty(n * 8), np.empty(8)
+    A, S, C, D = np.empty(units * U), np.empty(units * U), np.empty(units * U), np.empty(units * U)
+    E, T, share = np.zeros(ins * U), np.zeros(outs * U), np.zeros(B)
+    for begin in range(0, starts, 8):
+        for lane in range(8):
+            row = min(begin + lane, starts - 1)
+            for i in range(n):
+                X[i * 8 + lane] = x[row, i]
+        _decay(X, l2, G, F)
+        for first in range(0, batch, B):
+            for i in range(B):
+                # what fills up the last block has weight zero: any sample will do
+                share[i] = 1.0 / batch if first + i < batch else 0.0
+                for lane in range(8):
+                    sample = chosen[min(begin + lane, starts - 1), min(first + i, batch - 1)]
+                    for k in range(ins):
+                        E[(k * 8 + i) * 8 + lane] = inputs[sample * ins + k]
+                    for c in range(outs):
+                        T[(c * 8 + i) * 8 + lane] = targets[sample * outs + c]
+            _apply(X, at[0], widths[1], ins, E, 0, A, 0)
+            _between(widths, activation, entropy, T, True, share, 0, place, at, X, A, S, C, D, 0, G, F)
+            _outer(G, at[0], widths[1], ins, D, 0, E, 0, True)
+        for lane in range(min(8, starts - begin)):
+            for i in range(n):
+                gradient[begin + lane, i] = G[i * 8 + lane]
 
 
 @jit
