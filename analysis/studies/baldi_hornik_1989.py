@@ -163,10 +163,10 @@ def class_table(found: dict[str, Matched]) -> Table:
                 }
             )  # fmt: skip
     columns = [
-        Column("network", "network"), Column("subset", "eigenvectors (1 the largest)"), Column("rank", "rank", "$r$"),
-        Column("cost", "exact cost"), Column("index", "exact index"), Column("nullity", "exact zero eigenvalues"),
-        Column("classes", "classes"), Column("found", "found"), Column("hits", "hits"),
-        Column("error", "largest relative error of cost", digits=1), Column("index_differs", "other index"),
+        Column("network", "network"), Column("subset", "eigenvectors (1 the largest)", "subset"),
+        Column("rank", "rank", "$r$"), Column("cost", "exact cost"), Column("index", "exact index"),
+        Column("nullity", "exact zero eigenvalues", "nullity"), Column("classes", "classes"), Column("found", "found"), Column("hits", "hits"),
+        Column("error", "largest relative error of cost", "error", digits=1), Column("index_differs", "other index"),
         Column("nullity_differs", "other nullity"),
     ]  # fmt: skip
     notes = [f"{words}: {int(m.found.sum())} of {len(m.classes)} classes found." for words, m in found.items()]

@@ -245,20 +245,20 @@ def group_table(rows: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> Table:
             {
                 "group": name, **ends_of(rows, name), "points": len(points),
                 "tied": int((points.tied > 0).sum()) if "tied" in points else None,
-                **(ranges_of(points) if len(points) else {}),
+                **(ranges_of(points) if len(points) and name != WITHIN else {}),
                 "correlation": trend, "interval": f"{trend.low:.4f} to {trend.high:.4f}" if trend else None,
                 "error": correlation(points.fraction, points.error)(0.95) if enough else None,
                 "scatter": float(off_line(points, line).std()) if len(points) else None,
             }
         )  # fmt: skip
     columns = [
-        Column("group", "group"), Column("starts", "starts"), Column("critical", "critical"),
-        Column("gradient_flat", "gradient-flat"), Column("other", "other status"), Column("points", "points"),
-        Column("tied", "with tied or dead units"), Column("low", "lowest index fraction", digits=3),
-        Column("high", "highest", digits=3), Column("cheapest", "lowest cost", digits=3),
-        Column("dearest", "highest cost", digits=3), Column("correlation", "correlation with cost"),
-        Column("interval", "95 % interval"), Column("error", "correlation with training error"),
-        Column("scatter", "scatter about the line", digits=2),
+        Column("group", "group", width=4), Column("starts", "starts"), Column("critical", "critical"),
+        Column("gradient_flat", "gradient-flat", "flat"), Column("other", "other status", "other"),
+        Column("points", "points"), Column("tied", "with tied or dead units", "tied"),
+        Column("fraction", "index fraction", "$k/P$"), Column("cost", "training cost", "$f$"),
+        Column("correlation", "correlation with cost", "$\\rho$"), Column("interval", "95 % interval"),
+        Column("error", "correlation with training error", "$\\rho_\\mathrm{error}$"),
+        Column("scatter", "scatter about the line", "scatter", digits=2),
     ]  # fmt: skip
     accepted = rows[rows.status == "critical"]
     statuses = ", ".join(f"{c} {s}" for s, c in rows.status.value_counts().items() if c)
@@ -285,11 +285,13 @@ def ends_of(rows: pd.DataFrame, group: str) -> dict[str, int]:
     return {"starts": len(mine), **ends, "other": len(mine) - sum(ends.values())}
 
 
-def ranges_of(points: pd.DataFrame) -> dict[str, float]:
-    """Return the ranges of index fraction and cost."""
+def ranges_of(points: pd.DataFrame) -> dict[str, str]:
+    """Return the ranges of index fraction and cost in words."""
     fraction, cost = points.fraction, points.data_cost
-    return {"low": float(fraction.min()), "high": float(fraction.max()),
-            "cheapest": float(cost.min()), "dearest": float(cost.max())}  # fmt: skip
+    return {
+        "fraction": f"{fraction.min():.3f} to {fraction.max():.3f}",
+        "cost": f"{cost.min():.3f} to {cost.max():.3f}",
+    }
 
 
 def thresholds(critical: pd.DataFrame) -> str:

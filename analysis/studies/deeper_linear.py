@@ -162,10 +162,11 @@ def class_table(found: dict[int, pd.DataFrame]) -> Table:
                  "escapes": int(members.escapes.sum())}
             )  # fmt: skip
     columns = [
-        Column("depth", "depth"), Column("kind", "kind"), Column("cost", "cost"), Column("rank", "rank of W"),
-        Column("inner", "rank of the inner layers' product"), Column("index", "index"),
-        Column("nullity", "zero eigenvalues"), Column("status", "status"), Column("hits", "hits"),
-        Column("escapes", "lower point reached"),
+        Column("depth", "depth"), Column("kind", "kind"), Column("cost", "cost"),
+        Column("rank", "rank of W", "rank $W$"),
+        Column("inner", "rank of the inner layers' product", "inner rank"), Column("index", "index"),
+        Column("nullity", "zero eigenvalues", "nullity"), Column("status", "status"), Column("hits", "hits"),
+        Column("escapes", "lower point reached", "lower"),
     ]  # fmt: skip
     degenerate = pd.concat([ends[ends.status == "degenerate"] for ends in found.values()])
     deficient = int((degenerate.thinnest < BOTTLENECK).sum())

@@ -184,10 +184,10 @@ def ratio_table(found: dict[float, Found], n: int) -> Table:
             notes.append(f"phi = {phi:g}: {f.left_out} points of draws without a minimiser are in no fit.")
     columns = [
         Column("phi", "phi", "$\\varphi$"), Column("samples", "samples"), Column("draws", "draws"),
-        Column("points", "critical points"), Column("power", "exponent"),
-        Column("onset", f"exponent, index fraction up to {LOW:g}"),
-        Column("model", "exponent, random matrices", digits=3), Column("critical", "E_c", "$E_c$"),
-        Column("model_critical", "E_c, random matrices", digits=3), Column("minima", "minimisers"),
+        Column("points", "critical points", "points"), Column("power", "exponent"),
+        Column("onset", f"exponent, index fraction up to {LOW:g}", "onset"),
+        Column("model", "exponent, random matrices", "model", digits=3), Column("critical", "E_c", "$E_c$"),
+        Column("model_critical", "E_c, random matrices", "model", digits=3), Column("minima", "minimisers"),
         Column("energy", "their energy"), Column("predicted", "(1 - phi)^2 / 2", "$(1-\\varphi)^2/2$"),
     ]  # fmt: skip
     below = sum(int((f.saddles.energy < critical_energy(phi)).sum()) for phi, f in found.items())
