@@ -165,7 +165,8 @@ def class_table(found: dict[str, Matched]) -> Table:
     columns = [
         Column("network", "network"), Column("subset", "eigenvectors (1 the largest)", "subset"),
         Column("rank", "rank", "$r$"), Column("cost", "exact cost"), Column("index", "exact index"),
-        Column("nullity", "exact zero eigenvalues", "nullity"), Column("classes", "classes"), Column("found", "found"), Column("hits", "hits"),
+        Column("nullity", "exact zero eigenvalues", "nullity"), Column("classes", "classes"),
+        Column("found", "found"), Column("hits", "hits"),
         Column("error", "largest relative error of cost", "error", digits=1), Column("index_differs", "other index"),
         Column("nullity_differs", "other nullity"),
     ]  # fmt: skip
