@@ -78,9 +78,9 @@ def compare(draw, exact, x, scale=1.0):
     np.testing.assert_allclose(hessian, second, rtol=0, atol=1e-12 * np.abs(second).max())
 
 
-def network(widths, activation, loss, l2):
+def network(widths, activation, loss, l2, samples=4):
     rng = np.random.default_rng(3)
-    inputs, targets = rng.normal(size=(4, widths[0])), rng.normal(size=(4, widths[-1]))
+    inputs, targets = rng.normal(size=(samples, widths[0])), rng.normal(size=(samples, widths[-1]))
     if loss == "cross_entropy":
         targets = np.abs(targets) / np.abs(targets).sum(axis=1, keepdims=True)
     return MLP(widths, activation, loss, (inputs, targets), l2)
@@ -92,9 +92,10 @@ def test_one_hidden_layer_agrees_with_fifty_digits(activation, loss):
     compare(mlp.draw(seed=0), exact_mlp(mlp, *mlp.data.load()), np.random.default_rng(5).normal(size=mlp.n))
 
 
-@pytest.mark.parametrize(("activation", "loss"), [("tanh", "mse"), ("softplus", "cross_entropy"), ("sigmoid", "mse")])
-def test_three_hidden_layers_agree_with_fifty_digits(activation, loss):
-    mlp = network((1, 2, 1, 2, 2), activation, loss, 0.0)
+@pytest.mark.parametrize(("activation", "loss"), list(product(ACTIVATIONS, LOSSES)))
+@pytest.mark.parametrize("widths", [(2, 2, 1, 2), (1, 2, 1, 2, 2)])
+def test_deeper_networks_agree_with_fifty_digits(widths, activation, loss):
+    mlp = network(widths, activation, loss, 0.0)
     compare(mlp.draw(seed=0), exact_mlp(mlp, *mlp.data.load()), np.random.default_rng(6).normal(size=mlp.n))
 
 
@@ -103,13 +104,18 @@ def test_no_hidden_layer_agrees_with_fifty_digits():
     compare(mlp.draw(seed=0), exact_mlp(mlp, *mlp.data.load()), np.random.default_rng(7).normal(size=mlp.n))
 
 
-@pytest.mark.parametrize(("activation", "loss"), [("tanh", "mse"), ("softplus", "mse"), ("sigmoid", "cross_entropy")])
+@pytest.mark.parametrize(("activation", "loss"), list(product(ACTIVATIONS, LOSSES)))
 def test_derivatives_at_a_critical_point_agree_with_fifty_digits(activation, loss):
-    mlp = network((2, 2, 2), activation, loss, 0.02)
-    rows = find_critical_points(mlp, starts=24, seed=2, positions=True, threads=1)
-    found = rows[rows.status == "critical"]
-    assert len(found) > 0
-    compare(mlp.draw(seed=2), exact_mlp(mlp, *mlp.data.load()), found.x.iloc[0])
+    """At the critical point whose weights are largest, so that no layer is out of play.
+
+    Rectified networks seldom have one off their kinks: 48 starts find one or three on the samples chosen here.
+    """
+    mlp = network((2, 2, 2), activation, loss, 0.005, samples=8 if (activation, loss) == ("relu", "mse") else 4)
+    rows = find_critical_points(mlp, starts=48, seed=2, positions=True, threads=1)
+    found = rows[rows.status.isin(["critical", "degenerate"])]
+    x = max(found.x, key=lambda point: float(np.abs(point).sum()))
+    assert np.abs(x).sum() > 2.0
+    compare(mlp.draw(seed=2), exact_mlp(mlp, *mlp.data.load()), x)
 
 
 def test_saturated_and_dead_units_lose_no_digits():
