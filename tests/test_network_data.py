@@ -8,6 +8,7 @@ import tomllib
 import numpy as np
 import pytest
 
+from simcore.cli import main
 from simcore.errors import InputError
 from simcore.landscapes import registry
 from simcore.networks.data import Data, source
@@ -141,6 +142,11 @@ def test_broken_files_are_refused(tmp_path):
         (([[1.0]], [[1.0], [2.0]]), "the same N"),
         (([[np.nan]], [[1.0]]), "NaN"),
         (3, "give a kind"),
+        ({"kind": ["digits"]}, "unknown kind of data"),
+        ({"kind": "teacher", "samples": 5, "widths": [2, 1], "activation": "tan"}, "did you mean 'tanh'"),
+        ({"kind": "npz", "path": 5}, "path is 5; give a path"),
+        ({"kind": "arrays", "inputs": [["a"]], "targets": [1.0]}, "must be numbers"),
+        ((["a"], [1.0]), "must be numbers"),
     ],
 )
 def test_wrong_descriptions_say_what_to_give(description, message):
@@ -242,3 +248,18 @@ def test_equal_descriptions_are_equal_data():
     assert isinstance(source(source("digits")), Data)
     assert source(([[1.0]], [2.0])) == source(([[1.0]], [[2.0]]))
     assert hash(source("digits")) == hash(source({"kind": "digits"}))
+
+
+def test_a_run_records_the_hash_of_its_data_and_refuses_others(tmp_path, capsys, monkeypatch):
+    path, out = tmp_path / "c.toml", tmp_path / "run"
+    path.write_text(
+        'seed = 1\n[search]\nmethod = "newton"\ndraws = 1\nstarts = 2\n[[landscape]]\nname = "mlp"\n'
+        'widths = [4, 1, 10]\nactivation = "tanh"\nloss = "mse"\nl2 = 0.1\n'
+        'data = { kind = "digits", bins = 2, samples = 20 }\n'
+    )
+    assert main(["run", str(path), "--out", str(out)]) == 0
+    document = json.loads((out / "run.json").read_text())
+    assert document["data"] == [source({"kind": "digits", "bins": 2, "samples": 20}).digest()]
+    monkeypatch.setattr(Data, "digest", lambda self: "0" * 64)  # as if scikit-learn had come with other digits
+    assert main(["run", str(path), "--out", str(out)]) == 2
+    assert "other training data" in capsys.readouterr().err

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from simcore.backends.problems import Array
 
+ACTIVATIONS = ("tanh", "sigmoid", "softplus", "relu", "linear")
+LOSSES = ("mse", "cross_entropy")
+
 
 class Mlp(NamedTuple):
     """Training cost of a fully connected network o(v) = W_L a_{L-1} + b_L, a_l = phi(W_l a_{l-1} + b_l), a_0 = v.

@@ -21,6 +21,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from simcore.backends.network_problems import ACTIVATIONS
 from simcore.backends.problems import Array
 from simcore.errors import InputError, unknown_name
 from simcore.formulas.random import normals, uniforms
@@ -115,7 +117,7 @@ def source(data: str | Mapping[str, Any] | Data | tuple[ArrayLike, ArrayLike]) -
     if isinstance(data, Data):
         return data
     if isinstance(data, tuple) and len(data) == 2:
-        inputs, targets = (np.asarray(a, dtype=np.float64) for a in data)
+        inputs, targets = _numbers(*data)
         data = {"kind": "arrays", "inputs": inputs.tolist(), "targets": targets.tolist()}
     if isinstance(data, str):
         data = {"kind": data}
@@ -123,9 +125,9 @@ def source(data: str | Mapping[str, Any] | Data | tuple[ArrayLike, ArrayLike]) -
         raise InputError(
             f"data is {type(data).__name__}; give a kind ({', '.join(KINDS)}), a table with kind, or (inputs, targets)"
         )
-    options = {key: value for key, value in data.items() if key != "kind"}
+    options = {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in data.items() if k != "kind"}
     kind = data["kind"]
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise unknown_name("kind of data", kind, KINDS)
     known = KINDS[kind]
     for key in options:
@@ -203,6 +205,8 @@ def _check_teacher(options: Mapping[str, Any]) -> None:
             raise InputError(
                 f"the teacher has {widths[0]} inputs and a spectrum of {len(options['spectrum'])}; make them equal"
             )
+    if options["activation"] not in ACTIVATIONS:
+        raise unknown_name("activation of data 'teacher'", options["activation"], ACTIVATIONS)
     for key in ("scale", "noise"):
         value = options[key]
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < np.inf:
@@ -213,8 +217,25 @@ def _check_arrays(options: Mapping[str, Any]) -> None:
     _checked_pair(options["inputs"], options["targets"])
 
 
+def _numbers(inputs: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
+    try:
+        return np.asarray(inputs, dtype=np.float64), np.asarray(targets, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("inputs and targets must be numbers; give arrays of shape (N, d) and (N, c)") from None
+
+
+def _check_file(*names: str) -> Callable[[Mapping[str, Any]], None]:
+    def check(options: Mapping[str, Any]) -> None:
+        for name in names:
+            if not isinstance(options[name], str):
+                raise InputError(f"data option {name} is {options[name]!r}; give a path or name, a string")
+        _check_reduction(options)
+
+    return check
+
+
 def _checked_pair(inputs: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
-    x, y = np.asarray(inputs, dtype=np.float64), np.asarray(targets, dtype=np.float64)
+    x, y = _numbers(inputs, targets)
     if y.ndim == 1:
         y = y[:, None]
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y) or not len(x):
@@ -229,8 +250,8 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     "gaussian": _check_gaussian,
     "teacher": _check_teacher,
     "arrays": _check_arrays,
-    "npz": _check_reduction,
-    "idx": _check_reduction,
+    "npz": _check_file("path", "inputs", "targets"),
+    "idx": _check_file("images", "labels"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simcore.backends.network_problems import Mlp
+from simcore.backends.network_problems import ACTIVATIONS, LOSSES, Mlp
 from simcore.backends.reference_network import hidden_inputs, mlp_gradient
 from simcore.errors import InputError
 from simcore.landscapes import validate
@@ -19,8 +19,6 @@ from simcore.networks import symmetry
 from simcore.networks.base import Network, NetworkDraw, layer_widths
 from simcore.networks.starts import LAWS, sources, starts
 
-ACTIVATIONS = ("tanh", "sigmoid", "softplus", "relu", "linear")
-LOSSES = ("mse", "cross_entropy")
 KINK = 1e-9  # a rectified unit whose input on some sample is smaller lies at its kink: second derivatives jump there
 _SMALL = {"kind": "teacher", "widths": [2, 2, 1], "samples": 7, "noise": 0.1}
 _CLASSES = {"kind": "gaussian", "spectrum": [1.0, 2.0], "samples": 6, "targets": "classes", "outputs": 3}

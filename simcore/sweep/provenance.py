@@ -19,7 +19,7 @@ from typing import Any
 
 import simcore
 from simcore.errors import InputError, RunError
-from simcore.sweep.config import Configuration
+from simcore.sweep.config import Configuration, canonical_json
 from simcore.sweep.files import read_document, write_document
 from simcore.sweep.lock import gate
 from simcore.sweep.store import SCHEMA_VERSION, RunDirectory, check_schema
@@ -96,6 +96,22 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def data_hashes(configuration: Configuration) -> list[str | None]:
+    """Return the SHA-256 of each combination's training data, None where it has none or draws them afresh.
+
+    What a description does not fix (scikit-learn's digits, a principal component's last digits) is fixed by it.
+    """
+    from simcore.networks.data import source
+
+    found: dict[str, str | None] = {}
+    for combination in configuration.combinations:
+        data = combination.get("data")
+        key = canonical_json(data)
+        if data is not None and key not in found:
+            found[key] = source(data).digest()
+    return [found.get(canonical_json(combination.get("data"))) for combination in configuration.combinations]
+
+
 # ---- run.json ----------------------------------------------------------------------------------------------------
 def read_run(run: RunDirectory) -> tuple[dict[str, Any], Configuration]:
     """Return run.json and its configuration.
@@ -148,6 +164,7 @@ def _open_run(
             "configuration_hash": configuration.hash,
             "configuration": configuration.to_dict(),
             "seed": str(configuration.seed),
+            "data": data_hashes(configuration),
             "backend": backend,
             "versions": [version],
             "sessions": [],
@@ -187,6 +204,12 @@ def _check_continues(
     if objection:
         raise InputError(
             f"{run.path} belongs to another configuration: {objection}; give another --out, or the old settings"
+        )
+    hashes = data_hashes(now)
+    if document.get("data", hashes) != hashes:
+        raise InputError(
+            f"{run.path} was begun with other training data (their hash in run.json differs); restore them, or give "
+            "another --out"
         )
     if document["backend"] != backend:
         raise InputError(
