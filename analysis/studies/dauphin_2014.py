@@ -44,6 +44,8 @@ NETWORK = {
     "data": {"kind": "digits", "pca": 10, "samples": 500}, "l2": 0.01,
 }  # fmt: skip
 STARTS = {False: 1020, True: 4500}
+BARE = {False: 48, True: 96}
+"""Starts of the same network without the penalty, to say how few of them are accepted."""
 CONTROLS = {False: 300, True: 900}
 """Starts along trajectories whose cost and index are taken before any search."""
 FIELDS = {
@@ -72,12 +74,16 @@ def measure(full: bool, out: Path) -> Result:
         runs / "digits", [NETWORK], draws=1, method="newton", starts=STARTS[full], start_law="mixed", positions=True,
         solver=SOLVER,
     )  # fmt: skip
+    bare = compute(
+        runs / "unregularised", [{**NETWORK, "l2": 0.0}], draws=1, method="newton", starts=BARE[full],
+        start_law="mixed", solver=SOLVER,
+    )  # fmt: skip
     rows = described(load(run))
     control = starting_points(rows, CONTROLS[full])
     groups = grouped(rows, control)
     fields = [random_functions(*field, runs) for field in FIELDS[full]]
     figure = index_figure(rows, groups, fields)
-    return Result(group_table(rows, groups), figure, [*trend_claims(groups), *control_claims(groups)])
+    return Result(group_table(rows, groups, load(bare)), figure, [*trend_claims(groups), *control_claims(groups)])
 
 
 def trend_claims(groups: dict[str, pd.DataFrame]) -> list[Claim]:
@@ -234,7 +240,7 @@ def sign_of(estimate: Callable[[float], Estimate]) -> Callable[[float], Estimate
     return sign
 
 
-def group_table(rows: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> Table:
+def group_table(rows: pd.DataFrame, groups: dict[str, pd.DataFrame], bare: pd.DataFrame) -> Table:
     """Return a row a group: how starts ended, how many points, their ranges, the correlation, the scatter."""
     line = cubic(groups[CRITICAL])
     table = []
@@ -261,9 +267,10 @@ def group_table(rows: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> Table:
         Column("scatter", "scatter about the line", "scatter", digits=2),
     ]  # fmt: skip
     accepted = rows[rows.status == "critical"]
-    statuses = ", ".join(f"{c} {s}" for s, c in rows.status.value_counts().items() if c)
     notes = [
-        f"{len(rows)} starts: {statuses}; {accepted.point.nunique()} distinct points modulo unit permutations.",
+        f"{len(rows)} starts: {statuses_of(rows)}; {accepted.point.nunique()} distinct points modulo unit "
+        "permutations.",
+        f"The same network without L2, {len(bare)} starts: {statuses_of(bare)}.",
         f"Critical: |g| at most {accepted.grad_norm.max():.1g}; not critical: at least "
         f"{rows.grad_norm[rows.status != 'critical'].min():.1g}. L2-regularised ({NETWORK['l2']:g}); costs are without "
         "the penalty.",
@@ -273,6 +280,11 @@ def group_table(rows: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> Table:
         thresholds(groups[CRITICAL]),
     ]
     return Table(columns, table, "Index against training cost, digits, 10-5-10 softplus network, L2-regularised", notes)
+
+
+def statuses_of(rows: pd.DataFrame) -> str:
+    """Say how many starts ended in each status."""
+    return ", ".join(f"{c} {s}" for s, c in rows.status.value_counts().items() if c)
 
 
 def ends_of(rows: pd.DataFrame, group: str) -> dict[str, int]:
