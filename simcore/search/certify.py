@@ -26,6 +26,8 @@ point x' within d of x_0 has |lambda' - lambda| <= p(p+2) |T| r^{p-3} d (r betwe
 (x, nu) gives uniqueness in x in a ball smaller by sqrt(1 + (s p(p+2) |T| r^{p-3})^2). The scale s balances the
 terms: 1/s = p(p-1) |T| n^{(p-3)/2}.
 
+Small networks: ``simcore.search.network_bounds``.
+
 Rounding. Gradient and Hessian at y_0 are sums of products; an entry errs by at most (K + c) u times the sum of the
 absolute values of its terms, K the number of terms, or the sum of the lengths of nested sums (Higham 2002, sections 3.1
 and 3.5), for any order of summation; u = 2^-53. Phases w.x + phi carry an error of (n + 3) u (|w|_1 max|x_i| + 4), phi
@@ -56,6 +58,7 @@ from numpy.typing import NDArray
 
 from simcore.backends.problems import Spin, Waves
 from simcore.landscapes.spin import multiplicities
+from simcore.search import network_bounds
 from simcore.search.distinct import FLOOR
 from simcore.search.spectrum import CHUNK, tangent_hessians
 from simcore.search.target import Target
@@ -109,7 +112,7 @@ class _Terms:
 
     residual: Array
     sigma: Array
-    lipschitz: float
+    lipschitz: Array | float
     reach: float
     shrink: float
 
@@ -143,7 +146,8 @@ def derivatives_at(target: Target, x: Array) -> Derivatives:
 
 def certify(target: Target, x: Array, index: NDArray) -> Certificate:
     """Test points x of shape (K, n) with recorded indices; a problem without a bound on D^3 f gets no certificates."""
-    if not isinstance(target.problem, (Waves, Spin)) or len(x) == 0:
+    known = isinstance(target.problem, (Waves, Spin)) or network_bounds.bounded(target.problem)
+    if not known or len(x) == 0:
         return _nothing(x, target.settings.landscape.domain.period)
     return prove(target, x, index, derivatives_at(target, x))
 
@@ -155,6 +159,8 @@ def prove(target: Target, x: Array, index: NDArray, at: Derivatives) -> Certific
         terms = _spin_terms(target.problem, x, at)
     elif isinstance(target.problem, Waves):
         terms = _wave_terms(target.problem, x, at)
+    elif network_bounds.bounded(target.problem):
+        terms = _network_terms(target.problem, x, at)
     else:
         return _nothing(x, landscape.domain.period)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -162,7 +168,7 @@ def prove(target: Target, x: Array, index: NDArray, at: Derivatives) -> Certific
         h = terms.lipschitz * eta / terms.sigma
         root = np.sqrt(np.maximum(1 - 2 * h, 0.0))
         existence = SPARE * 2 * eta / (1 + root)
-        uniqueness = np.minimum((1 + root) * terms.sigma / max(terms.lipschitz, 1e-300), terms.reach)
+        uniqueness = np.minimum((1 + root) * terms.sigma / np.maximum(terms.lipschitz, 1e-300), terms.reach)
         uniqueness = uniqueness / (SPARE * terms.shrink)
         certified = (
             (terms.sigma > 0)
@@ -195,6 +201,17 @@ def _wave_terms(problem: Waves, x: Array, at: Derivatives) -> _Terms:
         sigma=at.gap - 10 * n * UNIT * at.size - hessian_error,
         lipschitz=float((amplitude * norm**3).sum()),
         reach=math.inf,
+        shrink=1.0,
+    )
+
+
+def _network_terms(problem: Any, x: Array, at: Derivatives) -> _Terms:
+    found = network_bounds.bounds(problem, x)
+    return _Terms(
+        residual=at.slope + found.gradient,
+        sigma=at.gap - 10 * x.shape[1] * UNIT * at.size - found.hessian,
+        lipschitz=found.lipschitz,
+        reach=network_bounds.REACH,
         shrink=1.0,
     )
 
