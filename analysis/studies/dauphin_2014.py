@@ -46,7 +46,7 @@ NETWORK = {
 STARTS = {False: 1020, True: 4500}
 BARE = {False: 48, True: 96}
 """Starts of the same network without the penalty, to say how few of them are accepted."""
-CONTROLS = {False: 300, True: 900}
+CONTROLS = {False: 300, True: 600}
 """Starts along trajectories whose cost and index are taken before any search."""
 FIELDS = {
     False: (({"name": "gaussian_field", "n": 5, "features": 256, "frequencies": "isotropic"}, 60, "ball"),
