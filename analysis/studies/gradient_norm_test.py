@@ -261,8 +261,8 @@ def figure(built: Sequence[Case], trained: Sequence[Case]) -> Figure:
             axis.set_title(words)
         for axis in axes[0, :2]:
             axis.axhline(INSIGNIFICANT, color="black", linewidth=0.8, linestyle=":")
-            axis.text(0.98, 0.7 * INSIGNIFICANT, "insignificant below", ha="right", va="top", fontsize=7.5)
             axis.set(yscale="log", xlabel="part of the path walked", ylabel=r"$|g|$ / at the start", xlim=(0, 1))
+        axes[0, 0].text(0.98, 0.7 * INSIGNIFICANT, "insignificant below", ha="right", va="top", fontsize=7.5)
         axes[0, 0].set_ylim(1e-8, 1e3)
         axes[0, 1].set_ylim(1e-8, 1e5)
         for axis in axes[0]:

@@ -330,6 +330,9 @@ def figure(
             _band(axes[0, 2], run, run.curvature / run.norm**2)
         axes[0, 0].set(ylabel=r"gradient norm $|g|$", yscale="log", title="the gradient norm may grow ...")
         axes[0, 1].set(ylabel="unseen digits misclassified, %", yscale="log", title="... while the error falls")
+        for axis in axes[0, :2]:  # a third more above, for the legend
+            low, high = axis.get_ylim()
+            axis.set_ylim(low, high * (high / low) ** 0.3)
         canvas.log_ticks(axes[0, 1])
         axes[0, 2].axhline(
             2 / STEP, color="black", linestyle=":", linewidth=1, label=r"$2/\varepsilon$: full steps do harm"
