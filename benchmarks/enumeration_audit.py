@@ -1,9 +1,9 @@
 """How often is a draw called complete that is not? Every draw is searched again, ten times as hard, in other ways.
 
 For each complete draw the second search makes ten times as many ordinary starts, none of them used before: half by the
-landscape's own step cap, half by one of a third of a correlation length, whose basins are others; then searches from
-all points that this brings. A draw is wrong if any point appears that the enumeration lacks. The upper 95 % bound on
-the rate of wrong draws is Clopper and Pearson's, 1 - 0.05^{1/draws} where none is wrong.
+enumeration's own kinds of start, half by a step cap of a third of a correlation length, whose basins are others; then
+searches from all points that this brings. A draw is wrong if any point appears that the enumeration lacks. The upper
+95 % bound on the rate of wrong draws is Clopper and Pearson's, 1 - 0.05^{1/draws} where none is wrong.
 
     python -m benchmarks.enumeration_audit --case spherical_spin:n=8,p=3:draws=800 --seed 11
 """
@@ -23,7 +23,7 @@ import pandas as pd
 from scipy.stats import beta
 
 from simcore.landscapes.registry import from_dict
-from simcore.search.enumerate import MAX_STARTS, enumerate_draw
+from simcore.search.enumerate import MAX_STARTS, enumerate_draw, ordinary_of
 from simcore.search.points import Points
 from simcore.search.rounds import FIRST_ROUND
 from simcore.search.target import Target, Workers, settings
@@ -54,7 +54,7 @@ def audited(entry: dict[str, Any], seed: int, number: int) -> dict[str, Any]:
     starts = found.audit["starts"]
     half = HARDER * starts // 2
     short = replace(chosen, options=chosen.options._replace(step_cap=SHORT_CAP * landscape.scales.length))
-    points.add_ordinary(target.search(starts, half), starts)
+    points.add_ordinary(ordinary_of(target)(starts, half), starts)
     points.add_targeted(Target(short, target.draw, target.problem).search(starts + half, half))
     new = len(points) - len(x)
     if new:

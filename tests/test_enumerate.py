@@ -16,9 +16,10 @@ from simcore.landscapes.base import Box, Space, Symmetry
 from simcore.landscapes.waves import ConfinedField, GaussianField, TorusField, WaveDraw
 from simcore.search import rounds
 from simcore.search.audit import chao1, coverage
-from simcore.search.enumerate import enumerate_critical_points
+from simcore.search.enumerate import enumerate_critical_points, ordinary_of
 from simcore.search.find import find_critical_points
 from simcore.search.shards import enumerate_rows
+from simcore.search.target import Target, Workers, settings
 
 
 class FixedWaves(WaveDraw):
@@ -314,6 +315,33 @@ def test_confined_points_lie_where_the_bound_says():
             np.linalg.norm(np.stack(part["x"].to_list()), axis=1) <= landscape.draw(seed=1, draw=draw).critical_radius
         )
         assert inside.all()
+
+
+def test_starts_that_descend_first_are_ordinary_and_reach_the_rarest_points():
+    """3-spin n = 12, draw 3 of seed 1: plain starts need 528,384 for four hits of every orbit."""
+    landscape = simcore.SphericalSpin(12)
+    found = enumerate_critical_points(landscape, draw=3, seed=1, threads=2)
+    assert found.audit["complete"]
+    assert landscape.descends_from < found.audit["starts"] <= 150_000
+    assert found.points["hits"].sum() == found.audit["critical"]
+    other = enumerate_critical_points(landscape, draw=3, seed=1, threads=1)
+    pd.testing.assert_frame_equal(found.points, other.points, check_exact=True)
+    chosen = settings(landscape, seed=1, solver=None, backend="cpu", start_law=None)
+    target = Target.of(chosen, landscape.draw(seed=1, draw=3))
+    first = landscape.descends_from - 10
+    both, plain = ordinary_of(target)(first, 40), target.search(first, 40)
+    same = (both.x == plain.x).all(axis=1)
+    moved = (np.arange(first, first + 40) >= landscape.descends_from) & (np.arange(first, first + 40) % 2 == 1)
+    assert same[~moved].all() and not same[moved].all()
+    part = ordinary_of(target)(first + 7, 11)
+    assert (part.x == both.x[7:18]).all()
+    # Newton's method from half a million uniform starts, and every point that it finds is in the list.
+    from simcore.search.points import Points
+
+    points = Points(target, Workers(1))
+    points.add_targeted(target.newton(np.stack(found.points["x"].to_list())))
+    points.add_ordinary(target.search(10**6, 500_000), 10**6)
+    assert len(points) == len(found.points)
 
 
 def test_rounds_grow_within_their_limits():

@@ -13,12 +13,14 @@ measured (``results/enumeration_audit``). A draw that reaches ``max_starts`` fir
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore.backends.problems import Outcome
 from simcore.errors import InputError
 from simcore.landscapes.base import Box, Draw, Landscape
 from simcore.search.audit import euler_sum
@@ -27,11 +29,15 @@ from simcore.search.points import Points
 from simcore.search.rounds import FIRST_ROUND, Rounds, check_limits
 from simcore.search.solvers import Solver
 from simcore.search.target import Target, Workers, check_draws, settings, split_target, thread_count
+from simcore.search.targeted import flow
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_STARTS = 2_000_000
+MAX_STARTS = 8_000_000
+"""Enough for 3-spin draws up to n = 20, which need up to three million."""
+DESCENT = 4
+"""Gradient steps, each at most 0.4 correlation lengths, that an ordinary start may begin with."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,8 @@ class Enumeration:
 
     points : DataFrame, a row a distinct point
         ``point`` int64, numbered by the first ordinary start that reached it, those that none reached last; ``cost``,
-        ``grad_norm`` float64; ``index``, ``nullity`` int32; ``hits`` int64, ordinary starts that ended there;
+        ``grad_norm`` float64; ``index``, ``nullity`` int32; ``hits`` int64, ordinary starts that ended there (beyond
+        ``landscape.descends_from`` starts of two kinds, ``simcore.search.enumerate.ordinary_of``);
         ``certified`` bool (``simcore.search.certify``); ``x`` (n float64) unless ``positions=False``; ``eigenvalues``
         (D float64, ascending) with ``spectrum=True``.
     audit : dict
@@ -126,6 +133,30 @@ def check_enumerable(landscape: Landscape) -> None:
         )
 
 
+def ordinary_of(target: Target) -> Callable[[int, int], Outcome]:
+    """Return the search from ordinary starts (first, count): Newton's method from the start law's points.
+
+    On a sphere of many dimensions minima and maxima are deep, narrow and hardly ever reached from uniform starts. So
+    from start number ``landscape.descends_from`` on every other one makes ``DESCENT`` gradient steps first, down and up
+    in turn. Such starts know nothing of the points found, so they are ordinary ones. Measured, starts until the rarest
+    orbit of a 3-spin draw has five hits on average: n = 12 250,000 by plain starts, 13,000 to 50,000 where all make 2,
+    4 or 8 steps, 11,000 by plain ones and 4 steps in turn; n = 14 500,000, more than 50,000, 26,000. On the torus and
+    for confined fields plain starts are the best.
+    """
+    begin = target.settings.landscape.descends_from
+    if begin is None:
+        return target.search
+
+    def search(first: int, count: int) -> Outcome:
+        number, x = np.arange(first, first + count), target.starts(first, count)
+        moved = np.flatnonzero((number >= begin) & (number % 2 == 1))
+        if len(moved):
+            x[moved] = flow(target, x[moved], np.where(number[moved] % 4 == 1, -1.0, 1.0), DESCENT)
+        return target.newton(x)
+
+    return search
+
+
 def enumerate_draw(
     target: Target, limits: tuple[int, int], workers: Workers, *, positions: bool, spectrum: bool
 ) -> Enumeration:
@@ -140,7 +171,7 @@ def enumerate_draw(
         return euler is not None and euler_sum(points.table.index) == euler
 
     rounds = Rounds(
-        target, points, workers, target.search, everything, everything, euler_right, decidable=euler is not None
+        target, points, workers, ordinary_of(target), everything, everything, euler_right, decidable=euler is not None
     )
     rounds.run(*limits)
     frame, certified = points_frame(target, points, everything(), positions=positions, spectrum=spectrum)

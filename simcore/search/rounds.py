@@ -85,7 +85,18 @@ class Rounds:
             self.complete = bool(right and enough and sound)
             if self.complete or not sound or self.starts >= max_starts or (enough and not self.decidable):
                 return
-            wanted = min(_next_total(self.starts, least, right), max_starts)
+            wanted = min(self._next_total(least, right), max_starts)
+
+    def _next_total(self, least: int, right: bool) -> int:
+        """Return how many starts to have made after the next round: what the rarest orbit seems to need, in limits.
+
+        Where starts change their kind rounds stop, and then grow slowly: the rarest orbit need not be as rare now.
+        """
+        factor = 2.0 if least >= ENOUGH_HITS else 1.15 * ENOUGH_HITS / max(least, 0.5 if right else 1.0)
+        change = None if self.local else self.target.settings.landscape.descends_from
+        largest = 2.0 if change is not None and change <= self.starts < 4 * change else GROWTH[1]
+        total = -(-int(self.starts * min(max(factor, GROWTH[0]), largest)) // TILE) * TILE
+        return min(total, change) if change is not None and self.starts < change else total
 
     def _round(self, wanted: int) -> None:
         for begin in range(self.starts, wanted, AT_ONCE):
@@ -152,10 +163,3 @@ class Rounds:
             **{name: int(count) for name, count in zip(STATUSES, self.points.statuses, strict=True)},
             "saturation": self.saturation,
         }
-
-
-def _next_total(done: int, least: int, right: bool) -> int:
-    """Return how many starts to have made after the next round: what the rarest orbit seems to need, within limits."""
-    factor = 2.0 if least >= ENOUGH_HITS else 1.15 * ENOUGH_HITS / max(least, 0.5 if right else 1.0)
-    factor = min(max(factor, GROWTH[0]), GROWTH[1])
-    return -(-int(done * factor) // TILE) * TILE

@@ -142,12 +142,14 @@ class Target:
             return np.where(wrapped >= domain.period, 0.0, wrapped)
         return x
 
+    def starts(self, first: int, count: int) -> Array:
+        """Return starts ``first .. first + count - 1``, shape (count, n)."""
+        chosen, number = self.settings, self.draw.number
+        return chosen.landscape.starts(seed=chosen.seed, draw=number, first=first, count=count, law=chosen.law)
+
     def search(self, first: int, count: int) -> Outcome:
         """Search from ordinary starts ``first .. first + count - 1``."""
-        chosen = self.settings
-        number = self.draw.number
-        starts = chosen.landscape.starts(seed=chosen.seed, draw=number, first=first, count=count, law=chosen.law)
-        return self.newton(starts)
+        return self.newton(self.starts(first, count))
 
 
 def settings(

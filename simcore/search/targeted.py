@@ -54,18 +54,18 @@ def starts_from(target: Target, x: Array, *, flows: bool = True) -> Array:
         for sign in (1.0, -1.0):
             start.append(target.on_domain(x[flowing] + sign * DESCENT_REACH * length * direction[flowing]))
             slope.append(np.full(len(flowing), way))
-    flowed = _flow(target, np.concatenate(start), np.concatenate(slope))
+    flowed = flow(target, np.concatenate(start), np.concatenate(slope), DESCENT_STEPS)
     return np.concatenate([*soft, flowed])
 
 
-def _flow(target: Target, x: Array, way: Array) -> Array:
-    """Return where DESCENT_STEPS gradient steps lead, down (way -1) or up (way 1)."""
+def flow(target: Target, x: Array, way: Array, steps: int) -> Array:
+    """Return where gradient steps lead from x of shape (K, n), down (way -1) or up (way 1, shape (K,))."""
     longest = DESCENT_REACH * target.settings.landscape.scales.length
     compiled = getattr(target.settings.backend, "flow", lambda *given: None)
-    there = compiled(target.problem, x, way, DESCENT_STEPS, longest)
+    there = compiled(target.problem, x, way, steps, longest)
     if there is not None:
         return target.on_domain(there)
-    for _ in range(DESCENT_STEPS if len(x) else 0):
+    for _ in range(steps if len(x) else 0):
         _, gradient, hessian = target.evaluate(x)
         slope = np.linalg.norm(gradient, axis=1)
         curvature = np.linalg.norm(hessian, axis=(1, 2))
