@@ -19,7 +19,7 @@ from simcore.backends.cpu.dispatch import advance, evaluate, prepare, system
 from simcore.backends.cpu.lanes import ENDED, fill, refill
 from simcore.backends.cpu.ldlt import count_below, solve, solve_pivoted, tridiagonalise
 from simcore.backends.cpu.tile import LANES
-from simcore.backends.cpu.vector import any_lane, load, store, zeros
+from simcore.backends.cpu.vector import any_lane, first_lane, lane_bits, load, store, zeros
 from simcore.compilation import jit
 from simcore.formulas.intrinsics import absolute, fma, invert, maximum, sqrt
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
@@ -173,14 +173,16 @@ def search(
                     furthest = maximum(furthest, absolute(load(X, i * T + s)))
                 store(largest, 0, furthest)
                 ended = ended | (furthest > region)
-            candidates = any_lane(ended)
-            if candidates:
+            candidates = lane_bits(ended)
+            if candidates != 0:
                 store(g_square, 0, gg)
-                for lane in range(8):
+                rest = candidates
+                while rest != 0:
+                    lane = first_lane(rest)
+                    rest &= rest - 1
                     slot_of[lane] = -1
                     flat_lane[lane] = False
-                    o = owner[s + lane]
-                    if o < 0:
+                    if owner[s + lane] < 0:
                         continue
                     is_small = g_square[lane] < tolerance_square
                     if is_small:
@@ -210,19 +212,20 @@ def search(
                         counters[2] += 1
                 dd = _square(d, size)
             t = capped_fraction(dd, cap)
-            if not candidates and not any_lane(invert(dd < _HUGE)):
-                store(steps, s, load(steps, s) + 1.0)
+            rest = lane_bits(ended | invert(dd < _HUGE))  # all other lanes go on
+            store(steps, s, load(steps, s) + 1.0)
+            if rest == 0:
                 advance(tile, X, s, d, t)
                 continue
 
             store(value, 0, f)
             store(g_square, 0, gg)
             store(d_square, 0, dd)
-            for lane in range(8):
+            while rest != 0:
+                lane = first_lane(rest)
+                rest &= rest - 1
                 o = owner[s + lane]
                 if o < 0:
-                    for i in range(size):
-                        d[i * 8 + lane] = 0.0
                     continue
                 is_small = g_square[lane] < tolerance_square
                 length = np.sqrt(d_square[lane])
@@ -230,15 +233,14 @@ def search(
                 if is_small and not short:
                     settled[s + lane] += 1
                 finite = g_square[lane] + abs(value[lane]) < _HUGE and (is_small or d_square[lane] < _HUGE)
-                last = steps[s + lane] >= max_iterations
+                last = steps[s + lane] > max_iterations
                 code = verdict(finite, largest[lane] > region, is_small, short, settled[s + lane], last)
                 if code == GO_ON:
-                    steps[s + lane] += 1.0
                     continue
                 if code == MAX_ITERATIONS:
-                    code = exhausted(candidates and flat_lane[lane])
+                    code = exhausted(candidates >> lane & 1 and flat_lane[lane])
                 status[o] = code
-                iterations[o] = int(steps[s + lane])
+                iterations[o] = int(steps[s + lane]) - 1
                 cost[o] = value[lane]
                 grad_norm[o] = np.sqrt(g_square[lane])
                 decrement[o] = length
@@ -247,8 +249,6 @@ def search(
                 small[o] = is_small
                 for i in range(n):
                     x_out[o, i] = X[i * T + s + lane]
-                for i in range(size):
-                    d[i * 8 + lane] = 0.0
                 if is_small and (code == CRITICAL or code == MAX_ITERATIONS):  # noqa: SIM109 (compiled code)
                     owners[slot_of[lane]] = o
                 owner[s + lane] = ENDED  # refilled after the others have moved

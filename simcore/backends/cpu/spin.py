@@ -195,25 +195,88 @@ def _reflection(n, X, s, memory):
 
 
 @jit
+def _multiply(n, X, s, memory, hx, base):
+    """hx = H x for eight lanes of the Hessian at ``base``: four rows at a time, the rest one by one."""
+    i = 0
+    while i < n:
+        at = i * T + s
+        r0 = base + (i * (i + 1) // 2) * T
+        x0, s0 = load(X, at), zeros()
+        if i + 4 > n:
+            for j in range(i):
+                h = load(memory, r0 + j * T)
+                s0 = fma(h, load(X, j * T + s), s0)
+                store(memory, hx + j * 8, fma(h, x0, load(memory, hx + j * 8)))
+            store(memory, hx + i * 8, fma(load(memory, r0 + i * T), x0, s0))
+            i += 1
+            continue
+        r1 = r0 + (i + 1) * T
+        r2 = r1 + (i + 2) * T
+        r3 = r2 + (i + 3) * T
+        x1, x2, x3 = load(X, at + T), load(X, at + 2 * T), load(X, at + 3 * T)
+        s1, s2, s3 = zeros(), zeros(), zeros()
+        for j in range(i):
+            x = load(X, j * T + s)
+            k = j * T
+            h0, h1, h2, h3 = load(memory, r0 + k), load(memory, r1 + k), load(memory, r2 + k), load(memory, r3 + k)
+            s0, s1, s2, s3 = fma(h0, x, s0), fma(h1, x, s1), fma(h2, x, s2), fma(h3, x, s3)
+            column = fma(h1, x1, fma(h0, x0, load(memory, hx + j * 8)))
+            store(memory, hx + j * 8, fma(h3, x3, fma(h2, x2, column)))
+        k = i * T
+        s0 = fma(load(memory, r0 + k), x0, s0)
+        h = load(memory, r1 + k)
+        s0, s1 = fma(h, x1, s0), fma(h, x0, s1)
+        s1 = fma(load(memory, r1 + k + T), x1, s1)
+        h = load(memory, r2 + k)
+        s0, s2 = fma(h, x2, s0), fma(h, x0, s2)
+        h = load(memory, r2 + k + T)
+        s1, s2 = fma(h, x2, s1), fma(h, x1, s2)
+        s2 = fma(load(memory, r2 + k + 2 * T), x2, s2)
+        h = load(memory, r3 + k)
+        s0, s3 = fma(h, x3, s0), fma(h, x0, s3)
+        h = load(memory, r3 + k + T)
+        s1, s3 = fma(h, x3, s1), fma(h, x1, s3)
+        h = load(memory, r3 + k + 2 * T)
+        s2, s3 = fma(h, x3, s2), fma(h, x2, s3)
+        s3 = fma(load(memory, r3 + k + 3 * T), x3, s3)
+        store(memory, hx + i * 8, s0)
+        store(memory, hx + i * 8 + 8, s1)
+        store(memory, hx + i * 8 + 16, s2)
+        store(memory, hx + i * 8 + 24, s3)
+        i += 4
+
+
+@jit
+def _tangent_rows(size, s, memory, u, q, base, mu, A):
+    """A <- H - mu I - u q' - q u' for eight lanes of the first ``size`` rows, two rows at a time."""
+    for i in range(0, size, 2):
+        r0, k0 = base + (i * (i + 1) // 2) * T, (i * (i + 1) // 2) * 8
+        r1, k1 = r0 + (i + 1) * T, k0 + (i + 1) * 8
+        u0, q0 = -load(memory, u + i * 8), -load(memory, q + i * 8)
+        end = fma(u0 + u0, load(memory, q + i * 8), load(memory, r0 + i * T) - mu)
+        if i + 1 == size:
+            for j in range(i):
+                uj, qj = load(memory, u + j * 8), load(memory, q + j * 8)
+                store(A, k0 + j * 8, fma(u0, qj, fma(q0, uj, load(memory, r0 + j * T))))
+            store(A, k0 + i * 8, end)
+            return
+        u1, q1 = -load(memory, u + i * 8 + 8), -load(memory, q + i * 8 + 8)
+        for j in range(i):
+            uj, qj = load(memory, u + j * 8), load(memory, q + j * 8)
+            store(A, k0 + j * 8, fma(u0, qj, fma(q0, uj, load(memory, r0 + j * T))))
+            store(A, k1 + j * 8, fma(u1, qj, fma(q1, uj, load(memory, r1 + j * T))))
+        store(A, k0 + i * 8, end)
+        store(A, k1 + i * 8, fma(-u1, q0, fma(-q1, u0, load(memory, r1 + i * T))))
+        store(A, k1 + i * 8 + 8, fma(u1 + u1, -q1, load(memory, r1 + i * T + T) - mu))
+
+
+@jit
 def system(tile, X, s, A, g):
     """Tangent Hessian (n-1)(n-2)/2 + n - 1 entries and gradient of eight lanes; return the value."""
     n = tile.n
     memory = tile.memory
     hx, u, q, base = 0, n * 8, 2 * n * 8, 3 * n * 8 + s
-    for i in range(n):
-        store(memory, hx + i * 8, 0.0)
-    row = base
-    for i in range(n):
-        x = load(X, i * T + s)
-        total = zeros()
-        for j in range(i):
-            h = load(memory, row)
-            total = fma(h, load(X, j * T + s), total)
-            store(memory, hx + j * 8, fma(h, x, load(memory, hx + j * 8)))
-            row += T
-        total = fma(load(memory, row), x, total)
-        store(memory, hx + i * 8, load(memory, hx + i * 8) + total)
-        row += T
+    _multiply(n, X, s, memory, hx, base)
     radial = zeros()
     for i in range(n):
         radial = fma(load(memory, hx + i * 8), load(X, i * T + s), radial)
@@ -237,18 +300,7 @@ def system(tile, X, s, A, g):
     for i in range(n):
         store(memory, q + i * 8, fma(-overlap, load(memory, u + i * 8), load(memory, q + i * 8)))
 
-    k = 0
-    row = base
-    for i in range(n - 1):
-        ui, qi = -load(memory, u + i * 8), -load(memory, q + i * 8)
-        for j in range(i + 1):
-            entry = load(memory, row)
-            if j == i:
-                entry = entry - mu
-            store(A, k, fma(ui, load(memory, q + j * 8), fma(qi, load(memory, u + j * 8), entry)))
-            k += 8
-            row += T
-
+    _tangent_rows(n - 1, s, memory, u, q, base, mu, A)
     end = (n - 1) * 8
     last = fma(-mu, load(X, (n - 1) * T + s), load(memory, hx + end) * inverse_degree)
     shift = b * sign * last  # b u.grad, since grad is orthogonal to x

@@ -76,3 +76,24 @@ def any_lane(typingctx, condition):
     assert condition == mask
     assert MASK_VECTOR.count == WIDTH
     return types.boolean(mask), codegen
+
+
+@intrinsic
+def lane_bits(typingctx, condition):
+    """The lanes in which a condition holds, as bits of a whole number: lane 0 is bit 0."""
+
+    def codegen(context, builder, sig, args):
+        return builder.zext(builder.bitcast(args[0], ir.IntType(WIDTH)), ir.IntType(64))
+
+    assert condition == mask
+    return types.int64(mask), codegen
+
+
+@intrinsic
+def first_lane(typingctx, bits):
+    """The lowest lane among ``lane_bits``; 64 where there is none."""
+
+    def codegen(context, builder, sig, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), codegen
