@@ -57,6 +57,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends.problems import Spin, Waves
+from simcore.compilation import jit
 from simcore.landscapes.spin import multiplicities
 from simcore.search import network_bounds
 from simcore.search.distinct import FLOOR
@@ -97,10 +98,10 @@ class Certificate:
 
     def covers(self, x: Array, labels: NDArray) -> NDArray[np.bool_]:
         """Whether points x of shape (S, n) lie where the certificate of the point they belong to holds."""
-        gap = np.abs(x - self.x[labels])
-        if self.period > 0:
-            gap = np.minimum(gap, np.abs(self.period - gap))
-        return self.certified[labels] & (np.linalg.norm(gap, axis=1) < self.uniqueness[labels])
+        covered = np.empty(len(x), np.bool_)
+        labels = np.ascontiguousarray(labels, np.int64)
+        _cover(_plain(x), labels, _plain(self.x), self.period, _plain(self.uniqueness), covered)
+        return covered
 
 
 @dataclass(frozen=True)
@@ -163,22 +164,57 @@ def prove(target: Target, x: Array, index: NDArray, at: Derivatives) -> Certific
         terms = _network_terms(target.problem, x, at)
     else:
         return _nothing(x, landscape.domain.period)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        eta = terms.residual / terms.sigma
-        h = terms.lipschitz * eta / terms.sigma
-        root = np.sqrt(np.maximum(1 - 2 * h, 0.0))
-        existence = SPARE * 2 * eta / (1 + root)
-        uniqueness = np.minimum((1 + root) * terms.sigma / np.maximum(terms.lipschitz, 1e-300), terms.reach)
-        uniqueness = uniqueness / (SPARE * terms.shrink)
-        certified = (
-            (terms.sigma > 0)
-            & (SPARE * h <= 0.5)
-            & (existence <= PRECISION * landscape.scales.length)
-            & (existence < uniqueness)
-            & (at.negative == index)
+    certified = np.empty(len(x), np.bool_)
+    existence, uniqueness = np.empty(len(x)), np.empty(len(x))
+    _judge(
+        terms.residual,
+        terms.sigma,
+        _plain(np.broadcast_to(terms.lipschitz, len(x))),
+        (terms.reach, terms.shrink, PRECISION * landscape.scales.length),
+        np.ascontiguousarray(at.negative, np.int64),
+        np.ascontiguousarray(index, np.int64),
+        certified,
+        existence,
+        uniqueness,
+    )
+    return Certificate(x, landscape.domain.period, certified, existence, uniqueness)
+
+
+@jit
+def _judge(residual, sigma, lipschitz, limits, negative, index, certified, existence, uniqueness):
+    """The test of the theorem, row by row; ``limits`` = (rho, shrink, largest t)."""
+    reach, shrink, furthest = limits
+    for k in range(residual.size):
+        eta = residual[k] / sigma[k]
+        h = lipschitz[k] * eta / sigma[k]
+        rest = 1.0 - 2.0 * h
+        root = math.sqrt(rest) if rest > 0.0 else 0.0
+        near = SPARE * 2.0 * eta / (1.0 + root)
+        alone = min((1.0 + root) * sigma[k] / max(lipschitz[k], 1e-300), reach) / (SPARE * shrink)
+        certified[k] = (
+            sigma[k] > 0.0 and SPARE * h <= 0.5 and near <= furthest and near < alone and negative[k] == index[k]
         )
-    existence = np.where(certified, existence, np.inf)
-    return Certificate(x, landscape.domain.period, certified, existence, np.where(certified, uniqueness, 0.0))
+        existence[k] = near if certified[k] else math.inf
+        uniqueness[k] = alone if certified[k] else 0.0
+
+
+@jit
+def _cover(x, labels, centres, period, uniqueness, covered):
+    """Whether each row lies closer to its point than any other critical point; nothing does at a radius of 0."""
+    for row in range(x.shape[0]):
+        k = labels[row]
+        square = 0.0
+        for i in range(x.shape[1]):
+            gap = abs(x[row, i] - centres[k, i])
+            if period > 0.0:
+                gap = min(gap, abs(period - gap))
+            square += gap * gap
+        covered[row] = math.sqrt(square) < uniqueness[k]
+
+
+def _plain(values: Array) -> Array:
+    """Return contiguous, writable float64 values: one compiled signature for all callers."""
+    return np.require(values, np.float64, ["C", "W"])
 
 
 def _nothing(x: Array, period: float) -> Certificate:
@@ -186,23 +222,39 @@ def _nothing(x: Array, period: float) -> Certificate:
 
 
 def _wave_terms(problem: Waves, x: Array, at: Derivatives) -> _Terms:
-    waves, n = problem.frequencies.shape
-    amplitude = np.hypot(problem.cosine, problem.sine)
-    norm = np.linalg.norm(problem.frequencies, axis=1)
-    longest = float(np.abs(problem.frequencies).sum(axis=1).max())
-    extent = np.abs(x).max(axis=1)
-    # Relative error of one term of a sum over waves, times sqrt 2 since |c| + |s| <= sqrt 2 A.
-    relative = math.sqrt(2) * UNIT * (waves + 16 + (n + 3) * (longest * extent + 4))
-    confinement = 4 * UNIT * abs(problem.confinement)
-    gradient_error = relative * (amplitude * norm).sum() + confinement * np.linalg.norm(x, axis=1)
-    hessian_error = relative * (amplitude * norm**2).sum() + confinement * math.sqrt(n)
-    return _Terms(
-        residual=at.slope + gradient_error,
-        sigma=at.gap - 10 * n * UNIT * at.size - hessian_error,
-        lipschitz=float((amplitude * norm**3).sum()),
-        reach=math.inf,
-        shrink=1.0,
-    )
+    residual, sigma = np.empty(len(x)), np.empty(len(x))
+    coefficients = _plain(problem.frequencies), _plain(problem.cosine), _plain(problem.sine)
+    known = _plain(at.slope), _plain(at.size), _plain(at.gap)
+    third = _bound_waves(*coefficients, float(problem.confinement), _plain(x), *known, residual, sigma)
+    return _Terms(residual=residual, sigma=sigma, lipschitz=third, reach=math.inf, shrink=1.0)
+
+
+@jit
+def _bound_waves(frequencies, cosine, sine, confinement, x, slope, size, gap, residual, sigma):
+    """Set the bounds on |F| and sigma of every row, rounding included; return the bound on |D^3 f|."""
+    waves, n = frequencies.shape
+    first, second, third, longest = 0.0, 0.0, 0.0, 0.0  # sums of A |w|^k, the largest |w|_1
+    for m in range(waves):
+        square, total = 0.0, 0.0
+        for i in range(n):
+            square += frequencies[m, i] ** 2
+            total += abs(frequencies[m, i])
+        amplitude, norm = math.hypot(cosine[m], sine[m]), math.sqrt(square)
+        first += amplitude * norm
+        second += amplitude * square
+        third += amplitude * square * norm
+        longest = max(longest, total)
+    for k in range(x.shape[0]):
+        extent, square = 0.0, 0.0
+        for i in range(n):
+            extent = max(extent, abs(x[k, i]))
+            square += x[k, i] ** 2
+        # Relative error of one term of a sum over waves, times sqrt 2 since |c| + |s| <= sqrt 2 A.
+        relative = math.sqrt(2.0) * UNIT * (waves + 16 + (n + 3) * (longest * extent + 4))
+        bend = 4 * UNIT * abs(confinement)
+        residual[k] = slope[k] + (relative * first + bend * math.sqrt(square))
+        sigma[k] = gap[k] - 10 * n * UNIT * size[k] - (relative * second + bend * math.sqrt(n))
+    return third
 
 
 def _network_terms(problem: Any, x: Array, at: Derivatives) -> _Terms:
