@@ -162,6 +162,7 @@ def test_newton_answers_with_the_fields_of_the_contract(quick, capsys):
     assert result["useful_gflops"] == pytest.approx(rate)
     assert result["dgemm_fraction"] == pytest.approx(rate / result["dgemm_gflops"])
     assert result["iterations"] == result["starts"] * (newton.STEPS + 1)
+    assert result["micro_kernel_gflops"] > 0
     assert "peers" not in result
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from simcore.benchmarks import flops
 from simcore.benchmarks.ceiling import Ceiling
+from simcore.benchmarks.micro_kernel import micro_kernel
 from simcore.benchmarks.settings import Settings
 from simcore.benchmarks.timing import Timing, alternate, clock_of, confined_to
 
@@ -47,7 +48,7 @@ def sincos(settings: Settings) -> dict[str, Any]:
 
 def ldlt(settings: Settings) -> dict[str, Any]:
     """Symmetric solves with inertia, eight side by side, against NumPy's solve and eigvalsh; random GOE matrices."""
-    from simcore.backends.cpu.probes import product_panel, solve_array
+    from simcore.backends.cpu.probes import solve_array
 
     n = 10 if settings.n is None else settings.n
     groups = max(1, min(4096, int(2e6 / (n * n * 8))))
@@ -62,8 +63,7 @@ def ldlt(settings: Settings) -> dict[str, Any]:
     work, scratch = np.empty(n * (n + 1) // 2 * 8), (np.empty(n * 8), np.empty(4 * n * 8))
 
     few = slice(0, min(groups * 8, 64))
-    panel, tile, out = generator.random(208 * 256), generator.random(256 * 24), np.empty(208 * 24)
-    panels = 40
+    multiply, useful_of_product = micro_kernel()
 
     def numpy_loop() -> None:
         for matrix, b in zip(dense[few], right[few], strict=True):
@@ -73,7 +73,7 @@ def ldlt(settings: Settings) -> dict[str, Any]:
     calls = {
         "simcore": lambda: [solve_array(packed, n, groups, lanes.copy(), work, *scratch) for _ in range(loops)],
         "numpy": numpy_loop,
-        "product": lambda: [product_panel(panel, tile, out, 208, 256) for _ in range(panels)],
+        "product": multiply,
     }
     with confined_to(1), Ceiling(1) as ceiling:
         for call in calls.values():
@@ -91,7 +91,7 @@ def ldlt(settings: Settings) -> dict[str, Any]:
         **_spread("us_per_solve", times["simcore"], solves, 1e6),
         "useful_flops": useful,
         "useful_gflops": rate,
-        "micro_kernel_gflops": 2.0 * 208 * 256 * 24 * panels / times["product"].median / 1e9,
+        "micro_kernel_gflops": useful_of_product / times["product"].median / 1e9,
         "dgemm_gflops": best,
         "dgemm_fraction": rate / best,
         "peers": [{"name": "numpy solve + eigvalsh", "us_per_solve": theirs * 1e6, "ratio": theirs / ours}],

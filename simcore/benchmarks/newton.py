@@ -22,6 +22,7 @@ from simcore.backends.problems import Waves
 from simcore.benchmarks import flops, peers
 from simcore.benchmarks.ceiling import Ceiling
 from simcore.benchmarks.first_call import compile_seconds
+from simcore.benchmarks.micro_kernel import micro_kernel
 from simcore.benchmarks.settings import Settings
 from simcore.benchmarks.timing import Timing, alternate, amount_for, clock_of, confined_to, seconds
 from simcore.formulas.outcome import CRITICAL
@@ -70,7 +71,7 @@ def measure(settings: Settings) -> dict[str, Any]:
             return sum(int(outcome.iterations.sum()) + len(outcome.iterations) for outcome in done)
 
         iterate(TILE * threads)  # compiles, or loads what is compiled
-        count = amount_for(iterate, TILE * threads, TARGET, most)
+        count = amount_for(iterate, TILE * threads, TARGET, most, clock)
         iterations = iterate(count)
         chosen = search_settings(landscape, seed=SEED, solver=None, backend=settings.backend, start_law=None)
         target = Target.of(chosen, draw)
@@ -85,14 +86,17 @@ def measure(settings: Settings) -> dict[str, Any]:
             find_critical_points(draw, starts=searched, backend=settings.backend, threads=threads)
 
         search(threads)
-        each = seconds(lambda: search(threads))
+        each = seconds(lambda: search(threads), clock)
         if TILE * each > LONGEST_SEARCH:  # large networks: a tile of starts would take minutes
             searched = threads * max(1, int(LONGEST_SEARCH / each))
         else:
-            searched = amount_for(search, TILE * threads, LONGEST_SEARCH, max(OCCUPANCY * threads, count))
+            searched = amount_for(search, TILE * threads, LONGEST_SEARCH, max(OCCUPANCY * threads, count), clock)
         find_critical_points(draw, starts=min(TILE, searched), backend=settings.backend, threads=threads)
         starts = pool_of_starts[:searched]
         calls: dict[str, Any] = {"iterate": lambda: iterate(count), "search": lambda: search(searched), "rows": rows}
+        if settings.backend == "cpu":
+            multiply, useful_of_product = micro_kernel()
+            calls["micro_kernel"] = multiply
         contest = None
         if settings.peers:
             contest = _Contest(peers.Problem(problem, starts, options.step_cap), threads, settings.backend == "cuda")
@@ -127,6 +131,8 @@ def measure(settings: Settings) -> dict[str, Any]:
     }
     if useful is not None:
         result["dgemm_fraction"] = result["useful_gflops"] / best
+    if settings.backend == "cpu":
+        result["micro_kernel_gflops"] = useful_of_product / times["micro_kernel"].median / 1e9
     if device is not None:
         result |= _on_device(device, problem, result["useful_gflops"])
     if contest is not None:

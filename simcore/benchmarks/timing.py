@@ -58,11 +58,16 @@ def alternate(
     return {name: Timing(statistics.median(t), min(t), max(t), len(t)) for name, t in runs.items()}
 
 
-def amount_for(call: Callable[[int], Any], first: int, target: float, most: int) -> int:
-    """Return how much work, a multiple of ``first``, makes ``call(amount)`` take about ``target`` seconds."""
+def amount_for(
+    call: Callable[[int], Any], first: int, target: float, most: int, clock: Clock = time.perf_counter
+) -> int:
+    """Return how much work, a multiple of ``first``, makes ``call(amount)`` take about ``target`` seconds.
+
+    On a busy machine the wall clock would settle for too little work, of which what a call does once is a large part.
+    """
     amount = first
     while True:
-        elapsed = seconds(partial(call, amount))
+        elapsed = seconds(partial(call, amount), clock)
         if elapsed >= target / 2 or amount >= most:
             return amount
         growth = max(2, min(10, int(target / max(elapsed, 1e-9))))
