@@ -143,7 +143,7 @@ def main() -> None:
         measure_solvers()
     newton = load(str(RESULTS / "newton.json"))
     page = PAGE.read_text(encoding="utf-8")
-    page = fill(page, "newton", newton_table(newton, load(str(RESULTS / "sincos.json"))[0]["ns_each"]))
+    page = fill(page, "newton", newton_table(newton, load(str(RESULTS / "sincos.json"))[0]["turned_ns_each"]))
     page = fill(page, "spin", spin_table(load(str(RESULTS / "spin.json"))))
     page = fill(page, "peers", peers_table(newton))
     page = fill(page, "regularised", solvers_table(json.loads((RESULTS / "solvers.json").read_text(encoding="utf-8"))))

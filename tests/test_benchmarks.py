@@ -189,13 +189,16 @@ def test_formulas_are_timed_against_numpy(quick, case):
 
 
 def test_the_loops_that_are_timed_compute_what_they_should():
-    from simcore.backends.cpu.probes import product_panel, sincos_array, solve_array
+    from simcore.backends.cpu.probes import product_panel, sincos_array, solve_array, turned_sincos_array
 
     generator = np.random.default_rng(5)
     x, sine, cosine = generator.uniform(-50, 50, 64), np.empty(64), np.empty(64)
     sincos_array(x, sine, cosine)
     np.testing.assert_allclose(sine, np.sin(x), atol=3e-16)
     np.testing.assert_allclose(cosine, np.cos(x), atol=3e-16)
+    turned_sincos_array(x / np.pi * 2, sine, cosine)  # the quotient's rounding moves the argument by up to 50 ulp of 1
+    np.testing.assert_allclose(sine, np.sin(x), atol=1e-14)
+    np.testing.assert_allclose(cosine, np.cos(x), atol=1e-14)
 
     n = 5
     dense = generator.standard_normal((16, n, n))

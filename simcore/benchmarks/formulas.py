@@ -34,13 +34,17 @@ def normals(settings: Settings) -> dict[str, Any]:
 
 
 def sincos(settings: Settings) -> dict[str, Any]:
-    """Sine and cosine of the same argument, uniform on +-100, against NumPy's two functions."""
-    from simcore.backends.cpu.probes import sincos_array
+    """Sine and cosine of the same argument, uniform on +-100, against NumPy's two functions.
+
+    ``turned_ns_each`` is the time of the function that sums of waves use, whose argument counts quarter turns.
+    """
+    from simcore.backends.cpu.probes import sincos_array, turned_sincos_array
 
     x = np.random.default_rng(1).uniform(-100, 100, COUNT)
     sine, cosine = np.empty(COUNT), np.empty(COUNT)
     calls = {
         "simcore": lambda: [sincos_array(x, sine, cosine) for _ in range(LOOPS)],
+        "turned": lambda: [turned_sincos_array(x, sine, cosine) for _ in range(LOOPS)],
         "numpy": lambda: [(np.sin(x, out=sine), np.cos(x, out=cosine)) for _ in range(LOOPS // 10)],
     }
     return _each("sincos", calls, COUNT * LOOPS, settings, {"numpy": COUNT * (LOOPS // 10)})
@@ -106,10 +110,12 @@ def _each(
             call()
         times = alternate(calls, settings.repeats, clock=clock_of(1))
     ours, theirs = times["simcore"].median / count, times["numpy"].median / (counts or {}).get("numpy", count)
+    beside = {"turned_ns_each": times["turned"].median / count * 1e9} if "turned" in times else {}
     return {
         "case": case,
         "threads": 1,
         **_spread("ns_each", times["simcore"], count, 1e9),
+        **beside,
         "peers": [{"name": "numpy", "ns_each": theirs * 1e9, "ratio": theirs / ours}],
     }
 

@@ -23,6 +23,7 @@ HEADLINE = {
 """The time that stands for each case, and that ``--compare`` compares."""
 
 BESIDE = (
+    "turned_ns_each",
     "useful_gflops",
     "micro_kernel_gflops",
     "dgemm_gflops",
@@ -74,10 +75,11 @@ def check_destination(path: str) -> None:
 
 
 def save(path: str, measurements: list[dict[str, Any]]) -> None:
-    """Write measurements with what ``simcore info`` says of the machine."""
+    """Write measurements with what ``simcore info`` says of the machine, paths left out: such files are passed on."""
     from simcore import info
 
-    document = {"machine": info.collect(), "measurements": measurements}
+    machine = {name: value for name, value in info.collect().items() if name != "cache"}
+    document = {"machine": machine, "measurements": measurements}
     Path(path).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ from simcore.backends.cpu.products import set_8_rows
 from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import load, store
 from simcore.compilation import jit
-from simcore.formulas.elementary import sincos
+from simcore.formulas.elementary import sincos, turned_sincos
 from simcore.formulas.intrinsics import WIDTH
 
 
@@ -16,6 +16,15 @@ def sincos_array(x, sine, cosine):
     """Set sine and cosine of x; flat arrays whose length is a multiple of 8."""
     for i in range(0, len(x), WIDTH):
         s, c = sincos(load(x, i))
+        store(sine, i, s)
+        store(cosine, i, c)
+
+
+@jit
+def turned_sincos_array(t, sine, cosine):
+    """Set sine and cosine of t quarter turns, as sums of waves take them; flat arrays of a multiple of 8 numbers."""
+    for i in range(0, len(t), WIDTH):
+        s, c = turned_sincos(load(t, i))
         store(sine, i, s)
         store(cosine, i, c)
 
