@@ -23,7 +23,7 @@ import numpy as np
 
 from simcore.backends.cpu.dispatch import register
 from simcore.backends.cpu.products import add_8_rows, add_rows, scale_and_add_8_rows, set_8_rows
-from simcore.backends.cpu.tile import LANES
+from simcore.backends.cpu.tile import LANES, processor_tile
 from simcore.backends.cpu.vector import broadcast, load, store, zeros
 from simcore.backends.problems import Waves
 from simcore.compilation import jit
@@ -32,7 +32,7 @@ from simcore.formulas.intrinsics import floor, fma
 
 T = LANES
 _QUARTER_TURNS = 2 / math.pi
-_CHUNK = 256  # waves at a time: c, s and the scaled c stay in the second-level cache (measured best of 64 to 512)
+_CHUNK = 256 if processor_tile().width == 8 else 128  # waves at a time (measured best of 64 to 512)
 _SMALL = 24  # up to this n the table layout is faster ...
 _TABLE_BYTES = 4 * 2**20  # ... while the table is not larger than this
 
