@@ -121,12 +121,13 @@ class MLP(Network):
     parameters: ClassVar[tuple[str, ...]] = ("widths", "activation", "loss", "data", "l2")
     solver: ClassVar[str] = "levenberg_marquardt"
     example: ClassVar[dict[str, Any]] = {
-        "widths": [10, 5, 10],
-        "activation": "softplus",
+        "widths": [3, 3, 2],
+        "activation": "tanh",
         "loss": "mse",
-        "data": {"kind": "digits", "pca": 10, "samples": 500},
+        "data": {"kind": "teacher", "widths": [3, 3, 2], "samples": 100},
         "l2": 0.01,
     }
+    example_draws: ClassVar[int] = 10
     conformance: ClassVar[tuple[dict[str, Any], ...]] = (
         {"widths": [2, 3, 1], "activation": "tanh", "loss": "mse", "data": _SMALL, "l2": 0.01},
         {"widths": [2, 3, 2, 1], "activation": "softplus", "loss": "mse", "data": _SMALL, "l2": 0.0},

@@ -50,7 +50,7 @@ class DaskEngine:
             raise InputError(
                 "Dask distributed is not installed; pip install 'simcore[dask]', or leave out --dask"
             ) from None
-        self._setting = setting
+        self._setting = {**setting, "version": _version()}
         self._cluster: Any = None
         self._answers: queue.SimpleQueue[tuple[Shard, dict[str, Any]]] = queue.SimpleQueue()
         self._futures: dict[Any, Shard] = {}
@@ -82,7 +82,10 @@ class DaskEngine:
         if kind == "local":
             if colon and not (count.isdecimal() and 1 <= int(count) <= 4096):
                 raise InputError(f"dask is {address!r}; give local:N with N from 1 to 4096, or a scheduler's address")
-            self._cluster = _local_cluster(distributed, int(count) if colon else None)
+            try:
+                self._cluster = _local_cluster(distributed, int(count) if colon else None)
+            except (RuntimeError, OSError, TimeoutError) as error:
+                raise RunError(f"no Dask cluster could be started on this machine: {_line(error)}") from None
             address = self._cluster.scheduler_address
         try:
             return distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
@@ -173,6 +176,9 @@ def _task(setting: dict[str, Any], name: str, merge: bool) -> dict[str, Any]:
 
     shard = Shard.from_name(name)
     assert shard is not None
+    if _version() != setting["version"]:  # a worker that joined after the others were asked
+        error = f"RunError: a worker has simcore {_version()}, the run {setting['version']}; install the same on all"
+        return {"shard": name, "error": error, "traceback": ""}
     with _TURN:
         configuration = Configuration.from_dict(setting["configuration"])
         return attempt(setting["path"], configuration, shard, setting["backend"], 1, merge=merge)
@@ -197,6 +203,7 @@ def _local_cluster(distributed: Any, workers: int | None) -> Any:
             processes=True,
             dashboard_address=None,
             memory_limit=None,
+            preload=["simcore.sweep.dask_worker"],
             env={**worker_environment(1), **_as_variables(QUIET)},
         )
 

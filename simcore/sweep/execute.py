@@ -233,7 +233,11 @@ class _Session:
             return
         with _Signals() as signals:
             began = time.monotonic()
-            engine = self._engine(threads)
+            try:
+                engine = self._engine(threads)
+            except RunError:
+                signals.check(0)  # a Dask cluster that Ctrl-C struck while it started
+                raise
             self.summary.engine = engine.name
             self.summary.start_seconds = round(time.monotonic() - began, 3)
             try:
