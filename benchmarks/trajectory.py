@@ -1,10 +1,12 @@
 """Throughput of ``simcore.trajectory`` on networks of about 100 parameters against JAX (jit, vmap), 256 starts at once.
 
 Both walk the same gradient descent from the same starts in double precision, in one process, by turns, each with its
-own default threads; every step they note cost, |g| and g'Hg ("steps"), or nothing before the last ("bare"). JAX runs
-the whole path in one jitted ``lax.scan`` over vmapped starts, with H g by ``jax.linearize`` of the gradient, so that
-the gradient is computed once. Compilation is outside the timed runs. End points must agree. Elapsed and processor time
-are both given: the second hardly depends on what else the machine does.
+own default threads; every step they note cost, |g| and g'Hg ("steps"), or nothing before the last ("bare"); and
+stochastic gradient descent on minibatches of 32, without notes ("minibatches"). JAX runs the whole path in one jitted
+``lax.scan`` over vmapped starts, with H g by ``jax.linearize`` of the gradient, so that the gradient is computed once.
+Its minibatches are simcore's, drawn beforehand outside its time; simcore draws them in its own. Compilation is outside
+the timed runs. End points must agree. Elapsed and processor time are both given: the second hardly depends on what else
+the machine does.
 
     python -m benchmarks.trajectory --json results/trajectory/throughput.json
 """
@@ -26,6 +28,7 @@ from typing import Any
 import numpy as np
 
 import simcore
+from simcore.trajectories.batches import Batches
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "8-8-3 tanh, mean squares, 200 samples of a teacher": {
@@ -37,22 +40,25 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "data": {"kind": "digits", "pca": 10, "samples": 300},
     },
 }  # fmt: skip
-STEP = 0.05
+STEP, BATCH = 0.05, 32
+MODES = {"steps": "gradient_descent", "bare": "gradient_descent", "minibatches": "sgd"}
 
 
-def simcore_run(network: Any, starts: np.ndarray, steps: int, every: int) -> Callable[[], np.ndarray]:
+def simcore_run(network: Any, starts: np.ndarray, steps: int, mode: str) -> Callable[[], np.ndarray]:
     """Return a call that walks with simcore and returns the last costs."""
+    options = {"batch_size": BATCH} if mode == "minibatches" else {}
+    every = 1 if mode == "steps" else steps
 
     def run() -> np.ndarray:
         frame = simcore.trajectory(
-            network, method="gradient_descent", step_size=STEP, steps=steps, every=every, start=starts, seed=1
+            network, method=MODES[mode], step_size=STEP, steps=steps, every=every, start=starts, seed=1, **options
         )
         return frame.loc[frame["step"] == steps, "cost"].to_numpy()
 
     return run
 
 
-def jax_run(network: Any, starts: np.ndarray, steps: int, bare: bool) -> Callable[[], np.ndarray]:
+def jax_run(network: Any, starts: np.ndarray, steps: int, mode: str) -> Callable[[], np.ndarray]:
     """Return a call that walks with JAX and returns the last costs."""
     import jax
     import jax.numpy as jnp
@@ -60,10 +66,10 @@ def jax_run(network: Any, starts: np.ndarray, steps: int, bare: bool) -> Callabl
     jax.config.update("jax_enable_x64", True)
     problem = network.draw(seed=1).problem
     inputs, targets = jnp.asarray(problem.inputs), jnp.asarray(problem.targets)
-    widths, samples = problem.widths, len(problem.inputs)
+    widths = problem.widths
 
-    def cost(x: Any) -> Any:
-        a, place = inputs, 0
+    def cost(x: Any, inputs: Any = inputs, targets: Any = targets) -> Any:
+        a, place, samples = inputs, 0, len(inputs)
         for layer, (i, o) in enumerate(pairwise(widths)):
             w = x[place : place + i * o].reshape(o, i)
             a = a @ w.T + x[place + i * o : place + (i + 1) * o]
@@ -80,19 +86,26 @@ def jax_run(network: Any, starts: np.ndarray, steps: int, bare: bool) -> Callabl
         gradient, product = jax.linearize(jax.grad(cost), x)
         return gradient, (cost(x), jnp.sqrt(gradient @ gradient), gradient @ product(gradient))
 
-    def walk(x: Any, _: Any) -> Any:
-        if bare:
+    def walk(x: Any, chosen: Any) -> Any:
+        if mode == "minibatches":
+            return x - STEP * jax.vmap(jax.grad(cost))(x, inputs[chosen], targets[chosen]), None
+        if mode == "bare":
             return x - STEP * jax.vmap(jax.grad(cost))(x), None
         gradient, row = jax.vmap(noted)(x)
         return x - STEP * gradient, row
 
     @jax.jit
-    def path(x: Any) -> Any:
-        x, rows = jax.lax.scan(walk, x, None, length=steps)
+    def path(x: Any, batches: Any) -> Any:
+        x, rows = jax.lax.scan(walk, x, batches, length=steps)
         return rows, jax.vmap(noted)(x)[1]
 
+    batches = None
+    if mode == "minibatches":
+        drawn = Batches(network, 1, 0, 0, len(starts), len(problem.inputs), BATCH)
+        batches = jnp.asarray(np.stack([drawn.at(step) for step in range(steps)]))
+
     def run() -> np.ndarray:
-        return np.asarray(jax.block_until_ready(path(starts))[1][0])
+        return np.asarray(jax.block_until_ready(path(starts, batches))[1][0])
 
     return run
 
@@ -102,8 +115,8 @@ def measure(name: str, count: int, steps: int, repeats: int) -> dict[str, Any]:
     network = simcore.MLP(**NETWORKS[name])
     starts = network.starts(seed=1, draw=0, first=0, count=count, law="gaussian_0.3")
     result: dict[str, Any] = {"network": name, "parameters": network.n, "starts": count, "steps": steps}
-    for words, every, bare in (("steps", 1, False), ("bare", steps, True)):
-        runs = {"simcore": simcore_run(network, starts, steps, every), "jax": jax_run(network, starts, steps, bare)}
+    for words in MODES:
+        runs = {"simcore": simcore_run(network, starts, steps, words), "jax": jax_run(network, starts, steps, words)}
         first, costs = {}, {}
         for peer, run in runs.items():
             begin = time.perf_counter()
@@ -149,7 +162,7 @@ def main() -> None:
         raise SystemExit("jax is not installed; install the extra 'bench' to compare") from None
     results = [measure(name, given.starts, given.steps, given.repeats) for name in NETWORKS]
     for r in results:
-        for words in ("steps", "bare"):
+        for words in MODES:
             m = r[words]
             print(
                 f"{r['network']} ({r['parameters']} parameters), {words}: simcore {m['simcore_per_second']:.3g}, "
