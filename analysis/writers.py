@@ -96,9 +96,10 @@ class Table:
         packages = [f"\\usepackage{{{name}}}" for name in ("booktabs", *(("longtable",) if long else ()), "siunitx")]
         lines = [f"% needs {', '.join(packages[:-1])} and {packages[-1]}"]
         if long:
-            lines += [f"\\begin{{longtable}}{columns}", *(f"{c} \\\\" for c in caption), *head, "    \\endfirsthead"]
+            lines += ["\\begingroup\\footnotesize % on a landscape page", f"\\begin{{longtable}}{columns}"]
+            lines += [*(f"{c} \\\\" for c in caption), *head, "    \\endfirsthead"]
             lines += [*head, "    \\endhead"]
-            lines += ["    \\bottomrule", "    \\endlastfoot", *body, "\\end{longtable}", *notes]
+            lines += ["    \\bottomrule", "    \\endlastfoot", *body, "\\end{longtable}", *notes, "\\endgroup"]
         else:
             lines += ["\\begin{table}", "  \\centering", *caption, f"  \\begin{{tabular}}{columns}", *head, *body]
             lines += ["    \\bottomrule", "  \\end{tabular}", *notes, "\\end{table}"]

@@ -121,6 +121,7 @@ def test_all_studies_make_one_summary_and_a_failure_stops_none(tmp_path, monkeyp
     assert "broken failed: shards are missing" in printed.err and "study 3 of 3, wrong_one: claims 1" in printed.err
     assert printed.out == (tmp_path / "summary.md").read_text()
     assert "Claims: 1 agrees, 0 undecided, 1 disagrees; studies: 2." in printed.out
+    assert "By study, agrees/undecided/disagrees: right 1/0/0, wrong_one 0/0/1." in printed.out
     rows = list(csv.DictReader((tmp_path / "summary.csv").read_text().splitlines()))
     assert [(row["study"], row["verdict"]) for row in rows] == [
         ("right", "agrees"), ("wrong_one", "disagrees"), ("broken", "failed"),

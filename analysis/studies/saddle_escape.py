@@ -56,7 +56,7 @@ def measure(full: bool, out: Path) -> Result:
     families = {
         "isotropic field, n = 3": (simcore.TorusField(n=3), 12 * size, 48, None),
         "spherical 3-spin, n = 6": (simcore.SphericalSpin(n=6), 10 * size, 48, None),
-        "network, 13 parameters": (network(), 6 * size, 32, "gaussian"),
+        "network, 13 parameters": (network(), 12 * size, 32, "gaussian"),
     }
     rates = {name: family_rates(name, *plan) for name, plan in families.items()}
     exact = quadratic_rates()

@@ -11,6 +11,7 @@ from typing import Any
 from analysis.studies.study import VERDICT_COLUMNS, shown
 from analysis.writers import Column, Table
 
+KINDS = ("agrees", "undecided", "disagrees")
 CAPTION = "Verdicts on published claims; 95 % intervals, simultaneous over each study"
 
 
@@ -21,11 +22,17 @@ def summary_table(verdicts: Mapping[str, Sequence[dict[str, Any]]], failed: Sequ
     """
     columns = [Column("study", "study"), *(c for c in VERDICT_COLUMNS if c.key not in ("source", "resolution"))]
     rows = [{"study": name, **shown(entry)} for name, entries in verdicts.items() for entry in entries]
-    counts = Counter(row["verdict"] for row in rows)
-    words = ", ".join(f"{counts[kind]} {kind}" for kind in ("agrees", "undecided", "disagrees"))
-    notes = [f"Claims: {words}; studies: {len(verdicts)}."]
+    words = ", ".join(f"{count} {kind}" for kind, count in zip(KINDS, _tally(rows), strict=True))
+    each = ", ".join(f"{name} {'/'.join(map(str, _tally(entries)))}" for name, entries in verdicts.items())
+    notes = [f"Claims: {words}; studies: {len(verdicts)}.", f"By study, {'/'.join(KINDS)}: {each}."]
     rows += [{"study": name, "claim": "could not be measured", "verdict": "failed"} for name in failed]
     return Table(columns, rows, CAPTION, notes)
+
+
+def _tally(entries: Sequence[dict[str, Any]]) -> list[int]:
+    """Return how many entries agree, are undecided, disagree."""
+    counts = Counter(entry["verdict"] for entry in entries)
+    return [counts[kind] for kind in KINDS]
 
 
 def write_summary(table: Table, out: Path) -> None:
