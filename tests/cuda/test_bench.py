@@ -27,6 +27,5 @@ def test_bench_on_the_device(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert found["device_dgemm_fraction"] == pytest.approx(found["useful_gflops"] / found["device_dgemm_gflops"])
     names = [peer["name"] for peer in found["peers"]]
     assert "simcore cpu" in names and not any("batched" in name for name in names)
-    assert {name.partition(" (")[0] for name in found["not_installed"]} == {
-        "torch batched", "cupy batched", "jax gemm", "jax autodiff",
-    }  # fmt: skip
+    missing = {name.partition(" (")[0] for name in found["not_installed"]}
+    assert missing >= {"torch batched", "cupy batched", "jax gemm", "jax autodiff"}
