@@ -6,6 +6,8 @@ searches from all points that this brings. A draw is wrong if any point appears 
 95 % bound on the rate of wrong draws is Clopper and Pearson's, 1 - 0.05^{1/draws} where none is wrong.
 
     python -m benchmarks.enumeration_audit --case spherical_spin:n=8,p=3:draws=800 --seed 11
+
+Rows that a case's file holds already are kept: ask for more draws, and only those are searched.
 """
 
 from __future__ import annotations
@@ -118,10 +120,15 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     for text in options.case:
         entry, draws = case(text)
-        with ProcessPoolExecutor(options.workers) as pool:
-            rows = list(pool.map(partial(audited, entry, options.seed), range(draws), chunksize=8))
         label = "_".join(str(value) if key == "name" else f"{key}{value}" for key, value in entry.items())
-        pd.DataFrame(rows)[KEPT].round(4).to_csv(options.out / f"{label}.csv", index=False)
+        path = options.out / f"{label}.csv"
+        done = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=KEPT)
+        left = [draw for draw in range(draws) if draw not in set(done["draw"])]
+        with ProcessPoolExecutor(options.workers) as pool:
+            rows = list(pool.map(partial(audited, entry, options.seed), left, chunksize=8))
+        if rows:
+            new = pd.DataFrame(rows)[KEPT].round(4)
+            pd.concat([done, new] if len(done) else [new]).to_csv(path, index=False)
         write_table(options.out, options.seed)
 
 
