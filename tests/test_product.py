@@ -247,6 +247,9 @@ def test_quadratic_couplings_give_the_eigenvectors():
         (np.ones((2, 3, 3)), "shape"),
         (np.ones(3), "shape"),
         (np.ones((3, 3)) + 1j, "real"),
+        (1e-170 * np.eye(3), "rescale"),
+        (1e170 * np.ones((2, 2, 2)), "rescale"),
+        (np.ones((1, 1, 1)), "n is 1"),
     ],
 )
 def test_bad_couplings(tensor, words):

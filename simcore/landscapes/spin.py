@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LARGEST_DEGREE = 512  # beyond it n^(p-1) leaves the range of a double for every n >= 4
+SMALLEST_COUPLING = 1e-100
 MOST_COUPLINGS = 2**31  # 16 GiB of coefficients
 _DENSE_ENTRIES = 2**20  # a full tensor up to this size is kept for f.value and its siblings
 _CHUNK = 2**20
@@ -127,7 +128,8 @@ class SphericalSpin(Landscape):
         Raises
         ------
         InputError
-            If the sides differ, p < 2, n < 2, or an entry is not a finite real number.
+            If the sides differ, p < 2, n < 2, an entry is not a finite real number, or the largest is, in size, not
+            between 1e-100 and 1e100 (all zeros are taken).
         """
         try:
             tensor = np.asarray(couplings)
@@ -144,6 +146,12 @@ class SphericalSpin(Landscape):
         if not finite.all():
             where = tuple(int(i) for i in np.argwhere(~finite)[0])
             raise InputError(f"coupling {where} is {tensor[where]}; give finite numbers")
+        largest = float(np.abs(tensor).max(initial=0.0))
+        if largest > 0 and not SMALLEST_COUPLING <= largest <= 1 / SMALLEST_COUPLING:
+            raise InputError(
+                f"the largest coupling is {largest:.3g} in size; rescale them to between {SMALLEST_COUPLING:g} and "
+                f"{1 / SMALLEST_COUPLING:g}, where squares stay within the range of a double"
+            )
         draw = cls(n=tensor.shape[0], p=tensor.ndim).draw(seed=0)
         draw.couplings = tensor
         return draw
