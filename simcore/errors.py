@@ -33,6 +33,13 @@ class DeviceError(RunError):
 def unknown_name(what: str, given: object, choices: Iterable[str]) -> InputError:
     """Return the error for a name that is not among the choices, with the nearest known name."""
     known = sorted(choices)
-    near = get_close_matches(str(given), known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(str(given), known)
+    hint = f"; did you mean {near!r}?" if near else ""
     return InputError(f"unknown {what} {given!r}; choose from {', '.join(known)}{hint}")
+
+
+def nearest(given: str, known: list[str]) -> str | None:
+    """Return the known name that was likely meant: one of nearly the same letters, or one that begins alike."""
+    plain = {name.lower(): name for name in reversed(known)}
+    close = get_close_matches(given.lower(), plain, n=1) or [name for name in plain if name.startswith(given.lower())]
+    return plain[close[0]] if close and given else None

@@ -334,8 +334,10 @@ def _solver_settings(table: Mapping[str, Any]) -> dict[str, Any]:
     from simcore.search.solvers import solver_from_dict
 
     for key, value in table.items():
-        if isinstance(value, (list, dict)) or (isinstance(value, float) and math.isnan(value)):
+        if isinstance(value, (list, dict)):
             raise InputError(f"solver.{key} is {shown(value)}; give a single number or name")
+        if isinstance(value, float) and math.isnan(value):
+            raise InputError(f"solver.{key} is nan; give a number")
         if isinstance(value, int) and abs(value) > WORD:
             raise InputError(f"solver.{key} is {shown(value)}; give a number below 2^32")
     if not isinstance(table.get("method", "auto"), str):
@@ -356,7 +358,8 @@ def _landscapes(table: Any, where: str, room: int) -> Iterator[Landscape]:
         raise InputError(f"{where} is {shown(table)}; give a table with a name")
     name = table.get("name")
     if not isinstance(name, str):
-        raise InputError(f"{where} has name {shown(name)}; give one of {', '.join(registry.names())}")
+        given = f"name {shown(name)}" if "name" in table else "no name"
+        raise InputError(f"{where} has {given}; give one of {', '.join(registry.names())}")
     if name not in registry.names():
         raise unknown_name("landscape", name[:60], registry.names())
     depths = _list_depths(registry.get_class(name))
