@@ -153,12 +153,7 @@ def _open_run(
 ) -> dict[str, Any]:
     version = simcore.__version__
     if not run.information.exists():
-        others = [entry.name for entry in run.path.iterdir() if entry.name != "locks"] if run.path.is_dir() else []
-        others = [name for name in others if name not in ("starts", "points", "audits", "manifest", "failed")]
-        if any(not name.endswith(".tmp") and name != "config.toml" for name in others) or (others and run.shards()):
-            raise InputError(
-                f"{run.path} holds other files ({others[0]}) and no run.json; give --out a new or empty directory"
-            )
+        _refuse_strangers(run)
         document: dict[str, Any] = {
             "schema": SCHEMA_VERSION,
             "configuration_hash": configuration.hash,
@@ -190,6 +185,18 @@ def check_run(run: RunDirectory, configuration: Configuration, *, backend: str, 
     if run.information.exists():
         document, before = read_run(run)
         _check_continues(run, configuration, before, document, backend, allow_version)
+    else:
+        _refuse_strangers(run)
+
+
+def _refuse_strangers(run: RunDirectory) -> None:
+    """Raise ``InputError`` for a directory without run.json that holds what no run of simcore has just begun with."""
+    others = [entry.name for entry in run.path.iterdir() if entry.name != "locks"] if run.path.is_dir() else []
+    ours = ("starts", "parts", "points", "audits", "manifest", "failed", "config.toml")
+    strange = [name for name in others if name not in ours and not name.endswith(".tmp")]
+    if strange or run.shards():
+        what = f"other files ({min(strange)})" if strange else "shards"
+        raise InputError(f"{run.path} holds {what} and no run.json; give --out a new or empty directory")
 
 
 def _check_continues(
