@@ -348,8 +348,8 @@ def index_figure(
 def scatter(axis: Axes, critical: pd.DataFrame) -> None:
     """Plot critical points, those with tied or dead units open."""
     for mask, fill, label in (
-        (critical.tied == 0, "black", "critical points"),
-        (critical.tied > 0, "white", "with tied or dead units"),
+        (critical.tied > 0, "white", "critical, units tied or dead"),
+        (critical.tied == 0, "black", "critical"),
     ):
         some = critical[mask]
         axis.plot(some.fraction, some.data_cost, "o", color="black", markerfacecolor=fill, markersize=2.5,
