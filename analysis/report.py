@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from simcore.errors import RunError
+from simcore.errors import InputError, RunError
 
 SEED = 20260101
 """Chosen before the first look at any result, and never changed after one."""
@@ -16,6 +16,10 @@ DRAWS = 40
 """Functions a row: from 30 up, and enough for a relative error of every ratio below 10 %. The ratio of torus_field
 n = 4 fluctuates most, relatively, from draw to draw: its error was 6 % with 40 draws in a pilot. More draws would cost
 time at n = 6 and n = 10, where the demo spends most of it."""
+
+FIGURES = [f"{name}{suffix}" for name in ("ratio", "index_cost") for suffix in (".png", ".pdf")]
+FILES = ["table.csv", "table.md", "table.tex", *FIGURES]
+"""What the demo writes beside its run."""
 
 CONFIGURATION: dict[str, Any] = {
     "seed": SEED,
@@ -40,13 +44,16 @@ def demo(out: Path | str = "demo-out") -> None:
     RunError
         If some shards of the run failed.
     InputError
-        If ``out/run`` belongs to another configuration.
+        If ``out/run`` belongs to another configuration, or ``out`` holds such files and no run of the demo.
     """
     from simcore.sweep import load, run_sweep
 
     began = time.monotonic()
     folder = Path(out)
     run = folder / "run"
+    there = [name for name in FILES if (folder / name).exists()]
+    if there and not (run / "run.json").exists():
+        raise InputError(f"{folder} holds {there[0]} and no run of the demo; give --out another directory")
     if int(run_sweep(CONFIGURATION, run)) != 0:
         raise RunError(f"some shards of {run} failed; `simcore verify {run}` names them, and a second call tries again")
 
@@ -58,12 +65,11 @@ def demo(out: Path | str = "demo-out") -> None:
     points = load(run)
     samples = samples_from_frames(points, load(run, kind="audits"))
     table = count_table(samples, [provenance_note(run)])
-    (folder / "table.csv").write_text(demo_csv(table))
-    (folder / "table.md").write_text(table.markdown())
-    (folder / "table.tex").write_text(table.latex())
+    (folder / "table.csv").write_text(demo_csv(table), encoding="utf-8")
+    (folder / "table.md").write_text(table.markdown(), encoding="utf-8")
+    (folder / "table.tex").write_text(table.latex(), encoding="utf-8")
     figures = {"ratio": ratio_figure(samples), "index_cost": index_cost_figure(samples, points)}
-    for name, figure in figures.items():
-        for suffix in (".png", ".pdf"):
-            save(figure, folder / f"{name}{suffix}")
+    for name in FIGURES:
+        save(figures[Path(name).stem], folder / name)
     print(table.markdown().rstrip())
     print(f"simcore: demo written to {folder} in {time.monotonic() - began:.0f} s", file=sys.stderr)

@@ -156,3 +156,19 @@ def test_the_version_is_printed(capsys):
     import simcore
 
     assert call(capsys, "--version")[:2] == (0, f"simcore {simcore.__version__}\n")
+
+
+def test_a_terminal_that_knows_only_ascii_gets_no_traceback():
+    """The laws are described with characters that ASCII lacks, or one day may be; tables always are."""
+    code = "import sys; from simcore import cli; cli._info = lambda given: print('1 \\xb1 2') or 0; "
+    code += "sys.exit(cli.main(['info']))"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 \\xb1 2\n", "")
+
+
+def test_the_demo_overwrites_nothing_that_is_not_its_own(capsys, tmp_path):
+    (tmp_path / "table.csv").write_text("mine")
+    code, _, err = call(capsys, "demo", "--out", str(tmp_path))
+    assert code == 2 and "table.csv" in err and err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]

@@ -73,12 +73,14 @@ def write_study(study: Study, full: bool, out: Path) -> list[dict[str, Any]]:
     heading = f"# {study.name} ({size})\n\n{study.claim} {study.source}\n\n"
     verdicts = verdict_table(entries)
     made = made_by(study, full, seconds)
-    (out / "table.md").write_text("\n".join([heading + table.markdown(), verdicts.markdown(), made, ""]))
-    (out / "table.tex").write_text(table.latex())
-    (out / "table.csv").write_text(table.csv())
+    (out / "table.md").write_text(
+        "\n".join([heading + table.markdown(), verdicts.markdown(), made, ""]), encoding="utf-8"
+    )
+    (out / "table.tex").write_text(table.latex(), encoding="utf-8")
+    (out / "table.csv").write_text(table.csv(), encoding="utf-8")
     canvas.save(result.figure, out / "figure.png")
     canvas.save(result.figure, out / "figure.pdf")
-    (out / "verdict.json").write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
+    (out / "verdict.json").write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return entries
 
 

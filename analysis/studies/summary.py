@@ -38,9 +38,9 @@ def _tally(entries: Sequence[dict[str, Any]]) -> list[int]:
 def write_summary(table: Table, out: Path) -> None:
     """Write ``summary.md``, ``summary.tex`` and ``summary.csv`` into ``out``."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "summary.md").write_text(table.markdown())
-    (out / "summary.tex").write_text(replace(table, rows=_grouped(table.rows)).latex(long=True))
-    (out / "summary.csv").write_text(table.csv())
+    (out / "summary.md").write_text(table.markdown(), encoding="utf-8")
+    (out / "summary.tex").write_text(replace(table, rows=_grouped(table.rows)).latex(long=True), encoding="utf-8")
+    (out / "summary.csv").write_text(table.csv(), encoding="utf-8")
 
 
 def _grouped(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
