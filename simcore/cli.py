@@ -47,6 +47,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"{error.filename or 'input or output'}: {error.strerror or error}", FAILED)
 
 
+def command() -> NoReturn:
+    """Run the command of this process and end it with the exit code of ``main``.
+
+    After Ctrl-C the process ends here: where the interrupt passed through a library's C code, Python remembers it as
+    unhandled and would end by the signal instead of with 130.
+    """
+    code = main()
+    if code == INTERRUPTED:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def _complain(message: object, code: int) -> int:
     print(f"simcore: {' '.join(str(message).split())}", file=sys.stderr)
     return code
@@ -432,4 +447,4 @@ def _landscape_page(entry: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

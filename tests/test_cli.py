@@ -172,3 +172,17 @@ def test_the_demo_overwrites_nothing_that_is_not_its_own(capsys, tmp_path):
     code, _, err = call(capsys, "demo", "--out", str(tmp_path))
     assert code == 2 and "table.csv" in err and err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_ctrl_c_inside_a_library_ends_the_process_with_130(tmp_path):
+    """Python marks an interrupt that passed through C code as unhandled, and ``python -m`` would end by the signal."""
+    (tmp_path / "struck.py").write_text(
+        "import ctypes, sys\nfrom simcore import cli\n"
+        "def verb(given):\n"
+        "    ctypes.pythonapi.PyRun_SimpleString(b'raise KeyboardInterrupt')\n"
+        "    raise KeyboardInterrupt\n"
+        "cli._info = verb\nsys.argv = ['simcore', 'info']\ncli.command()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-m", "struck"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 130 and done.stderr.endswith("simcore: stopped; everything finished is kept\n")
