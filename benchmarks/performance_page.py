@@ -4,6 +4,7 @@
     simcore bench enumerate --n 8,10 --peers --save results/benchmarks/enumerate.json
     simcore bench newton --landscape spherical_spin --n 10,30,60,100 --save results/benchmarks/spin.json
     simcore bench sincos --save results/benchmarks/sincos.json
+    simcore bench newton --landscape mlp --widths 2,25,1 --peers --save results/benchmarks/networks.json  # one of three
     python benchmarks/performance_page.py
 
 The table of solvers is measured here and saved as results/benchmarks/solvers.json with ``--solvers``.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +87,31 @@ def spin_table(measured: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def networks_table(measured: list[dict[str, Any]]) -> str:
+    """A row a network: the Newton iteration against the DGEMM ceiling."""
+    lines = [
+        "| widths | parameters | us | spread | useful Gflop/s | DGEMM Gflop/s | fraction |",
+        "|---|--:|--:|---|--:|--:|--:|",
+    ]
+    for m in measured:
+        parameters = sum((a + 1) * b for a, b in pairwise(m["widths"]))
+        lines.append(
+            f"| {', '.join(map(str, m['widths']))} | {parameters} | {m['us_per_start_iteration']:.3g} | "
+            f"{m['us_low']:.3g} to {m['us_high']:.3g} | {m['useful_gflops']:.0f} | {m['dgemm_gflops']:.0f} | "
+            f"{m['dgemm_fraction']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
 def peers_table(measured: list[dict[str, Any]]) -> str:
     """A row a dimension: simcore's points a second and how many times faster it is than each peer."""
-    lines = [f"| n | points/s | {' | '.join(LIBRARY)} |", "|--:|--:" + "|--:" * len(LIBRARY) + "|"]
+    met = {peer["name"] for m in measured for peer in m["peers"]}
+    names = [name for name in LIBRARY if name in met]
+    lines = [f"| n | points/s | {' | '.join(names)} |", "|--:|--:" + "|--:" * len(names) + "|"]
     for m in measured:
         ratio = {peer["name"]: peer["ratio"] for peer in m["peers"]}
-        cells = ["-" if ratio.get(name) is None else f"{ratio[name]:.3g}" for name in LIBRARY]
-        lines.append(f"| {m['n']} | {m['points_per_second']:,.0f} | {' | '.join(cells)} |")
+        cells = ["-" if ratio.get(name) is None else f"{ratio[name]:.3g}" for name in names]
+        lines.append(f"| {m.get('n', m.get('widths'))} | {m['points_per_second']:,.0f} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -146,6 +166,9 @@ def main() -> None:
     page = fill(page, "newton", newton_table(newton, load(str(RESULTS / "sincos.json"))[0]["turned_ns_each"]))
     page = fill(page, "spin", spin_table(load(str(RESULTS / "spin.json"))))
     page = fill(page, "peers", peers_table(newton))
+    networks = load(str(RESULTS / "networks.json"))
+    page = fill(page, "networks", networks_table(networks))
+    page = fill(page, "network peers", peers_table([m for m in networks if "peers" in m]))
     page = fill(page, "regularised", solvers_table(json.loads((RESULTS / "solvers.json").read_text(encoding="utf-8"))))
     page = fill(page, "enumerate", enumerate_table(load(str(RESULTS / "enumerate.json"))))
     PAGE.write_text(page, encoding="utf-8")
