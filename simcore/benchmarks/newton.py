@@ -87,7 +87,7 @@ def measure(settings: Settings) -> dict[str, Any]:
 
         search(threads)
         each = seconds(lambda: search(threads), clock)
-        if TILE * each > LONGEST_SEARCH:  # large networks: a tile of starts would take minutes
+        if TILE * each > 5 * LONGEST_SEARCH:  # large networks: a tile of starts would take minutes
             searched = threads * max(1, int(LONGEST_SEARCH / each))
         else:
             searched = amount_for(search, TILE * threads, LONGEST_SEARCH, max(OCCUPANCY * threads, count), clock)
@@ -181,7 +181,7 @@ class _Contest:
         for name in self._names:
             if name in peers.ROOT_FINDERS:
                 find = peers.root_finder(name, self._given, tolerance)
-                count = amount_for(find, 4, 1.0, len(self._given.starts))
+                count = amount_for(find, peers.TOGETHER.get(name, 4), 1.0, len(self._given.starts))
                 self._found[name] = find(count)
                 self.calls[name] = lambda find=find, count=count: find(count)
             else:

@@ -40,6 +40,8 @@ LIBRARY = {
 ROOT_FINDERS = ("scipy hybr", "scipy lm", "jax lm")
 """Peers that search until they have found, or not: compared by points a second."""
 NETWORKS_ALONE = ("jax lm",)
+TOGETHER = {"jax lm": network_peers.TOGETHER}
+"""Starts that such a peer takes at once, where it is not one."""
 BATCHED = ("torch batched", "cupy batched", "jax gemm", "jax autodiff")
 """The peers that take all starts at once, and can do so on a CUDA device."""
 BESIDE_CUDA = ("simcore cpu", "cupy batched")
