@@ -23,9 +23,12 @@ from typing import Any
 import llvmlite
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache, _CacheLocator
+from numba.core.registry import CPUDispatcher
 
-FLAGS = {"error_model": "numpy", "nogil": True}
+FLAGS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
 """Numba's options for every compiled function."""
+INNER_FLAGS = {**FLAGS, "no_cpython_wrapper": True}
+"""Those of functions that compiled code alone calls: without the glue for calls from Python they compile faster."""
 
 _PACKAGE = Path(__file__).parent
 _KERNEL_SOURCES = ("compilation.py", "formulas/*.py", "backends/problems.py", "backends/cpu/*.py")
@@ -99,16 +102,27 @@ class _Cache(FunctionCache):
     _impl_class = _Implementation
 
 
+class _Inner(CPUDispatcher):
+    """A function without the glue that calls from Python need: they are refused, since they would crash."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"{self.__name__} is called from compiled code alone; drop its underscore to call it")
+
+
 def jit(function: Callable[..., Any] | None = None, *, inline: bool = False, cache: bool = True) -> Any:
     """Compile a function with simcore's flags.
 
     ``inline`` is for short formulas (LLVM, not Numba, does the inlining, so that compilation stays fast).
-    ``cache=False`` is for functions that close over a user's own function.
+    ``cache=False`` is for functions that close over a user's own function. A leading underscore in a function's name
+    means that compiled code alone calls it.
     """
 
     def decorate(f: Callable[..., Any]) -> Any:
         options: dict[str, Any] = {"forceinline": True} if inline else {}
-        dispatcher = numba.njit(**FLAGS, **options)(f)
+        inner = f.__name__.startswith("_")
+        dispatcher = numba.njit(**(INNER_FLAGS if inner else FLAGS), **options)(f)
+        if inner and isinstance(dispatcher, CPUDispatcher):  # a plain function where NUMBA_DISABLE_JIT is set
+            dispatcher.__class__ = _Inner
         if cache and hasattr(dispatcher, "_cache"):
             dispatcher._cache = _Cache(f) if cache_directory() is not None else NullCache()
         return dispatcher

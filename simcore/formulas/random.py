@@ -22,7 +22,7 @@ _WORD = 2**32
 
 
 @jit
-def _fill(out, normal, key0, key1, stream, draw, first):
+def fill_words(out, normal, key0, key1, stream, draw, first):
     """Fill row i of out (items, count) with the numbers of item first + i."""
     items, count = out.shape
     for i in range(items):
@@ -46,7 +46,7 @@ def _numbers(normal: bool, seed: int, stream: int, draw: int, first: int, items:
         raise InputError(f"starts {first} to {first + items - 1} are asked for; starts are numbered from 0 to 2^32 - 1")
     out = np.empty((items, count))
     word: Any = np.uint32
-    _fill(out, normal, word(seed % _WORD), word(seed // _WORD), word(stream), word(draw), first)
+    fill_words(out, normal, word(seed % _WORD), word(seed // _WORD), word(stream), word(draw), first)
     return out
 
 

@@ -99,7 +99,7 @@ def _nearest(x, row, index, cost, decrement, cell, known, limits):
 
 
 @jit
-def _absorb(x, index, cost, decrement, first, insert, labels, count, known, weights, limits):
+def absorb_rows(x, index, cost, decrement, first, insert, labels, count, known, weights, limits):
     """Label rows first, first + 1, ... until the table is full; return (rows done, representatives)."""
     for i in range(first, x.shape[0]):
         cell = np.int64(math.floor(_projection(x, i, weights, limits[1]) / limits[0]))
@@ -123,7 +123,7 @@ def _absorb(x, index, cost, decrement, first, insert, labels, count, known, weig
 
 
 @jit
-def _rehash(count, cells, heads, following):
+def rehash(count, cells, heads, following):
     """Hang the first ``count`` representatives into fresh buckets, in their order."""
     for b in range(heads.size):
         heads[b] = -1
@@ -187,7 +187,7 @@ class PointTable:
         labels = np.empty(len(x), np.int64)
         done = 0
         while True:
-            done, self.count = _absorb(
+            done, self.count = absorb_rows(
                 x, index, cost, decrement, done, insert, labels, self.count, self._known, self._weights, self._limits
             )
             if done == len(x):
@@ -198,7 +198,7 @@ class PointTable:
         old, self._known = self._known, _room(4 * len(self._known.cost), self._known.x.shape[1])
         for name in ("x", "negative", "cost", "decrement", "cell"):
             getattr(self._known, name)[: self.count] = getattr(old, name)[: self.count]
-        _rehash(self.count, self._known.cell, self._known.heads, self._known.following)
+        rehash(self.count, self._known.cell, self._known.heads, self._known.following)
 
 
 def _room(capacity: int, n: int) -> Known:

@@ -15,7 +15,7 @@ from simcore.landscapes.base import Draw, Landscape
 from simcore.landscapes.validate import start_range
 from simcore.search.certify import certify
 from simcore.search.distinct import PointTable
-from simcore.search.solvers import Newton, Solver
+from simcore.search.solvers import Newton, RegularisedNewton, Solver
 from simcore.search.spectrum import spectra
 from simcore.search.target import (
     TILE,
@@ -99,7 +99,9 @@ def find_critical_points(
         for i in range(draws)
     ]
     # Starts of the dense search are dear, and nothing is gained by many at once.
-    least = max(BLOCK, chosen.block) if isinstance(chosen.solver, Newton) else TILE
+    least = 4 * TILE if isinstance(chosen.solver, RegularisedNewton) else TILE
+    if isinstance(chosen.solver, Newton):
+        least = max(BLOCK, chosen.block)
     _work_through(jobs, starts, thread_count(threads), least)
     return rows.frame(first_draw, first_start, *_sources(landscape, chosen.law, first_start, starts))
 

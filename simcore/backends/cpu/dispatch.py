@@ -12,7 +12,7 @@ from typing import Any
 from numba.core import types
 from numba.extending import overload
 
-from simcore.compilation import FLAGS
+from simcore.compilation import INNER_FLAGS
 
 _OPERATIONS: dict[tuple[type, str], Callable[..., Any]] = {}
 _PROBLEMS: list[type] = []
@@ -67,21 +67,21 @@ def advance(tile, X, s, d, t):
     raise NotImplementedError("called from compiled code alone")
 
 
-@overload(prepare, jit_options=FLAGS)
+@overload(prepare, jit_options=INNER_FLAGS)
 def _choose_prepare(problem):
     return _operation(problem, "prepare")
 
 
-@overload(evaluate, jit_options=FLAGS)
+@overload(evaluate, jit_options=INNER_FLAGS)
 def _choose_evaluate(tables, tile, X):
     return _operation(tile, "evaluate")
 
 
-@overload(system, jit_options=FLAGS)
+@overload(system, jit_options=INNER_FLAGS)
 def _choose_system(tile, X, s, A, g):
     return _operation(tile, "system")
 
 
-@overload(advance, jit_options=FLAGS)
+@overload(advance, jit_options=INNER_FLAGS)
 def _choose_advance(tile, X, s, d, t):
     return _operation(tile, "advance")

@@ -21,7 +21,8 @@ def fill(starts):
     owner = np.full(LANES, ENDED, np.int64)
     steps = np.zeros(LANES)
     settled = np.zeros(LANES, np.int64)
-    taken, _ = refill(starts, 0, LANES, X, owner, steps, settled, 0, LANES)
+    none = 0 * n  # a variable, so that Numba does not compile ``refill`` once more for literal numbers
+    taken, _ = refill(starts, none, none + LANES, X, owner, steps, settled, none, none + LANES)
     return X, owner, steps, settled, taken
 
 

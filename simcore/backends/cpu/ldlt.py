@@ -187,7 +187,7 @@ def tridiagonalise(A, n, diagonal, off_diagonal, scales, memory):
 
     Source: Golub and Van Loan, Matrix Computations, 4th ed., algorithm 8.3.1, last row first.
     """
-    u, p, v, w = 0, n * 8, 2 * n * 8, 3 * n * 8  # this reflection's u and A u, the last one's u and q
+    u, p, v, w = 0 * n, n * 8, 2 * n * 8, 3 * n * 8  # this reflection's u and A u, the last one's u and q
     for k in range(v, 4 * n * 8, 8):
         store(memory, k, 0.0)
     for i in range(n - 1, 0, -1):

@@ -145,7 +145,7 @@ def search(
     owners = np.full(16, -1, np.int64)
     negative, null = np.empty(8), np.empty(8)
     out = (status, index, nullity, small)
-    used = 0
+    used = 0 * count  # a variable, so that Numba does not compile ``_flush`` once more for a literal number
     X, owner, steps, settled, running = fill(starts)
     taken = running
     tolerance_square = gradient_tolerance * gradient_tolerance

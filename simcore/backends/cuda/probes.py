@@ -19,7 +19,7 @@ from simcore.formulas.philox import philox4x32, unit_interval
 
 
 @jit
-def _pair(block, item, draw, stream, key0, key1):
+def pair(block, item, draw, stream, key0, key1):
     a, b, c, d = philox4x32(block, item, draw, stream, key0, key1)
     return normal_pair(unit_interval(a, b), unit_interval(c, d))
 
@@ -29,7 +29,7 @@ def fill(out, pairs, item, draw, stream, key0, key1):
     """Set out to the first 2 ``pairs`` normals of one item, a pair a thread."""
     k = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
     if k < pairs:
-        first, second = _pair(k, item, draw, stream, key0, key1)
+        first, second = pair(k, item, draw, stream, key0, key1)
         store(out, 2 * k, first)
         store(out, 2 * k + 1, second)
 
