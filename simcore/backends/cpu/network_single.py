@@ -246,7 +246,7 @@ def fill(problem, x, value, gradient, hessian):
 
 
 @jit
-def _walk(problem, starts, options, status, iterations, cost, grad_norm, decrement, small, x_out):
+def walk(problem, starts, options, status, iterations, cost, grad_norm, decrement, small, x_out):
     """Run every start and write its provisional outcome; ``small`` says where the gradient is below tolerance."""
     cap, gradient_tolerance, decrement_tolerance, max_iterations, region = options[:5]
     flat_tolerance = options[6]
@@ -325,7 +325,7 @@ def search(problem, starts, options, outcome):
     small = np.zeros(len(starts), np.bool_)
     zero_tolerance, _, zero_floor = options[5:]
     with single_threaded_blas():
-        _walk(problem, starts, options, status, iterations, cost, grad_norm, decrement, small, x)
+        walk(problem, starts, options, status, iterations, cost, grad_norm, decrement, small, x)
         index[:] = nullity[:] = -1
         for row in np.flatnonzero(small & ((status == CRITICAL) | (status == MAX_ITERATIONS))):
             hessian = np.empty((1, x.shape[1], x.shape[1]))

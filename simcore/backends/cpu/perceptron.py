@@ -66,7 +66,7 @@ def evaluate(prepared: Tables, x: Array, v: Array | None = None, product: bool =
     value, gradient, bent = np.empty(len(x)), np.empty(x.shape), np.empty(x.shape)
     given = v is not None
     direction = np.ascontiguousarray(v, dtype=np.float64) if given else x
-    _fill(*prepared, x, direction, given, product, value, gradient, bent)
+    fill(*prepared, x, direction, given, product, value, gradient, bent)
     return value, gradient, bent
 
 
@@ -301,7 +301,7 @@ def _places(widths):
 
 # ---- both passes -------------------------------------------------------------------------------------------------
 @jit
-def _fill(widths, activation, entropy, inputs, targets, weight, l2, x, v, given, product, value, gradient, bent):
+def fill(widths, activation, entropy, inputs, targets, weight, l2, x, v, given, product, value, gradient, bent):
     """Set value (S,), gradient (S, n) and, with ``product``, H v; v is the gradient unless ``given``."""
     starts, n = x.shape
     blocks, units = weight.size // B, widths[1:].sum()
@@ -377,12 +377,12 @@ def batch_gradient(prepared: Tables, x: Array, chosen: NDArray[np.int64]) -> Arr
     """Return the gradient (S, n) of each start's cost on its own samples, numbers ``chosen`` of shape (S, batch)."""
     x = np.ascontiguousarray(x, dtype=np.float64)
     gradient = np.empty(x.shape)
-    _fill_batches(*prepared, x, np.ascontiguousarray(chosen, dtype=np.int64), gradient)
+    fill_batches(*prepared, x, np.ascontiguousarray(chosen, dtype=np.int64), gradient)
     return gradient
 
 
 @jit
-def _fill_batches(widths, activation, entropy, inputs, targets, weight, l2, x, chosen, gradient):
+def fill_batches(widths, activation, entropy, inputs, targets, weight, l2, x, chosen, gradient):
     """Set the gradient (S, n), each lane with the samples of its start: a block of them is gathered at a time."""
     starts, n = x.shape
     batch, units = chosen.shape[1], widths[1:].sum()
