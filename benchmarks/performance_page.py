@@ -57,7 +57,8 @@ def measure_solvers(repeats: int = 5) -> None:
         draw = landscape.draw(seed=1, draw=0)
         x = landscape.starts(seed=1, draw=0, first=0, count=starts)
         law = simcore.expected_counts(landscape)
-        exact_sd = float(np.sqrt((law["fraction"] * (law["index"] - n / 2) ** 2).sum()))
+        whole = len(law) == n + 1  # beyond n = 50 the law gives the extreme indices alone
+        exact_sd = float(np.sqrt((law["fraction"] * (law["index"] - n / 2) ** 2).sum())) if whole else None
 
         def search(name: str, descent: bool, single: bool, x: Any = x, draw: Any = draw, field: Any = landscape) -> Any:
             cpu.DESCENT_FROM, cpu.SINGLE_FROM = (1 if wanted else 10**9 for wanted in (descent, single))
@@ -163,12 +164,13 @@ def solvers_table(rows: list[dict[str, Any]]) -> str:
         "|--:|---|---|---|--:|---|--:|--:|--:|--:|--:|",
     ]
     for r in rows:
+        exact = "" if r["sd_index_exact"] is None else f" ({r['sd_index_exact']:.2f})"
         rate = f"{r['points_per_second']:,.0f}"
         lines.append(
             f"| {r['n']} | {r['solver']} | {'yes' if r['descent'] else '-'} | {'yes' if r['single'] else '-'} | "
             f"{f'**{rate}**' if r['usual'] else rate} | {r['points_per_second_low']:,.0f} to "
             f"{r['points_per_second_high']:,.0f} | {r['critical_share']:.2f} | {r['hessians_per_point']:.0f} | "
-            f"{r['mean_index_fraction']:.3f} | {r['sd_index']:.2f} ({r['sd_index_exact']:.2f}) | {r['mean_cost']:.2f} |"
+            f"{r['mean_index_fraction']:.3f} | {r['sd_index']:.2f}{exact} | {r['mean_cost']:.2f} |"
         )
     return "\n".join(lines)
 
