@@ -89,9 +89,9 @@ class RegularisedNewton(Solver):
     """Newton's method for sums of waves in many variables: each Hessian serves a regularised step and several chords.
 
     The step is d = -(H^2 + s^2)^-1 H g with |d| = cap (s = 0 where the Newton step is shorter), with momentum along
-    the soft modes; then chord steps with the same factors and new gradients. An iteration is one Hessian. From n = 40 on
-    it begins with descent without a Hessian, from n = 25 on it sums Hessians in single precision until the gradient is
-    small; what a row records is judged in double precision. At n = 50 and 100 it needs a quarter of plain Newton's
+    the soft modes; then chord steps with the same factors and new gradients. An iteration is one Hessian. From n = 40
+    on it begins with descent without a Hessian, from n = 25 on it sums Hessians in single precision until the gradient
+    is small; what a row records is judged in double precision. At n = 50 and 100 it needs a quarter of plain Newton's
     Hessians per critical point (docs/performance.md). The automatic cap is 2.2
     correlation lengths / sqrt(n). For landscapes that are sums of waves, on the backends cpu and reference.
 

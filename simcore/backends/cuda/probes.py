@@ -20,6 +20,7 @@ from simcore.formulas.philox import philox4x32, unit_interval
 
 @jit
 def pair(block, item, draw, stream, key0, key1):
+    """Two normals of one block of random words."""
     a, b, c, d = philox4x32(block, item, draw, stream, key0, key1)
     return normal_pair(unit_interval(a, b), unit_interval(c, d))
 
