@@ -106,22 +106,25 @@ class _Inner(CPUDispatcher):
     """A function without the glue that calls from Python need: they are refused, since they would crash."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(f"{self.__name__} is called from compiled code alone; drop its underscore to call it")
+        raise TypeError(f"{self.__name__} is called from compiled code alone; see simcore.compilation.jit")
 
 
-def jit(function: Callable[..., Any] | None = None, *, inline: bool = False, cache: bool = True) -> Any:
+def jit(
+    function: Callable[..., Any] | None = None, *, inline: bool = False, cache: bool = True, inner: bool | None = None
+) -> Any:
     """Compile a function with simcore's flags.
 
     ``inline`` is for short formulas (LLVM, not Numba, does the inlining, so that compilation stays fast).
-    ``cache=False`` is for functions that close over a user's own function. A leading underscore in a function's name
-    means that compiled code alone calls it.
+    ``cache=False`` is for functions that close over a user's own function. ``inner`` functions are called by compiled
+    code alone; unless it is given, those are the ones of the cpu kernels whose names begin with an underscore.
     """
 
     def decorate(f: Callable[..., Any]) -> Any:
         options: dict[str, Any] = {"forceinline": True} if inline else {}
-        inner = f.__name__.startswith("_")
-        dispatcher = numba.njit(**(INNER_FLAGS if inner else FLAGS), **options)(f)
-        if inner and isinstance(dispatcher, CPUDispatcher):  # a plain function where NUMBA_DISABLE_JIT is set
+        kernel = f.__module__.startswith("simcore.backends.cpu.") and f.__name__.startswith("_")
+        bare = kernel if inner is None else inner
+        dispatcher = numba.njit(**(INNER_FLAGS if bare else FLAGS), **options)(f)
+        if bare and isinstance(dispatcher, CPUDispatcher):  # a plain function where NUMBA_DISABLE_JIT is set
             dispatcher.__class__ = _Inner
         if cache and hasattr(dispatcher, "_cache"):
             dispatcher._cache = _Cache(f) if cache_directory() is not None else NullCache()

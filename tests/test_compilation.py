@@ -72,14 +72,14 @@ def test_every_kernel_lies_where_the_digest_looks():
 
 
 def test_what_only_compiled_code_may_call_says_so():
-    @compilation.jit(cache=False)
-    def _inner(x):
+    @compilation.jit(cache=False, inner=True)
+    def inner(x):
         return x + 1.0
 
     @compilation.jit(cache=False)
     def outer(x):
-        return _inner(x)
+        return inner(x)
 
     assert outer(1.0) == 2.0
-    with pytest.raises(TypeError, match="_inner is called from compiled code alone"):
-        _inner(1.0)
+    with pytest.raises(TypeError, match="inner is called from compiled code alone"):
+        inner(1.0)
