@@ -19,6 +19,7 @@ import pytest
 from sweep_tools import (
     FAKE_ENUMERATE,
     FAKE_NEWTON,
+    ROOT,
     environment,
     kill,
     names,
@@ -304,6 +305,31 @@ def test_parts_run_together_and_the_same_part_does_not(config, tmp_path, undistu
     document = json.loads((out / "run.json").read_text())
     assert sorted(session["shard"] for session in document["sessions"]) == ["1/2", "2/2"]
     assert len(document["shards"]) == DRAWS
+
+
+def test_the_job_array_of_the_documentation(config, tmp_path, undisturbed):
+    """docs/sweeps.md's script, both tasks at once, one ended by SLURM's signal and submitted again."""
+    text = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    script = write(tmp_path / "job.sh", "#!/bin/bash" + text.partition("#!/bin/bash")[2].partition("```")[0])
+    assert "--signal=B:TERM" in script.read_text() and "exec simcore" in script.read_text()
+    write(tmp_path / "simcore", f'#!/bin/bash\nexec {sys.executable} -m simcore.cli "$@"\n').chmod(0o755)
+    write(tmp_path / "sweep.toml", config.read_text())
+
+    def submit(task):
+        variables = environment({"delay": 0.3}, SLURM_ARRAY_TASK_COUNT="2", SLURM_CPUS_PER_TASK="1")
+        variables |= {"SLURM_ARRAY_TASK_ID": str(task), "SCRATCH": str(tmp_path)}
+        variables["PATH"] = f"{tmp_path}{os.pathsep}{variables['PATH']}"
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(["bash", str(script)], cwd=tmp_path, env=variables, **pipes)
+
+    jobs = [submit(1), submit(2)]
+    wait_for_shards(tmp_path / "run", 2, jobs[0])
+    jobs[0].send_signal(signal.SIGTERM)
+    ended = [(job.communicate(timeout=120)[1], job.returncode) for job in jobs]
+    assert [code for _, code in ended] == [130, 0], ended
+    again = submit(1)
+    assert again.communicate(timeout=120) and again.returncode == 0
+    check_whole(tmp_path / "run", undisturbed)
 
 
 def test_locks_of_the_dead_are_recovered(tmp_path, monkeypatch):
