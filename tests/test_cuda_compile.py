@@ -48,7 +48,7 @@ def perceptron() -> Mlp:
 
 
 POOL_REGISTERS = {
-    "step": 168, "turn": 64, "fill_table": 32, "build": 48, "list_moves": 32, "move": 40, "keep": 32, "compare": 56,
+    "step": 128, "turn": 64, "fill_table": 32, "build": 48, "list_moves": 32, "move": 40, "keep": 32, "compare": 56,
 }  # fmt: skip
 
 

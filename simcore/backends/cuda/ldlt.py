@@ -19,6 +19,8 @@ from simcore.backends.cuda.device import function
 from simcore.backends.cuda.memory import load, store
 
 _TINY = 1e-300
+COLUMNS = 4
+"""Columns that ``factor`` takes at a time."""
 
 
 class Routines(NamedTuple):
@@ -38,74 +40,89 @@ def routines(lanes: int, warps: int, pitch: int | None = None) -> Routines:
     ``pitch`` is how many lanes an array holds side by side: those of the block unless it is given, else those of a pool
     that many blocks share. ``lane`` numbers the lanes of an array.
     """
-    L, W = pitch or lanes, warps
+    L, W, C = pitch or lanes, warps, COLUMNS
     threads = lanes * warps
 
     @function
-    def factor(A, size, pivots, row_0, row_1, lane, warp):
+    def factor_corner(A, size, pivots, rows, j, lane):
+        """Factorise the rows and columns from j to j + COLUMNS - 1 among themselves, by one thread a lane; no barrier.
+
+        ``rows`` receives the multipliers of these rows.
+        """
+        for c in range(C):
+            if j + c < size:
+                at = (((j + c) * (j + c + 1)) >> 1) + j
+                for e in range(c + 1):
+                    entry = load(A, (at + e) * L + lane)
+                    for q in range(e):
+                        entry = fma(-load(rows, (C * (j + q) + e) * L + lane), load(A, (at + q) * L + lane), entry)
+                    store(A, (at + e) * L + lane, entry)
+                    if e == c:
+                        store(pivots, (j + e) * L + lane, divide(1.0, entry))
+                    else:
+                        multiplier = multiply(entry, load(pivots, (j + e) * L + lane))
+                        store(rows, (C * (j + e) + c) * L + lane, multiplier)
+
+    @function
+    def factor(A, size, pivots, rows, lane, warp):
         """Overwrite the augmented system with U (L D) and y (the right-hand side through L), without pivoting.
 
-        ``pivots`` receives 1/d_j, ``row_0`` and ``row_1`` (size) are scratch; d_j stay on the diagonal. Left-looking,
-        two columns at a time, so that each entry of U that is loaded serves two sums; each sum goes over k in order.
+        ``pivots`` receives 1/d_j, ``rows`` (COLUMNS size) is scratch; d_j stay on the diagonal. Left-looking, four
+        columns at a time, so that each entry of U that is loaded serves four sums; each sum goes over k in order,
+        however many columns go together.
         """
         j = 0
         while j < size:
-            paired = j + 1 < size
-            top = (j * (j + 1)) >> 1
-            below = top + j + 1
-            k = warp
-            while k < j:
-                pivot = load(pivots, k * L + lane)
-                store(row_0, k * L + lane, multiply(load(A, (top + k) * L + lane), pivot))
-                store(row_1, k * L + lane, multiply(load(A, (below + k) * L + lane), pivot))
-                k += W
+            t = warp
+            while t < C * j:
+                k = t >> 2
+                row = min(j + (t & 3), size)
+                entry = load(A, (((row * (row + 1)) >> 1) + k) * L + lane)
+                store(rows, t * L + lane, multiply(entry, load(pivots, k * L + lane)))
+                t += W
             cuda.syncthreads()
-            if warp == W - 1:  # the block on the diagonal; row j + 1 is the right-hand side where j is the last
-                d0 = load(A, (top + j) * L + lane)
-                u = load(A, (below + j) * L + lane)
-                d1 = load(A, (below + j + 1) * L + lane)
+            i = j + warp
+            while i <= size:
+                begin = (i * (i + 1)) >> 1
+                last = min(i, size - 1)  # the columns of the right-hand side are those of the matrix
+                # past the last column: a number that is not used
+                p0 = load(A, (begin + j) * L + lane)
+                p1 = load(A, (begin + min(j + 1, last)) * L + lane)
+                p2 = load(A, (begin + min(j + 2, last)) * L + lane)
+                p3 = load(A, (begin + min(j + 3, last)) * L + lane)
                 k = 0
                 while k < j:
-                    entry = load(A, (below + k) * L + lane)
-                    multiplier = -load(row_0, k * L + lane)
-                    d0 = fma(multiplier, load(A, (top + k) * L + lane), d0)
-                    u = fma(multiplier, entry, u)
-                    d1 = fma(-load(row_1, k * L + lane), entry, d1)
+                    entry = load(A, (begin + k) * L + lane)
+                    at = C * k * L + lane
+                    p0 = fma(-load(rows, at), entry, p0)
+                    p1 = fma(-load(rows, at + L), entry, p1)
+                    p2 = fma(-load(rows, at + 2 * L), entry, p2)
+                    p3 = fma(-load(rows, at + 3 * L), entry, p3)
                     k += 1
-                inverse = divide(1.0, d0)
-                store(A, (top + j) * L + lane, d0)
-                store(A, (below + j) * L + lane, u)
-                store(pivots, j * L + lane, inverse)
-                if paired:
-                    last = multiply(u, inverse)
-                    d1 = fma(-last, u, d1)
-                    store(A, (below + j + 1) * L + lane, d1)
-                    store(pivots, (j + 1) * L + lane, divide(1.0, d1))
-                    store(row_1, j * L + lane, last)
-            if paired:
-                i = j + 2 + warp
-                while i <= size:
-                    begin = (i * (i + 1)) >> 1
-                    p = load(A, (begin + j) * L + lane)
-                    q = load(A, (begin + j + 1) * L + lane)
-                    k = 0
-                    while k < j:
-                        entry = load(A, (begin + k) * L + lane)
-                        p = fma(-load(row_0, k * L + lane), entry, p)
-                        q = fma(-load(row_1, k * L + lane), entry, q)
-                        k += 1
-                    store(A, (begin + j) * L + lane, p)
-                    store(A, (begin + j + 1) * L + lane, q)
-                    i += W
-                cuda.syncthreads()
-                last = load(row_1, j * L + lane)
-                i = j + 2 + warp
-                while i <= size:
-                    place = (((i * (i + 1)) >> 1) + j) * L + lane
-                    store(A, place + L, fma(-last, load(A, place), load(A, place + L)))
-                    i += W
+                store(A, (begin + j) * L + lane, p0)
+                if j + 1 <= last:
+                    store(A, (begin + j + 1) * L + lane, p1)
+                if j + 2 <= last:
+                    store(A, (begin + j + 2) * L + lane, p2)
+                if j + 3 <= last:
+                    store(A, (begin + j + 3) * L + lane, p3)
+                i += W
             cuda.syncthreads()
-            j += 2
+            if warp == 0:
+                factor_corner(A, size, pivots, rows, j, lane)
+            cuda.syncthreads()
+            i = j + C + warp if j + C < size else size + warp
+            while i <= size:
+                at = (((i * (i + 1)) >> 1) + j) * L + lane
+                for c in range(1, C):
+                    if j + c < size:
+                        entry = load(A, at + c * L)
+                        for q in range(c):
+                            entry = fma(-load(rows, (C * (j + q) + c) * L + lane), load(A, at + q * L), entry)
+                        store(A, at + c * L, entry)
+                i += W
+            cuda.syncthreads()
+            j += C
 
     @function
     def back_substitute(A, size, pivots, d, lane, warp):

@@ -20,7 +20,7 @@ from simcore.backends.cuda import device, ldlt
 from simcore.backends.cuda.arithmetic import capped_fraction, fma, sqrt
 from simcore.backends.cuda.device import body, cuda, function, kernel
 from simcore.backends.cuda.memory import load, part, store
-from simcore.backends.cuda.shape import CHUNK, Shape
+from simcore.backends.cuda.shape import CHUNK, VECTORS, Shape
 from simcore.backends.problems import NewtonOptions
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
 from simcore.formulas.verdict import GO_ON, confirmed, exhausted, flat, verdict
@@ -166,6 +166,7 @@ def search_kernel(family: Any, shape: Shape) -> Any:
         steps = cuda.shared.array(L, int32)
         settled = cuda.shared.array(L, int32)
         doubtful = cuda.shared.array(L, int32)
+        place = cuda.shared.array(1, int64)
 
         at = cuda.blockIdx.x * stride
         X = part(scratch, at, n * L)
@@ -173,17 +174,13 @@ def search_kernel(family: Any, shape: Shape) -> Any:
         augmented = ((size + 1) * (size + 2)) >> 1
         A = part(scratch, at, augmented * L)
         at += augmented * L
-        pivots = part(scratch, at, size * L)
-        row_0 = part(scratch, at + size * L, size * L)
-        step = part(scratch, at + 2 * size * L, size * L)
-        row_1 = part(scratch, at + 3 * size * L, size * L)
-        at += 4 * size * L
+        vectors = at
+        at += VECTORS * size * L
         H = part(scratch, at, hessian * L)
         at += hessian * L
         extra = part(scratch, at, special * L)
-        at += special * L
-        full = part(scratch, at, size * (size + 1))
-
+        if warp == 0 and lane == 0:
+            place[0] = vectors
         if warp == 0:
             owner[lane] = _ENDED
             i = 0
@@ -213,13 +210,18 @@ def search_kernel(family: Any, shape: Shape) -> Any:
                 break
 
             evaluate(problem, X, H, extra, value, c, d, lane, warp)
+            # found again from shared memory: held in registers all through the evaluation these would not fit
+            at = place[0]
+            pivots = part(scratch, at, size * L)
+            step = part(scratch, at + size * L, size * L)
+            rows = part(scratch, at + 2 * size * L, ldlt.COLUMNS * size * L)
             f = system(problem, X, H, extra, value, A, lane, warp)
             if warp == 0:
                 square, total = measure(A, size, lane)
                 gradient_square[lane] = square
                 trace[lane] = total
             body.syncthreads()
-            factor(A, size, pivots, row_0, row_1, lane, warp)
+            factor(A, size, pivots, rows, lane, warp)
             back_substitute(A, size, pivots, step, lane, warp)
             step_square = 0.0
             if warp == 0:
@@ -232,6 +234,7 @@ def search_kernel(family: Any, shape: Shape) -> Any:
                 flagged += doubtful[k]
             if flagged > 0:
                 system(problem, X, H, extra, value, A, lane, warp)
+                full = part(scratch, at + (VECTORS * size + hessian + special) * L, size * (size + 1))
                 for k in range(L):
                     if doubtful[k] != 0:
                         eliminate(full, A, size, k, step, lane, warp)
@@ -282,7 +285,7 @@ def classify_kernel(family: Any, shape: Shape) -> Any:
         off_diagonal = part(scratch, at + size * L, size * L)
         u = part(scratch, at + 2 * size * L, size * L)
         p = part(scratch, at + 3 * size * L, size * L)
-        at += 4 * size * L
+        at += VECTORS * size * L
         H = part(scratch, at, hessian * L)
         at += hessian * L
         extra = part(scratch, at, special * L)
@@ -358,7 +361,7 @@ def derive_kernel(family: Any, shape: Shape) -> Any:
         at += n * L
         augmented = ((n + 1) * (n + 2)) >> 1
         A = part(scratch, at, augmented * L)
-        at += augmented * L + 4 * n * L
+        at += augmented * L + VECTORS * n * L
         H = part(scratch, at, hessian * L)
         extra = part(scratch, at + hessian * L, special * L)
         packed = (n * (n + 1)) >> 1

@@ -19,6 +19,8 @@ from simcore.backends.cuda import device, ldlt, loop
 from simcore.backends.cuda.device import body, cuda, kernel
 from simcore.backends.cuda.memory import load, part, store
 
+VECTORS = 3 + ldlt.COLUMNS
+"""Vectors of a column beside its system: pivots, two steps, rows of the factorisation."""
 FREE = -1
 """Owner of a column without a start."""
 
@@ -51,10 +53,9 @@ def step_kernel(family: ModuleType, lanes: int, warps: int, pitch: int) -> Any:
             return
         wide = size * pitch
         pivots = part(vectors, 0, wide)
-        row_0 = part(vectors, wide, wide)
-        row_1 = part(vectors, 2 * wide, wide)
-        d = part(vectors, 3 * wide, wide)
-        again = part(vectors, 4 * wide, wide)
+        d = part(vectors, wide, wide)
+        again = part(vectors, 2 * wide, wide)
+        rows = part(vectors, 3 * wide, ldlt.COLUMNS * wide)
         own = part(full, cuda.blockIdx.x * size * (size + 1), size * (size + 1))
 
         f = system(problem, X, H, extra, value, A, lane, warp)
@@ -65,7 +66,7 @@ def step_kernel(family: ModuleType, lanes: int, warps: int, pitch: int) -> Any:
             if load(doubtful, first + k) != 0:
                 eliminate(own, A, size, first + k, again, lane, warp)
         body.syncthreads()
-        factor(A, size, pivots, row_0, row_1, lane, warp)
+        factor(A, size, pivots, rows, lane, warp)
         back_substitute(A, size, pivots, d, lane, warp)
 
         if warp == 0:

@@ -61,7 +61,7 @@ def bytes_of(problem: Any, starts: int) -> int:
     """Return the device memory of a pooled search."""
     size, width = problem.dimension, width_of(problem)
     laid = FAMILIES[type(problem)].layout(problem)
-    vectors = 5 * size + 4
+    vectors = pool.VECTORS * size + 4
     full = width // THREADS[0] * size * (size + 1)
     return 8 * (width * (laid.a_column + vectors) + laid.once + full + starts * (2 * getattr(problem, "n", size) + 8))
 
@@ -148,7 +148,7 @@ class _Search:
         stage = self.stage
         arguments = (
             stage.loaded, n, size, self._to_device(self.starts.ravel()), self.count, self.limits, counters, stage.X,
-            stage.A, stage.H, stage.extra, stage.value, device.empty(5 * size * width, np.float64, stream),
+            stage.A, stage.H, stage.extra, stage.value, device.empty(pool.VECTORS * size * width, np.float64, stream),
             device.empty(width // THREADS[0] * size * (size + 1), np.float64, stream),
             device.empty(width, np.float64, stream), *self.columns, *(on_device[name] for name in written),
         )  # fmt: skip

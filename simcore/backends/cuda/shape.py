@@ -14,6 +14,9 @@ from simcore.errors import RunError
 CHUNK = 64
 """Waves whose sines a block keeps in shared memory at a time: two arrays of 64 x 32 doubles, 32 KiB."""
 
+VECTORS = 6
+"""Vectors of a start beside its system: pivots, step and four rows of a search; four of a tridiagonalisation."""
+
 _BLOCKS_A_MULTIPROCESSOR = 8
 _SHARE = 0.6  # of the free memory
 
@@ -43,9 +46,10 @@ class Plan(NamedTuple):
 def scratch(n: int, size: int, space: Space, lanes: int) -> int:
     """Return the doubles of scratch of one block; the kernels cut it up in this order.
 
-    x (n), augmented system ((size+1)(size+2)/2), four vectors (size), Hessian, the family's own; then one full system.
+    x (n), augmented system ((size+1)(size+2)/2), VECTORS vectors (size), Hessian, the family's own; then one full
+    system.
     """
-    per_start = n + (size + 1) * (size + 2) // 2 + 4 * size + space.hessian + space.extra
+    per_start = n + (size + 1) * (size + 2) // 2 + VECTORS * size + space.hessian + space.extra
     return per_start * lanes + size * (size + 1)
 
 
