@@ -174,9 +174,9 @@ def number(value: float | int, digits: int = 5) -> str:
 
 def escape(text: str) -> str:
     """Return text with LaTeX's special characters escaped, and the few non-ASCII signs that we use spelt out."""
-    for plain, latex in (("\\", "\\textbackslash{}"), ("_", "\\_"), ("%", "\\%"), ("&", "\\&"), ("#", "\\#")):
-        text = text.replace(plain, latex)
     signs = {
+        "\\": "\\textbackslash{}",
+        **{c: f"\\{c}" for c in "_%&#{}"},
         "±": "$\\pm$",
         "≤": "$\\leq$",
         "≥": "$\\geq$",

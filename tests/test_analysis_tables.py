@@ -373,3 +373,12 @@ def test_a_family_without_counts_says_so_beside_one_with_counts():
     hits = samples_from_starts(starts_frame())
     figure = figures.ratio_figure([sample(), sample(n=6, draws=7), *hits])
     assert any("hits only" in text.get_text() for axis in figure.axes for text in axis.texts)
+
+
+def test_latex_shows_the_description_of_data_as_it_is():
+    from analysis.writers import escape
+
+    assert (
+        escape('{"kind":"a_b"}') == "\\{\\textquotedbl{}kind\\textquotedbl{}:\\textquotedbl{}a\\_b\\textquotedbl{}\\}"
+    )
+    assert escape("50 % \\ x") == "50 \\% \\textbackslash{} x"
