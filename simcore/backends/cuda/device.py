@@ -53,9 +53,18 @@ SEARCH_REGISTERS = 168
 """Registers of a thread of the search: three blocks of four warps fit a multiprocessor, and none spills (tested)."""
 
 
-def search_kernel(python: Callable[..., None]) -> Any:
-    """Decorate the kernel of a search, whose registers are limited."""
-    return cuda.jit(python) if SIMULATED else cuda.jit(max_registers=SEARCH_REGISTERS)(python)
+STEP_REGISTERS = 128
+"""Registers of a thread of a pool's step: four blocks of four warps fit a multiprocessor, and none spills (tested)."""
+
+
+def search_kernel(python: Callable[..., None], registers: int = SEARCH_REGISTERS) -> Any:
+    """Decorate the kernel of a search, or a step of one, whose registers are limited."""
+    return cuda.jit(python) if SIMULATED else cuda.jit(max_registers=registers)(python)
+
+
+def step_kernel(python: Callable[..., None]) -> Any:
+    """Decorate the kernel of a pool's step."""
+    return search_kernel(python, STEP_REGISTERS)
 
 
 def function(python: Callable[..., Any]) -> Any:

@@ -32,7 +32,7 @@ def step_kernel(family: ModuleType, lanes: int, warps: int, pitch: int) -> Any:
     factor, back_substitute, eliminate, _, _ = ldlt.routines(lanes, warps, pitch)
     measure, sound, length, judge = loop.rules(pitch)
 
-    @device.search_kernel
+    @device.step_kernel
     def step(
         problem, n, size, starts, count, limits, counters, X, A, H, extra, value, vectors, full, fraction, owner,
         steps, settled, doubtful, status, iterations, cost, grad_norm, decrement, x_out,

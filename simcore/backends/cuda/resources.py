@@ -162,7 +162,7 @@ def probe() -> tuple[Any, tuple[Any, ...]]:
 
 def allowed(name: str) -> int:
     """Return how many registers a thread of the kernel of that name may use."""
-    return device.SEARCH_REGISTERS if name in ("search", "step") else 255
+    return {"search": device.SEARCH_REGISTERS, "step": device.STEP_REGISTERS}.get(name, 255)
 
 
 def report(problem: Any, ptxas: Path, shape: Shape | None = None) -> dict[str, Resources]:
