@@ -42,12 +42,12 @@ class MlpDraw(NetworkDraw):
         limit = {"tanh": 8.0, "sigmoid": 15.0}.get(self.problem.activation, np.inf)
         if self.problem.l2 > 0:  # nothing runs away from the penalty
             limit = np.inf
-        return (np.abs(hidden_inputs(self.problem, x)) > limit).any(axis=(1, 2))
+        return np.asarray((np.abs(hidden_inputs(self.problem, x)) > limit).any(axis=(1, 2)))
 
     def kinked(self, x: Array) -> NDArray[np.bool_]:
         if self.problem.activation != "relu":
             return super().kinked(x)
-        return (np.abs(hidden_inputs(self.problem, x)) < KINK).any(axis=(1, 2))
+        return np.asarray((np.abs(hidden_inputs(self.problem, x)) < KINK).any(axis=(1, 2)))
 
     def canonical(self, x: Array) -> Array:
         return np.array([symmetry.canonical_mlp(self.problem, row) for row in x]).reshape(x.shape)
