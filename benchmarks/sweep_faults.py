@@ -291,7 +291,7 @@ def overhead_report(result: dict) -> list[str]:
 def conditions(result: dict) -> list[str]:
     return [
         f"{result['starts']:,} starts (torus_field n = 3, 5, 7; newton), {result['local'][0]['shards']} shards, two worker "
-        f"processes on {result['processors']} processors that carried other work too (load {result['load']:.1f} when this "
+        f"processes on {result['processors']} processors (load of the machine {result['load']:.1f} when this "
         "began). Written by benchmarks/sweep_faults.py."
     ]
 
@@ -317,10 +317,7 @@ def overhead(local: list[dict], dask: list[dict]) -> str:
     ):
         one, two = median(local, key), median(dask, key)
         changes.append(f"{words} {two:.1f} s against {one:.1f} s ({100 * (two / one - 1):+.1f} %)")
-    return (
-        f"Dask against local processes, medians of {len(local)} alternating runs: {', '.join(changes)}. "
-        "Wall times are those of a machine whose other load changed meanwhile."
-    )
+    return f"Dask against local processes, medians of {len(local)} alternating runs: {', '.join(changes)}."
 
 
 def same(run: dict, reference: dict) -> str:
