@@ -9,7 +9,7 @@ over draws.
 Annealed ratio  R = S-bar / M-bar (ratio of means). Delta method on the logarithm:
     Var ln R = Var(S_i / S-bar - M_i / M-bar) / N,      interval  R exp(+- t_{N-1} se(ln R)),
 which covered 94 to 96 % for a nominal 95 % with 30 draws and 0.2 to 5 minima a draw in simulations
-(tests/test_analysis_estimates.py; on real landscapes results/coverage).
+(tests/analysis/test_analysis_estimates.py; on real landscapes results/coverage).
 Quenched ratio  mean over draws of S_i / M_i, over the draws that have minima; it estimates another number than R.
 
 Rare counts. Where fewer than ``RARE_DRAWS`` draws have any point of one kind, the variance between draws says

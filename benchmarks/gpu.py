@@ -3,7 +3,7 @@
     python benchmarks/gpu.py                 # writes results/gpu/<device>.json and .md
     NUMBA_ENABLE_CUDASIM=1 python benchmarks/gpu.py --tiny --out /tmp/gpu     # the same steps in the simulator
 
-1. tests/gpu.
+1. tests/backends/gpu.
 2. compute-sanitizer's memcheck, racecheck and synccheck on every kernel, where the tool is on the path.
 3. Normals made on the device against the host's: the same bits.
 4. The rows of both routes (one fused kernel; a pool with matrix products) against a second run, other orders and other
@@ -80,10 +80,10 @@ def cases(tiny: bool) -> list[Any]:
 
 # ---- correctness ----------------------------------------------------------------------------------------------------
 def tests(tiny: bool) -> dict[str, Any]:
-    """Run what tests/gpu has beside the steps below, in a process of its own: whole enumerations and sweeps."""
+    """Run what tests/backends/gpu has beside the steps below, in a process of its own: enumerations and sweeps."""
     if tiny:
-        return {"skipped": "the tests of tests/gpu need a device"}
-    folder = Path(__file__).parent.parent / "tests" / "gpu"
+        return {"skipped": "the tests of tests/backends/gpu need a device"}
+    folder = Path(__file__).parent.parent / "tests" / "backends" / "gpu"
     ours = "not (normals or rows or indices)"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", "-k", ours, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

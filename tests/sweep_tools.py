@@ -10,10 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+from places import ROOT
+
 from simcore.sweep.store import RunDirectory
 
 FAKES = Path(__file__).with_name("sweep_fakes")
-ROOT = Path(__file__).resolve().parents[1]
 
 # With the fixed cost model both give one draw a shard.
 FAKE_ENUMERATE = """

@@ -1,11 +1,10 @@
 """The house keeps its shape: imports point downwards, files stay readable, public names are documented."""
 
 import ast
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {"simcore.cli"},
     {"analysis", "simcore.benchmarks"},

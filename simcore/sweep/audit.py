@@ -13,7 +13,7 @@ which is chi-square with the between-draw covariance in place of a known one, by
 that symmetries and the Euler sum leave free.
 
 All p-values of a run share one bound: an alarm is a p-value below ``FALSE_ALARM`` divided by their number (Bonferroni).
-Measured false-alarm rates: tests/test_sweep_audit.py.
+Measured false-alarm rates: tests/sweep/test_sweep_audit.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """These tests run kernels in Numba's CUDA simulator, which must be chosen before Numba is imported.
 
-``tests/test_cuda_simulator.py`` runs them in a process of their own with NUMBA_ENABLE_CUDASIM=1; without it nothing
-here is collected.
+``tests/backends/test_cuda_simulator.py`` runs them in a process of their own with NUMBA_ENABLE_CUDASIM=1; without it
+nothing here is collected.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import DATA
 from scipy.linalg import eigvalsh_tridiagonal
 from scipy.stats import norm
 
@@ -17,7 +17,7 @@ from simcore.theory.gaussian import gaussian_field_law, torus_field_law, torus_m
 from simcore.theory.goe import goe_density, goe_law
 from simcore.theory.spin import spherical_spin_law
 
-TABLE = json.loads((Path(__file__).parent / "data" / "exact_laws.json").read_text())
+TABLE = json.loads((DATA / "exact_laws.json").read_text())
 
 
 def bound(comparisons, family_wise=1e-4):

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from places import ROOT
 from sweep_tools import (
     FAKE_ENUMERATE,
     environment,
@@ -110,7 +111,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_workers_too_and_leaves_a_run_that_can_
 @pytest.fixture
 def recipe():
     """The lines of docs/sweeps.md that make a SLURM cluster, up to where it is scaled."""
-    text = (Path(__file__).resolve().parents[1] / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
     block = text.partition("### dask-jobqueue on SLURM")[2].partition("```python")[2].partition("```")[0]
     return textwrap.dedent(block.partition('if __name__ == "__main__":\n')[2].partition("    cluster.adapt")[0])
 

@@ -16,7 +16,7 @@ from simcore.formulas.outcome import CRITICAL
 
 cuda, reference = backends.get("cuda"), backends.get("reference")
 
-# Starts that take more steps may end elsewhere, as between any two backends (tests/cuda/test_newton.py).
+# Starts that take more steps may end elsewhere, as between any two backends (tests/backends/cuda/test_newton.py).
 _SHORT = 30
 
 LANDSCAPES = [

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from places import ROOT
 
 from simcore.backends.cuda import pool_search
 
 
 def test_the_steps_of_the_gpu_script(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_search, "WIDTH", pool_search.WIDTH)  # the script narrows it, in a process of its own there
-    path = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
+    path = ROOT / "benchmarks" / "gpu.py"
     spec = importlib.util.spec_from_file_location("benchmarks_gpu", path)
     assert spec is not None and spec.loader is not None
     script = importlib.util.module_from_spec(spec)

@@ -1,4 +1,4 @@
-"""The CUDA kernels in Numba's simulator: ``tests/cuda`` in a process of its own (it is chosen at import)."""
+"""The CUDA kernels in Numba's simulator: ``tests/backends/cuda`` in a process of its own (it is chosen at import)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
+from places import ROOT
 
 
 @pytest.mark.skipif(os.environ.get("NUMBA_ENABLE_CUDASIM") == "1", reason="this process is the simulator's own")
@@ -25,7 +23,7 @@ def test_cuda_kernels_in_the_simulator() -> None:
             "no:cacheprovider",
             "-o",
             "faulthandler_timeout=600",
-            "tests/cuda",
+            "tests/backends/cuda",
         ],
         cwd=ROOT,
         env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTEST_ADDOPTS": ""},

@@ -2,10 +2,10 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import DATA
 from scipy.integrate import solve_ivp
 
 from simcore.errors import InputError
@@ -24,7 +24,7 @@ from simcore.theory.saxe import half_time, mode_strength
 from simcore.theory.spin import spherical_spin_law
 from simcore.theory.wishart_wigner import critical_energy, index_fraction, lower_edge
 
-TABLE = json.loads((Path(__file__).parent / "data" / "exact_laws.json").read_text())
+TABLE = json.loads((DATA / "exact_laws.json").read_text())
 
 
 def test_the_autoencoder_of_four_eigenvalues_and_two_hidden_units_agrees_with_the_table():

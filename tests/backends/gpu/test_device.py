@@ -12,6 +12,7 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
+from places import ROOT
 
 import simcore
 from simcore import backends
@@ -30,7 +31,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """Return benchmarks/gpu.py as a module."""
-    path = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
+    path = ROOT / "benchmarks" / "gpu.py"
     spec = importlib.util.spec_from_file_location("benchmarks_gpu", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
