@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from places import ROOT
 
 from simcore.cli import main
 from simcore.errors import RunError
@@ -186,3 +187,12 @@ def test_ctrl_c_inside_a_library_ends_the_process_with_130(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     done = subprocess.run([sys.executable, "-m", "struck"], capture_output=True, text=True, env=environment)
     assert done.returncode == 130 and done.stderr.endswith("simcore: stopped; everything finished is kept\n")
+
+
+def test_python_m_simcore_is_the_same_command(tmp_path):
+    for arguments, code, words in ((["--version"], 0, "simcore "), (["theroy"], 2, "did you mean 'theory'?")):
+        done = subprocess.run(
+            [sys.executable, "-m", "simcore", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == code and words in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr

@@ -69,7 +69,7 @@ def test_numbers_out_of_range_are_refused(argument):
 
 
 def test_normals_have_the_moments_of_a_standard_normal():
-    # Four moments of 2e6 numbers; |z| < 5 for each: false-alarm rate 4 x 5.7e-7.
+    """Four moments of 2e6 numbers; |z| < 5 for each: false-alarm rate 4 x 5.7e-7."""
     z = normals(20260101, 1, 0, 0, 2_000_000)
     for power, mean, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
         assert abs((z**power).mean() - mean) < 5 * math.sqrt(variance / z.size)

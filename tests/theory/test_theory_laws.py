@@ -252,6 +252,7 @@ def goe(random, n, count):
     return (a + np.swapaxes(a, 1, 2)) / math.sqrt(2)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("n", [2, 3, 4])
 def test_gaussian_field_by_weighted_random_matrices(n):
     """Kac-Rice as it stands: H = G - f I, weights |det H|."""
@@ -280,6 +281,7 @@ def tridiagonal_eigenvalues(random, order, count):
     return np.stack([eigvalsh_tridiagonal(d, e) for d, e in zip(diagonal, chi, strict=True)])
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("n, p", [(6, 3), (9, 4)])
 def test_spherical_spin_by_order_statistics(n, p):
     """Auffinger, Ben Arous and Cerny's formula as it stands: order statistics of GOE_n, no determinants."""
@@ -304,6 +306,7 @@ def test_gaussian_fractions_by_order_statistics():
     assert np.abs(z).max() < bound(n)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("n, m", [(2, 0.5), (3, 1.0)])
 def test_confined_field_by_weighted_random_matrices(n, m):
     """Counts and costs from the joint law of value, gradient and Hessian at x: f = V + (mu/2)|x|^2, grad V = -mu x."""
