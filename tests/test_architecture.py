@@ -17,7 +17,7 @@ FLOORS = [
     {"simcore.backends"},
     {"simcore.theory"},
     {"simcore.formulas"},
-    {"simcore.compilation"},
+    {"simcore.compilation", "simcore.arrays"},
     {"simcore.blas", "simcore.errors"},
 ]
 """Rooms from the top; a room imports only rooms below it. ``simcore/__init__.py`` names all and imports none."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from simcore.arrays import real_array
 from simcore.backends.geometry import to_sphere
 from simcore.backends.problems import Array, Custom
 from simcore.errors import InputError
@@ -25,22 +26,23 @@ def evaluate(problem: Custom, x: Array) -> tuple[Array, Array, Array]:
     value, gradient, hessian = np.empty(points), np.empty((points, n)), np.empty((points, n, n))
     for i in range(points):
         here = np.ascontiguousarray(x[i], dtype=np.float64)
-        value[i] = _checked("value", problem.value, here, ())
-        gradient[i] = _checked("gradient", problem.gradient, here, (n,))
-        raw = _checked("hessian", problem.hessian, here, (n, n))
+        value[i] = _called("value", problem.value, here, ())
+        gradient[i] = _called("gradient", problem.gradient, here, (n,))
+        raw = _called("hessian", problem.hessian, here, (n, n))
         hessian[i] = 0.5 * (raw + raw.T)
     if problem.kind == "sphere":
         return value, *to_sphere(x, gradient, hessian)
     return value, gradient, hessian
 
 
-def _checked(what: str, function: Callable[[Array], Any], x: Array, shape: tuple[int, ...]) -> Array:
-    # a copy each time: a function that writes into its argument must not move the search
-    returned = function(x.copy())
-    try:
-        result = np.asarray(returned, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{what} returned {type(returned).__name__}; return float64 of shape {shape}") from error
+def checked(what: str, returned: Any, x: Array, shape: tuple[int, ...]) -> Array:
+    """Return what the function ``what`` returned at x as float64; ``InputError`` unless it is of that shape."""
+    result = real_array(f"what {what} returned", returned, f"return float64 of shape {shape}")
     if result.shape != shape:
         raise InputError(f"{what} returned shape {result.shape} for x of shape {x.shape}; return shape {shape}")
     return result
+
+
+def _called(what: str, function: Callable[[Array], Any], x: Array, shape: tuple[int, ...]) -> Array:
+    # a copy each time: a function that writes into its argument must not move the search
+    return checked(what, function(x.copy()), x, shape)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from simcore.arrays import real_array
 from simcore.errors import InputError, unknown_name
 from simcore.landscapes.validate import whole
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
+
+_BOX = "give two sequences of numbers"
 
 
 @dataclass(frozen=True)
@@ -165,10 +168,7 @@ class Draw(ABC):
 
     def _evaluate(self, x: ArrayLike, order: int) -> Any:
         n = self.landscape.n
-        try:
-            points = np.asarray(x, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InputError(f"x is {type(x).__name__}, not real numbers; give shape ({n},) or (batch, {n})") from None
+        points = real_array("x", x, f"give real numbers of shape ({n},) or (batch, {n})")
         if points.ndim not in (1, 2) or points.shape[-1] != n:
             raise InputError(f"x has shape {points.shape}; give shape ({n},) or (batch, {n})")
         result = self._all_orders(np.atleast_2d(points))[order]
@@ -272,10 +272,10 @@ class Box:
     high: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        try:
-            low, high = (tuple(float(v) for v in side) for side in (self.low, self.high))
-        except (TypeError, ValueError):
-            raise InputError(f"Box got low={self.low!r}, high={self.high!r}; give two sequences of numbers") from None
+        sides = [real_array(f"{name} of Box", getattr(self, name), _BOX) for name in ("low", "high")]
+        if any(side.ndim != 1 for side in sides):
+            raise InputError(f"Box got low={self.low!r}, high={self.high!r}; {_BOX}")
+        low, high = (tuple(side.tolist()) for side in sides)
         ordered = len(low) == len(high) > 0 and all(
             math.isfinite(a) and math.isfinite(b) and a < b for a, b in zip(low, high, strict=True)
         )

@@ -14,6 +14,7 @@ from simcore.backends.problems import Custom
 from simcore.errors import InputError
 from simcore.landscapes import starts, validate
 from simcore.landscapes.base import Array, Box, Domain, Draw, Landscape, Scales, Space, Sphere, Torus
+from simcore.landscapes.checks import check_functions
 
 _PROBES = 64
 
@@ -45,7 +46,12 @@ class CustomLandscape(Landscape):
     rule measured on random fields). Region: in a box, the box: beyond a side a start has left the domain; in R^n,
     max |x_i| <= 10^6.
 
-    Raises ``InputError`` when a callable is none, the domain has another n, or a function returns the wrong shape.
+    The functions are tried at construction, at four fixed random points (some twenty evaluations each): gradient
+    against differences of the value and Hessian against those of the gradient (relative error at most 1e-6), symmetry
+    of the Hessian, period on a torus, finite float64 of the right shape.
+
+    Raises ``InputError`` when a callable is none, the domain has another n, or a function fails one of these; the line
+    says which, where, and by what relative error.
     """
 
     name: ClassVar[str] = "custom"
@@ -88,6 +94,7 @@ class CustomLandscape(Landscape):
             fields(self), (value, gradient, hessian, domain, n, length, gradient_scale), strict=True
         ):
             object.__setattr__(self, field.name, given)
+        check_functions(_problem(self), length or 1.0)
 
     @property
     def domain(self) -> Any:
@@ -157,12 +164,7 @@ class CustomDraw(Draw):
 
     @cached_property
     def problem(self) -> Custom:  # type: ignore[override]
-        at, domain = self.landscape, self.landscape.domain
-        low, high = np.full(at.n, -np.inf), np.full(at.n, np.inf)
-        if isinstance(domain, Box):
-            low, high = np.array(domain.low), np.array(domain.high)
-        kind = next(k for t, k in _KINDS.items() if isinstance(domain, t))
-        return Custom(at.value, at.gradient, at.hessian, at.n, kind, domain.period, low, high)
+        return _problem(self.landscape)
 
     def _all_orders(self, points: Array) -> tuple[Array, Array, Array]:
         from simcore.backends.custom import evaluate
@@ -171,6 +173,15 @@ class CustomDraw(Draw):
 
 
 _KINDS: dict[type, str] = {Box: "box", Torus: "torus", Sphere: "sphere", Space: "space"}
+
+
+def _problem(at: CustomLandscape) -> Custom:
+    domain = at.domain
+    low, high = np.full(at.n, -np.inf), np.full(at.n, np.inf)
+    if isinstance(domain, Box):
+        low, high = np.array(domain.low), np.array(domain.high)
+    kind = next(k for t, k in _KINDS.items() if isinstance(domain, t))
+    return Custom(at.value, at.gradient, at.hessian, at.n, kind, domain.period, low, high)
 
 
 def _root_mean_square(parts: Array) -> float:

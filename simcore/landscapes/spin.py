@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from simcore.arrays import real_array
 from simcore.backends.problems import Spin
 from simcore.errors import InputError
 from simcore.landscapes import validate
@@ -131,13 +132,7 @@ class SphericalSpin(Landscape):
             If the sides differ, p < 2, n < 2, an entry is not a finite real number, or the largest is, in size, not
             between 1e-100 and 1e100 (all zeros are taken).
         """
-        try:
-            tensor = np.asarray(couplings)
-            if np.iscomplexobj(tensor):
-                raise TypeError
-            tensor = tensor.astype(np.float64)
-        except (TypeError, ValueError):
-            raise InputError("couplings are not an array of real numbers; give an array of shape (n,) * p") from None
+        tensor = np.array(real_array("couplings", couplings, "give an array of real numbers of shape (n,) * p"))
         if tensor.ndim < 2 or len(set(tensor.shape)) != 1:
             raise InputError(
                 f"couplings have shape {tensor.shape}; give a tensor with p >= 2 equal sides, shape (n,) * p"

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore.arrays import real_array
 from simcore.errors import InputError
 from simcore.landscapes import validate
 from simcore.landscapes.base import Array, Draw, Landscape, Space
@@ -91,10 +92,7 @@ def layer_widths(value: Any, least: int = 2) -> tuple[int, ...]:
 def matrix(name: str, value: Any, *, diagonal: bool = False) -> tuple[tuple[float, ...], ...]:
     """Return a matrix as a tuple of rows; with ``diagonal`` a vector stands for a diagonal matrix."""
     advice = f"give a matrix of finite numbers{' or the list of its diagonal' if diagonal else ''}"
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is {value!r}; {advice}") from None
+    array = real_array(name, value, advice)
     if diagonal and array.ndim == 1 and array.size:
         array = np.diag(array)
     if array.ndim != 2 or not array.size or not np.isfinite(array).all():
@@ -104,10 +102,7 @@ def matrix(name: str, value: Any, *, diagonal: bool = False) -> tuple[tuple[floa
 
 def vector(name: str, value: Any, length: int) -> tuple[float, ...]:
     """Return ``length`` finite numbers as a tuple."""
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is {value!r}; give a list of {length} numbers") from None
+    array = real_array(name, value, f"give a list of {length} numbers")
     if array.shape != (length,) or not np.isfinite(array).all():
         raise InputError(f"{name} has shape {array.shape}; give a list of {length} finite numbers")
     return tuple(float(v) for v in array)

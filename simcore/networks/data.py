@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from simcore.arrays import real_array
 from simcore.backends.network_problems import ACTIVATIONS
 from simcore.backends.problems import Array
 from simcore.errors import InputError, unknown_name
@@ -218,10 +219,8 @@ def _check_arrays(options: Mapping[str, Any]) -> None:
 
 
 def _numbers(inputs: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
-    try:
-        return np.asarray(inputs, dtype=np.float64), np.asarray(targets, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError("inputs and targets must be numbers; give arrays of shape (N, d) and (N, c)") from None
+    advice = "give arrays of numbers of shape (N, d) and (N, c)"
+    return real_array("inputs", inputs, advice), real_array("targets", targets, advice)
 
 
 def _check_file(*names: str) -> Callable[[Mapping[str, Any]], None]:
@@ -370,7 +369,7 @@ def _read_npz(options: Mapping[str, Any]) -> tuple[Array, Array]:
     try:
         with np.load(options["path"], allow_pickle=False) as archive:
             return _labels_or_targets(
-                archive[options["inputs"]].astype(np.float64), archive[options["targets"]].astype(np.float64)
+                *(real_array(f"array {options[key]!r}", archive[options[key]]) for key in ("inputs", "targets"))
             )
     except (ValueError, KeyError, zlib.error) as error:
         if isinstance(error, InputError):

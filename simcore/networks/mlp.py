@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from simcore.arrays import real_array
 from simcore.backends.network_problems import ACTIVATIONS, LOSSES, Mlp
 from simcore.backends.reference_network import hidden_inputs, mlp_gradient
 from simcore.errors import InputError
@@ -53,7 +54,7 @@ class MlpDraw(NetworkDraw):
         return np.array([symmetry.canonical_mlp(self.problem, row) for row in x]).reshape(x.shape)
 
     def _evaluate(self, x: ArrayLike, order: int) -> Any:
-        points = np.asarray(x, dtype=np.float64)
+        points = real_array("x", x)
         if order == 2 or points.ndim != 2 or points.shape[1] != self.landscape.n:
             return super()._evaluate(x, order)
         return mlp_gradient(self.problem, points)[order]  # a descent needs no Hessian

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from simcore.arrays import real_array
 from simcore.backends.blas import single_threaded_blas
 from simcore.backends.problems import Array
 from simcore.errors import InputError
@@ -174,12 +175,7 @@ def trajectory(
 def _own(landscape: Landscape, start: ArrayLike) -> Array:
     """Return the user's starting points, (count, n), on the domain."""
     n = landscape.n
-    try:
-        if np.iscomplexobj(start):
-            raise TypeError
-        points = np.array(start, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"start is {type(start).__name__}; give numbers of shape ({n},) or (starts, {n})") from None
+    points = np.array(real_array("start", start, f"give numbers of shape ({n},) or (starts, {n})"))
     if points.ndim not in (1, 2) or points.shape[-1] != n or not points.size:
         raise InputError(f"start has shape {points.shape}; give shape ({n},) or (starts, {n})")
     if not np.isfinite(points).all():

@@ -145,8 +145,8 @@ def test_broken_files_are_refused(tmp_path):
         ({"kind": ["digits"]}, "unknown kind of data"),
         ({"kind": "teacher", "samples": 5, "widths": [2, 1], "activation": "tan"}, "did you mean 'tanh'"),
         ({"kind": "npz", "path": 5}, "path is 5; give a path"),
-        ({"kind": "arrays", "inputs": [["a"]], "targets": [1.0]}, "must be numbers"),
-        ((["a"], [1.0]), "must be numbers"),
+        ({"kind": "arrays", "inputs": [["a"]], "targets": [1.0]}, "give arrays of numbers"),
+        ((["a"], [1.0]), "give arrays of numbers"),
     ],
 )
 def test_wrong_descriptions_say_what_to_give(description, message):
@@ -234,7 +234,7 @@ def test_a_sweep_cuts_the_starts_of_a_dear_network():
         (lambda: SigmoidUnit([[1.0]], [1.5]), "targets run from"),
         (lambda: SigmoidUnit([[1.0]], [0.5], [0]), "multiplicity has"),
         (lambda: SigmoidUnit([[1.0]], [0.5, 0.5]), "give a list of 1"),
-        (lambda: SigmoidUnit([["a"]], [0.5]), "inputs is"),
+        (lambda: SigmoidUnit([["a"]], [0.5]), "inputs holds text"),
         (lambda: SigmoidUnit([[0.0]], [0.5]), "all inputs are zero"),
     ],
 )

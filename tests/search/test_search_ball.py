@@ -81,7 +81,10 @@ def test_a_small_budget_is_reported_and_a_radius_is_obeyed():
         (simcore.TorusField(2), "not a stationary random field"),
         (simcore.ConfinedField(2, 0.5), "not a stationary random field"),
         (simcore.SphericalSpin(4), "not a stationary random field"),
-        (simcore.CustomLandscape(np.sum, np.ones_like, np.diag, simcore.Space(2), 2), "not a stationary random field"),
+        (
+            simcore.CustomLandscape(np.sum, np.ones_like, lambda x: np.zeros((2, 2)), simcore.Space(2), 2),
+            "not a stationary random field",
+        ),
     ],
     ids=lambda x: getattr(x, "name", ""),
 )

@@ -293,7 +293,7 @@ def test_sgd_on_the_whole_batch_is_gradient_descent():
         ({"start": np.zeros(4)}, "start has shape (4,); give shape (3,)"),
         ({"start": np.zeros((2, 3)), "starts": 3}, "start has 2 points"),
         ({"start": [np.nan, 0, 0]}, "finite"),
-        ({"start": np.ones(3, complex)}, "start is ndarray; give numbers of shape (3,)"),
+        ({"start": np.ones(3, complex)}, "start holds complex numbers (complex128); give numbers of shape (3,)"),
         ({"method": "newton", "step_cap": "long"}, "step_cap is 'long'; give 'auto'"),
         ({"start_law": "normal"}, "start law"),
         ({"method": "gradient_flow", "integrator": "RK4"}, "integrator"),
