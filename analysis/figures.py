@@ -12,8 +12,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import canvas
-from analysis.samples import (
+from simcore.errors import InputError, unknown_name
+from simcore.search.audit import ENOUGH_HITS
+
+from . import canvas
+from .samples import (
     Sample,
     as_runs,
     load_samples,
@@ -21,10 +24,8 @@ from analysis.samples import (
     rows_of,
     run_configuration,
 )
-from analysis.tables import coin_flip_ratio
-from analysis.tolerance import tolerance_figure, tolerance_rows
-from simcore.errors import InputError, unknown_name
-from simcore.search.audit import ENOUGH_HITS
+from .tables import coin_flip_ratio
+from .tolerance import tolerance_figure, tolerance_rows
 
 SHOWN_POINTS = 4000
 """Points drawn in a scatter: the first so many, enough to see the cloud and little enough for a vector file."""
@@ -163,7 +164,7 @@ def index_cost_figure(samples: Sequence[Sample], points: pd.DataFrame) -> Figure
 
 
 def _index_cost_panel(axis: Axes, sample: Sample, rows: pd.DataFrame) -> None:
-    index, cost = rows["index"].to_numpy(np.int64), rows["cost"].to_numpy(np.float64)
+    index, cost = rows["morse_index"].to_numpy(np.int64), rows["cost"].to_numpy(np.float64)
     d = max(sample.dimension, 1)
     # spread each index's row of points over a strip so that they do not hide each other; golden-ratio steps, no chance
     strip = 0.5 * ((np.arange(len(index)) * 0.6180339887) % 1.0 - 0.5) / d
@@ -181,7 +182,7 @@ def _index_cost_panel(axis: Axes, sample: Sample, rows: pd.DataFrame) -> None:
     )
     law = sample.law
     if law is not None:
-        alpha = law["index"].to_numpy() / d
+        alpha = law["morse_index"].to_numpy() / d
         centre, width = law["mean_cost"].to_numpy(float), law["sd_cost"].to_numpy(float)
         axis.plot(centre, alpha, **canvas.EXACT, zorder=2, label=r"exact $E[f\,|\,k]$")
         axis.fill_betweenx(
@@ -212,7 +213,7 @@ def spectrum_figure(samples: Sequence[Sample], points: pd.DataFrame) -> Figure:
         figure, axes = canvas.grid(1, len(chosen), width=3.9, height=3.0)
         for axis, sample in zip(axes[0], chosen, strict=True):
             rows = rows_of(sample, points)
-            index = rows["index"].to_numpy()
+            index = rows["morse_index"].to_numpy()
             values = np.stack([np.asarray(v, float) for v in rows["eigenvalues"]])
             bins = int(np.clip(2 * np.cbrt(values.size), 12, 80))
             edges = np.linspace(values.min(), values.max(), bins + 1)
@@ -346,7 +347,7 @@ def _spectrum(runs: list[Any]) -> pd.DataFrame:
     for run in runs:
         if not run_configuration(run)["spectrum"]:
             raise InputError(f"{run} holds no eigenvalues; run it with spectrum = true under [search]")
-    return _load(runs, ["index", "eigenvalues"], accepted=True)
+    return _load(runs, ["morse_index", "eigenvalues"], accepted=True)
 
 
 def _counting_only(runs: list[Any]) -> list[Any]:
@@ -358,7 +359,9 @@ def _counting_only(runs: list[Any]) -> list[Any]:
 
 KINDS: dict[str, Callable[[list[Any]], Figure]] = {
     "ratio": lambda runs: ratio_figure(load_samples(runs)),
-    "index_cost": lambda runs: index_cost_figure(load_samples(runs), _load(runs, ["index", "cost"], accepted=True)),
+    "index_cost": lambda runs: index_cost_figure(
+        load_samples(runs), _load(runs, ["morse_index", "cost"], accepted=True)
+    ),
     "spectrum": lambda runs: spectrum_figure(load_samples(runs), _spectrum(runs)),
     "outcomes": lambda runs: outcomes_figure(load_samples(runs)),
     "tolerance": lambda runs: tolerance_figure(

@@ -36,7 +36,8 @@ def demo(out: Path | str = "demo-out") -> None:
 
     Isotropic Gaussian fields on the torus (n = 1..6) and spherical 3-spins (n = 3..10), every function enumerated
     completely by a sweep with a fixed seed. Under ``out``: ``run`` (the run directory), ``table.csv`` (columns of
-    ``analysis.tables.DEMO_COLUMNS``), ``table.md``, ``table.tex``, and ``ratio`` and ``index_cost`` as .png and .pdf.
+    ``simcore_analysis.tables.DEMO_COLUMNS``), ``table.md``, ``table.tex``, and ``ratio`` and ``index_cost`` as .png
+    and .pdf.
     Called again with the same ``out``, it resumes the run and writes the rest anew.
 
     Raises
@@ -57,10 +58,10 @@ def demo(out: Path | str = "demo-out") -> None:
     if int(run_sweep(CONFIGURATION, run)) != 0:
         raise RunError(f"some shards of {run} failed; `simcore verify {run}` names them, and a second call tries again")
 
-    from analysis.canvas import save
-    from analysis.figures import index_cost_figure, ratio_figure
-    from analysis.samples import samples_from_frames
-    from analysis.tables import count_table, demo_csv, provenance_note
+    from .canvas import save
+    from .figures import index_cost_figure, ratio_figure
+    from .samples import samples_from_frames
+    from .tables import count_table, demo_csv, provenance_note
 
     points = load(run)
     samples = samples_from_frames(points, load(run, kind="audits"))

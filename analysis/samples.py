@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.estimates import Estimate, annealed_ratio, index_fractions, mean_costs, quenched_ratio
 from simcore.errors import InputError
+
+from .estimates import Estimate, annealed_ratio, index_fractions, mean_costs, quenched_ratio
 
 Array = NDArray[np.float64]
 
@@ -147,7 +148,7 @@ class Sample:
 
 def ratio_of_law(law: pd.DataFrame) -> float:
     """Return saddles / minima of an exact law (columns ``index, fraction``); D is its largest index."""
-    law = law.sort_values("index")
+    law = law.sort_values("morse_index")
     fraction = law["fraction"].to_numpy(float)
     return float(fraction[1:-1].sum() / fraction[0])
 
@@ -199,7 +200,7 @@ def samples_from_frames(
             raise InputError(
                 f"points of {parameters} belong to draws without an audit; run `simcore verify` on the run"
             )
-        index = frame["index"].to_numpy(np.int64)
+        index = frame["morse_index"].to_numpy(np.int64)
         if len(index) and (index.min() < 0 or index.max() > dimension):
             raise InputError(f"points of {parameters} have an index outside 0..{dimension}; run `simcore verify`")
         cells = row * (dimension + 1) + index
@@ -235,7 +236,7 @@ def samples_from_starts(starts: pd.DataFrame) -> list[Sample]:
         status = frame["status"].astype(str).to_numpy()
         critical = status == "critical"
         shape = (len(draws), dimension + 1)
-        cells = row[critical] * (dimension + 1) + frame["index"].to_numpy(np.int64)[critical]
+        cells = row[critical] * (dimension + 1) + frame["morse_index"].to_numpy(np.int64)[critical]
         hits = _cell_sums(cells, number[critical], shape)
         costs = _cell_sums(cells, frame["cost"].to_numpy(np.float64)[critical], shape)
         statuses = {str(name): int(number[status == name].sum()) for name in np.unique(status)}
@@ -259,10 +260,10 @@ def load_samples(runs: Sequence[Any] | Any) -> list[Sample]:
     for run in as_runs(runs):
         method = run_configuration(run)["method"]
         if method == "newton":
-            samples += samples_from_starts(_sums(run, ["status", "index"], ["cost"]))
+            samples += samples_from_starts(_sums(run, ["status", "morse_index"], ["cost"]))
         else:
             audits = load(run, kind="audits")  # before the points: the run may still be going, and gain draws meanwhile
-            points = _sums(run, ["index"], ["cost", "hits"])
+            points = _sums(run, ["morse_index"], ["cost", "hits"])
             samples += samples_from_frames(points, audits, method, drop_unaudited=True)
     return samples
 

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.estimates import Estimate
-from analysis.samples import Sample, as_runs, load_samples, run_provenance
-from analysis.writers import FORMATS, Column, Table
 from simcore.errors import unknown_name
+
+from .estimates import Estimate
+from .samples import Sample, as_runs, load_samples, run_provenance
+from .writers import FORMATS, Column, Table
 
 DEMO_COLUMNS = (
     "landscape", "n", "functions", "complete", "critical_points", "minima", "ratio_distinct", "ratio_distinct_se",

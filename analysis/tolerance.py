@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from analysis import canvas
-from analysis.samples import Sample, build_landscape, combination, parameter_columns, rows_of, run_configuration
 from simcore.errors import InputError
+
+from . import canvas
+from .samples import Sample, build_landscape, combination, parameter_columns, rows_of, run_configuration
 
 CUTOFFS = np.logspace(-14, 1, 61)
 _CHUNK = 512
@@ -38,13 +39,13 @@ def tolerance_rows(run: Any) -> pd.DataFrame:
         raise InputError(f'{run} holds accepted points only; a tolerance figure needs a run with method = "newton"')
     rows = load(run)
     if configuration["positions"]:
-        rows["index"] = _everywhere(rows, configuration["seed"])
-    return rows[[*parameter_columns(rows), "draw", "status", "index", "cost", "grad_norm"]]
+        rows["morse_index"] = _everywhere(rows, configuration["seed"])
+    return rows[[*parameter_columns(rows), "draw", "status", "morse_index", "cost", "grad_norm"]]
 
 
 def _everywhere(rows: pd.DataFrame, seed: int) -> NDArray[np.int64]:
     """Index of every start's last point, -1 where the gradient there is not finite."""
-    index = rows["index"].to_numpy(np.int64).copy()
+    index = rows["morse_index"].to_numpy(np.int64).copy()
     unknown = np.flatnonzero((index < 0) & np.isfinite(rows["grad_norm"].to_numpy()))
     names = parameter_columns(rows)
     for key, part in rows.iloc[unknown].groupby([*names, "draw"], dropna=False, sort=False, observed=True):
@@ -82,7 +83,7 @@ def tolerance_figure(samples: Sequence[Sample], starts: pd.DataFrame) -> Figure:
                 some, last = number > 0, number[number > 0] - 1
                 mean = np.cumsum(part["cost"].to_numpy())[last] / number[some]
                 axes[0, 2].plot(CUTOFFS[some], mean, linestyle=line, **look)
-                index = part["index"].to_numpy()
+                index = part["morse_index"].to_numpy()
                 if (index >= 0).all():
                     mean = np.cumsum(index / max(sample.dimension, 1))[last] / number[some]
                     axes[0, 1].plot(CUTOFFS[some], mean, linestyle=line, **look)

@@ -11,8 +11,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.estimates import Estimate
 from simcore.errors import unknown_name
+
+from .estimates import Estimate
 
 FORMATS = ("markdown", "latex", "csv")
 

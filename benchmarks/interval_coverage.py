@@ -18,8 +18,7 @@ import math
 from pathlib import Path
 
 import numpy as np
-
-from analysis.estimates import (
+from simcore_analysis.estimates import (
     Estimate,
     annealed_ratio,
     growth_rate,
@@ -29,9 +28,9 @@ from analysis.estimates import (
     mean_costs,
     mean_count,
 )
-from analysis.samples import Sample, load_samples, ratio_of_law
-from analysis.studies.runs import SEED, compute
-from analysis.writers import Column, Table
+from simcore_analysis.samples import Sample, load_samples, ratio_of_law
+from simcore_analysis.studies.runs import SEED, compute
+from simcore_analysis.writers import Column, Table
 
 LANDSCAPES = [{"name": "torus_field", "n": [2, 3]}, {"name": "spherical_spin", "n": [4, 6], "p": 3}]
 LEVEL = 0.95
@@ -96,7 +95,7 @@ def quantities(sample: Sample, experiments: int, draws: int):
     """Yield (name, exact value, one Estimate an experiment) for everything that is estimated of one combination."""
     law = sample.law
     assert law is not None
-    law = law.sort_values("index")
+    law = law.sort_values("morse_index")
     pieces = [slice(i * draws, (i + 1) * draws) for i in range(experiments)]
     ratios = [annealed_ratio(sample.saddles[p], sample.minima[p], level=LEVEL) for p in pieces]
     yield "saddles/minima", ratio_of_law(law), ratios

@@ -58,7 +58,7 @@ def measure_solvers(repeats: int = 5) -> None:
         x = landscape.starts(seed=1, draw=0, first=0, count=starts)
         law = simcore.expected_counts(landscape)
         whole = len(law) == n + 1  # beyond n = 50 the law gives the extreme indices alone
-        exact_sd = float(np.sqrt((law["fraction"] * (law["index"] - n / 2) ** 2).sum())) if whole else None
+        exact_sd = float(np.sqrt((law["fraction"] * (law["morse_index"] - n / 2) ** 2).sum())) if whole else None
 
         def search(name: str, descent: bool, single: bool, x: Any = x, draw: Any = draw, field: Any = landscape) -> Any:
             cpu.DESCENT_FROM, cpu.SINGLE_FROM = (1 if wanted else 10**9 for wanted in (descent, single))

@@ -69,7 +69,7 @@ def _complain(message: object, code: int) -> int:
 
 # ---- verbs -------------------------------------------------------------------------------------------------------
 def _demo(given: argparse.Namespace) -> int:
-    from analysis.report import demo
+    from simcore_analysis.report import demo
 
     with _terminate_as_interrupt():
         demo(given.out)
@@ -124,21 +124,21 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def _table(given: argparse.Namespace) -> int:
-    from analysis.tables import run_table
+    from simcore_analysis.tables import run_table
 
     print(run_table(given.runs, given.format).rstrip("\n"))
     return DONE
 
 
 def _figure(given: argparse.Namespace) -> int:
-    from analysis.figures import run_figure
+    from simcore_analysis.figures import run_figure
 
     print(run_figure(given.runs, given.kind, given.out), file=sys.stderr)
     return DONE
 
 
 def _reproduce(given: argparse.Namespace) -> int:
-    from analysis import studies
+    from simcore_analysis import studies
 
     if given.list:
         print("\n".join(studies.listing()))

@@ -1,6 +1,8 @@
 """The house keeps its shape: imports point downwards, files stay readable, public names are documented."""
 
 import ast
+import tomllib
+from pathlib import Path
 
 import pytest
 from places import ROOT
@@ -29,7 +31,21 @@ MOST_LINES = 600
 
 def room_of(module: str) -> str:
     parts = module.split(".")
-    return "analysis" if parts[0] == "analysis" else ".".join(parts[:2])
+    return "analysis" if parts[0] == "simcore_analysis" else ".".join(parts[:2])
+
+
+def module_name(path: Path) -> str:
+    """Return the name under which a file is imported: the folder analysis/ is installed as simcore_analysis."""
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return f"simcore_{name}" if name.startswith("analysis.") else name
+
+
+def source(node: ast.ImportFrom, path: Path) -> str:
+    """Return the module that a ``from`` statement names, in full."""
+    if not node.level:
+        return node.module or ""
+    above = module_name(path).split(".")[: -node.level]
+    return ".".join([*above, *([node.module] if node.module else [])])
 
 
 def statements(tree: ast.Module):
@@ -43,22 +59,23 @@ def statements(tree: ast.Module):
     yield from (n for n in ast.walk(tree) if n not in hidden and isinstance(n, (ast.Import, ast.ImportFrom)))
 
 
-def imported(tree: ast.Module):
+def imported(path: Path):
     """Yield the modules that a file imports."""
-    for node in statements(tree):
+    for node in statements(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif node.module:
-            yield from ([f"simcore.{a.name}" for a in node.names] if node.module == "simcore" else [node.module])
+        else:
+            module = source(node, path)
+            yield from ([f"simcore.{a.name}" for a in node.names] if module == "simcore" else [module])
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_downwards(path):
-    own = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    own = room_of(module_name(path))
     if own in ("simcore.__init__", "simcore.__main__"):
         return
     assert own in HEIGHT, f"{own} has no floor in this test's list; give it one"
-    for module in imported(ast.parse(path.read_text(encoding="utf-8"))):
+    for module in imported(path):
         room = room_of(module)
         if room in HEIGHT and room != own:
             assert HEIGHT[room] < HEIGHT[own], f"{own} imports {module}, which is not below it"
@@ -66,15 +83,16 @@ def test_imports_point_downwards(path):
 
 def test_no_import_goes_round_in_a_circle():
     """Not even one inside a function: each module can be understood after those that it imports."""
-    modules = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in SOURCES}
+    modules = {module_name(p).removesuffix(".__init__"): p for p in SOURCES}
     needs = {}
     for name, path in modules.items():
         named = set()
         for node in statements(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 named |= {alias.name for alias in node.names}
-            elif node.module:
-                named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            else:
+                module = source(node, path)
+                named |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
         packages = {name.rsplit(".", part)[0] for part in range(1, name.count(".") + 1)}  # hand names on, lazily
         needs[name] = {other for other in named if other in modules} - {name} - packages
     ready: set[str] = set()
@@ -87,8 +105,7 @@ def test_only_the_command_line_imports_analysis():
     users = {
         path.relative_to(ROOT).as_posix()
         for path in SOURCES
-        if path.relative_to(ROOT).parts[0] == "simcore"
-        and any(room_of(m) == "analysis" for m in imported(ast.parse(path.read_text(encoding="utf-8"))))
+        if path.relative_to(ROOT).parts[0] == "simcore" and any(room_of(m) == "analysis" for m in imported(path))
     }
     assert users == {"simcore/cli.py"}
 
@@ -115,3 +132,10 @@ def test_the_compiler_flags_are_in_one_place():
         if "fastmath" in path.read_text(encoding="utf-8") or "njit(" in path.read_text(encoding="utf-8")
     ]
     assert [user for user in users if not user.endswith("compilation.py")] == []
+
+
+def test_every_package_is_installed():
+    """pyproject.toml lists the packages by hand, since one of them has another name than its folder."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    packages = {module_name(path).removesuffix(".__init__") for path in SOURCES if path.name == "__init__.py"}
+    assert settings["packages"] == sorted(packages)

@@ -101,7 +101,7 @@ def test_ranges_are_inclusive_and_lists_keep_their_order(capsys, text, sizes):
 def test_theory_in_json_has_the_promised_fields_and_null_where_there_are_no_saddles(capsys):
     code, out, err = call(capsys, "theory", "torus_field", "--n", "1:3", "--json")
     rows = json.loads(out)
-    fields = ["n", "index", "fraction", "mean_count", "mean_cost", "sd_cost", "log_saddles_over_minima"]
+    fields = ["n", "morse_index", "fraction", "mean_count", "mean_cost", "sd_cost", "log_saddles_over_minima"]
     assert code == 0 and err == ""
     assert all(list(row) == fields for row in rows)
     assert [row["log_saddles_over_minima"] for row in rows if row["n"] == 1] == [None, None]
@@ -112,7 +112,7 @@ def test_theory_as_text_has_a_line_for_each_index(capsys):
     code, out, _ = call(capsys, "theory", "spherical_spin", "--n", "4", "--p", "3")
     lines = out.splitlines()
     assert code == 0 and len(lines) == 1 + 4
-    assert lines[0].split()[:2] == ["n", "index"]
+    assert lines[0].split()[:2] == ["n", "morse_index"]
 
 
 def test_landscapes_lists_every_family_and_its_example_is_a_valid_configuration(capsys, tmp_path):

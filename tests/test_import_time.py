@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("numba", "llvmlite", "numpy", "scipy", "pandas", "matplotlib", "pyarrow", "rich", "dask", "analysis")
+HEAVY = ("numba", "llvmlite", "numpy", "scipy", "pandas", "matplotlib", "pyarrow", "rich", "dask", "simcore_analysis")
 
 
 def loaded_after(code: str) -> set[str]:

@@ -22,7 +22,7 @@ START_TYPES = {
     "iterations": "int32",
     "cost": "float64",
     "grad_norm": "float64",
-    "index": "int32",
+    "morse_index": "int32",
     "nullity": "int32",
     "point": "int64",
     "certified": "bool",
@@ -31,7 +31,7 @@ START_TYPES = {
 POINT_TYPES = {
     "point": "int64",
     "cost": "float64",
-    "index": "int32",
+    "morse_index": "int32",
     "nullity": "int32",
     "grad_norm": "float64",
     "hits": "int64",
@@ -48,7 +48,7 @@ AUDIT_KEYS = {
     "complete",
     "certified_fraction",
 }
-LAW = ["index", "mean_count", "fraction", "mean_cost", "sd_cost"]
+LAW = ["morse_index", "mean_count", "fraction", "mean_cost", "sd_cost"]
 DEMO_COLUMNS = [
     "landscape", "n", "functions", "complete", "critical_points", "minima", "ratio_distinct",
     "ratio_distinct_se", "ratio_exact", "z", "ratio_hits", "ratio_coin_flip",
@@ -146,7 +146,7 @@ def test_enumeration():
 def test_exact_law():
     law = simcore.expected_counts(simcore.SphericalSpin(n=4, p=3))
     assert list(law.columns)[:5] == LAW and law.attrs["unit"] == "per draw"
-    assert law["index"].tolist() == [0, 1, 2, 3] and law.fraction.sum() == pytest.approx(1)
+    assert law["morse_index"].tolist() == [0, 1, 2, 3] and law.fraction.sum() == pytest.approx(1)
     assert simcore.expected_counts(simcore.GaussianField(n=2)).attrs["unit"] == "per unit volume"
     finite = simcore.expected_counts(simcore.GaussianField(n=2, features=64), finite_features=True)
     assert {*LAW, "mean_count_se"} <= set(finite.columns)
@@ -177,7 +177,7 @@ def test_trajectories():
         own = simcore.trajectory(
             landscape, method=method, step_size=0.1, steps=6, start=np.ones((2, 2)), every=3, index=True, positions=True
         )
-        assert list(own.columns) == [*columns, "index", "x"] and own.step.tolist() == [0, 3, 6] * 2
+        assert list(own.columns) == [*columns, "morse_index", "x"] and own.step.tolist() == [0, 3, 6] * 2
 
 
 # ---- a user's own functions and couplings --------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def test_couplings_of_the_users_own_against_an_independent_method():
         nearest = np.linalg.norm(ours - x, axis=1).argmin()
         assert np.linalg.norm(ours[nearest] - x) < 1e-7
         assert found.points.cost[nearest] == pytest.approx(cost, abs=1e-12)
-        assert found.points["index"][nearest] == index
+        assert found.points["morse_index"][nearest] == index
 
 
 def test_quadratic_couplings_give_the_eigenvectors():
@@ -235,7 +235,7 @@ def test_quadratic_couplings_give_the_eigenvectors():
     values, vectors = np.linalg.eigh((tensor + tensor.T) / 2)
     assert len(found.points) == 6 and found.audit["complete"]
     for k, (value, vector) in enumerate(zip(values, vectors.T, strict=True)):
-        pair = found.points[found.points["index"] == k]
+        pair = found.points[found.points["morse_index"] == k]
         assert pair.cost.to_numpy() == pytest.approx(np.full(2, value / np.sqrt(3)), abs=1e-12)
         assert all(abs(x @ vector) == pytest.approx(np.sqrt(3), abs=1e-10) for x in pair.x)
 
@@ -267,7 +267,7 @@ def test_torus_field_against_roots_from_a_grid():
         if np.linalg.norm(f.gradient(x)) < 1e-9 and far:
             roots.append(x)
     assert found.audit["complete"] and len(found.points) == len(roots)
-    for x, index in zip(found.points.x, found.points["index"], strict=True):
+    for x, index in zip(found.points.x, found.points["morse_index"], strict=True):
         assert min(np.linalg.norm((x - y + np.pi) % (2 * np.pi) - np.pi) for y in roots) < 1e-8
         assert (np.linalg.eigvalsh(f.hessian(x)) < 0).sum() == index
 
@@ -289,7 +289,7 @@ def test_functions_of_the_users_own(compiled):
     own = [quartic, quartic_gradient, quartic_hessian]
     own = [njit(f) for f in own] if compiled else own
     found = simcore.enumerate_critical_points(simcore.CustomLandscape(*own, simcore.Sphere(3), 3), starts=256)
-    assert found.audit["complete"] and found.points["index"].value_counts().to_dict() == {0: 8, 1: 12, 2: 6}
+    assert found.audit["complete"] and found.points["morse_index"].value_counts().to_dict() == {0: 8, 1: 12, 2: 6}
 
 
 def test_a_box_is_searched_but_never_called_complete():
@@ -300,7 +300,7 @@ def test_a_box_is_searched_but_never_called_complete():
     )
     box = simcore.CustomLandscape(*waves, simcore.Box([0.1, 0.1], [6, 6]), 2)
     found = simcore.enumerate_critical_points(box, starts=64)
-    assert sorted(found.points["index"]) == [0, 1] and found.audit["complete"] is False
+    assert sorted(found.points["morse_index"]) == [0, 1] and found.audit["complete"] is False
     assert found.audit["euler_expected"] is None and found.audit["starts"] < 1000
     empty = simcore.CustomLandscape(*waves, simcore.Box([0.1, 0.1], [1, 1]), 2)
     assert simcore.enumerate_critical_points(empty, starts=64).audit["starts"] < 1000
@@ -415,7 +415,7 @@ def test_bad_configurations(tmp_path, capsys, old, new, words):
 
 
 def test_exact_laws_as_json(capsys):
-    keys = {"n", "index", "fraction", "mean_count", "mean_cost", "sd_cost", "log_saddles_over_minima"}
+    keys = {"n", "morse_index", "fraction", "mean_count", "mean_cost", "sd_cost", "log_saddles_over_minima"}
     for law, more in (
         ("spherical_spin", ["--p", "3"]),
         ("confined_field", ["--m", "0.5"]),
@@ -432,9 +432,9 @@ def test_exact_laws_as_json(capsys):
 
 
 def test_demo_table_and_verdict_keys(tmp_path):
-    from analysis.estimates import mean
-    from analysis.studies.verdicts import Claim, judge
-    from analysis.tables import DEMO_COLUMNS as columns
+    from simcore_analysis.estimates import mean
+    from simcore_analysis.studies.verdicts import Claim, judge
+    from simcore_analysis.tables import DEMO_COLUMNS as columns
 
     assert list(columns) == DEMO_COLUMNS
     claim = Claim("a mean", 1.0, "arithmetic", lambda level: mean([0.9, 1.0, 1.1], level=level), 2.0)

@@ -9,9 +9,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from analysis.studies.study import Study, write_study
-from analysis.studies.summary import summary_table, write_summary
 from simcore.errors import InputError, SimcoreError, unknown_name
+
+from .study import Study, write_study
+from .summary import summary_table, write_summary
 
 STUDIES = (
     "ratio_growth",
@@ -45,7 +46,7 @@ def get(name: str) -> Study:
     """Return a study by name; ``InputError`` with the choices for an unknown one."""
     if name not in STUDIES:
         raise unknown_name("study", name, STUDIES)
-    return import_module(f"analysis.studies.{name}").STUDY
+    return import_module(f"simcore_analysis.studies.{name}").STUDY
 
 
 def listing() -> list[str]:

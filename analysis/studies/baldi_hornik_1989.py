@@ -18,13 +18,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import canvas
-from analysis.studies.proportions import counted_exactly, share, up_to_rounding
-from analysis.studies.runs import compute
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
 from simcore.networks.linear import LinearNetwork
+
+from .. import canvas
+from ..writers import Column, Table
+from .proportions import counted_exactly, share, up_to_rounding
+from .runs import compute
+from .study import Result, Study
+from .verdicts import Claim
 
 SMALL = {"name": "linear_network", "widths": [4, 2, 4], "covariance": [4.0, 3.0, 2.0, 1.0]}
 LARGE = {"name": "linear_network", "widths": [16, 4, 16], "covariance": list(np.linspace(1.0, 16.0, 16))}
@@ -101,7 +102,7 @@ class Matched:
             "label": self.label[self.label >= 0],
             "rank": exact["rank"].to_numpy(),
             "cost_error": np.abs(ends.cost.to_numpy() / exact.cost.to_numpy() - 1),
-            "index_differs": ends["index"].to_numpy() != exact["index"].to_numpy(),
+            "index_differs": ends["morse_index"].to_numpy() != exact["morse_index"].to_numpy(),
             "nullity_differs": ends.nullity.to_numpy() != exact.nullity.to_numpy(),
         })  # fmt: skip
 
@@ -116,7 +117,7 @@ def searched(table: dict[str, Any], out: Path, starts: int, **search: Any) -> pd
 def point_claims(words: str, m: Matched) -> list[Claim]:
     """No end outside the classes; cost, index and zero eigenvalues those of its class; no bad minimum."""
     c = m.compared
-    minima = m.ends[m.ends["index"] == 0]
+    minima = m.ends[m.ends["morse_index"] == 0]
     bad = int((minima.cost > (1 + SAME) * m.classes.cost.min()).sum())
     outside = int((m.label < 0).sum())
     return [
@@ -155,7 +156,7 @@ def class_table(found: dict[str, Matched]) -> Table:
             rows.append(
                 {
                     "network": words, "subset": subset, "rank": int(members["rank"].iloc[0]),
-                    "cost": _range(members.cost), "index": _range(members["index"]),
+                    "cost": _range(members.cost), "morse_index": _range(members["morse_index"]),
                     "nullity": _range(members.nullity), "classes": len(members),
                     "found": int(m.found[members.index].sum()), "hits": len(mine),
                     "error": float(mine.cost_error.max()) if len(mine) else None,
@@ -164,7 +165,7 @@ def class_table(found: dict[str, Matched]) -> Table:
             )  # fmt: skip
     columns = [
         Column("network", "network"), Column("subset", "eigenvectors (1 the largest)", "subset"),
-        Column("rank", "rank", "$r$"), Column("cost", "exact cost"), Column("index", "exact index"),
+        Column("rank", "rank", "$r$"), Column("cost", "exact cost"), Column("morse_index", "exact index"),
         Column("nullity", "exact zero eigenvalues", "nullity"), Column("classes", "classes"),
         Column("found", "found"), Column("hits", "hits"),
         Column("error", "largest relative error of cost", "error", digits=1), Column("index_differs", "other index"),
@@ -190,7 +191,7 @@ def class_figure(found: dict[str, Matched]) -> Figure:
         figure, axes = canvas.grid(1, len(found) + 1, width=2.9, height=2.7)
         for axis, (words, m) in zip(axes[0], found.items(), strict=False):
             few = len(m.classes) < 20
-            alpha = m.classes["index"] / m.network.n
+            alpha = m.classes["morse_index"] / m.network.n
             axis.plot(
                 alpha, m.classes.cost, linestyle="none", marker="o", markersize=7 if few else 3.5,
                 markerfacecolor="none", markeredgewidth=0.6, color=canvas.EXACT["color"], label="exact classes",

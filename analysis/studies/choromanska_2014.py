@@ -21,15 +21,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import canvas
-from analysis.estimates import Estimate, bootstrap, mean, mean_costs
-from analysis.studies.dauphin_2014 import sign_of
-from analysis.studies.runs import SEED, compute
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
 from simcore.backends.reference_network import layout
 from simcore.networks.mlp import MLP
+
+from .. import canvas
+from ..estimates import Estimate, bootstrap, mean, mean_costs
+from ..writers import Column, Table
+from .dauphin_2014 import sign_of
+from .runs import SEED, compute
+from .study import Result, Study
+from .verdicts import Claim
 
 WIDTHS = (25, 50, 100, 250, 500)
 RUNS = {False: 60, True: 200}
@@ -115,7 +116,7 @@ def spin_minima(n: int, draws: int, out: Path) -> pd.DataFrame:
 
     table = {"name": "spherical_spin", "n": n, "p": 3}
     points = load(compute(out / f"spin-{n}", [table], draws=draws))
-    return points.loc[points["index"] == 0, ["draw", "cost"]]
+    return points.loc[points["morse_index"] == 0, ["draw", "cost"]]
 
 
 def spread_of(costs: np.ndarray) -> float:

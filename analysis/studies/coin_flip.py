@@ -14,13 +14,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import canvas
-from analysis.estimates import Estimate, index_fractions, mean
-from analysis.samples import Sample
-from analysis.studies.runs import SEED, counted
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
+from .. import canvas
+from ..estimates import Estimate, index_fractions, mean
+from ..samples import Sample
+from ..writers import Column, Table
+from .runs import SEED, counted
+from .study import Result, Study
+from .verdicts import Claim
 
 QUICK = {
     "torus_field": {2: 400, 3: 400, 4: 200, 5: 100, 6: 60},
@@ -125,7 +125,7 @@ def positive_definite(n: int, count: int, level: float = 0.95) -> Estimate:
 
 def fractions_of(law) -> np.ndarray:
     """Return a law's fractions by index, shape (D + 1,)."""
-    return law.sort_values("index")["fraction"].to_numpy(float)
+    return law.sort_values("morse_index")["fraction"].to_numpy(float)
 
 
 def coin_fractions(dimension: int) -> np.ndarray:

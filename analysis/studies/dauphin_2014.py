@@ -27,17 +27,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import canvas
-from analysis.estimates import Estimate
-from analysis.samples import Sample, load_samples
-from analysis.studies.proportions import correlation
-from analysis.studies.runs import SEED, compute
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
 from simcore.backends.reference_network import layers
 from simcore.networks.mlp import MLP
 from simcore.networks.starts import TRAJECTORIES, noise_amplitudes
+
+from .. import canvas
+from ..estimates import Estimate
+from ..samples import Sample, load_samples
+from ..writers import Column, Table
+from .proportions import correlation
+from .runs import SEED, compute
+from .study import Result, Study
+from .verdicts import Claim
 
 NETWORK = {
     "name": "mlp", "widths": [10, 5, 10], "activation": "softplus", "loss": "mse",
@@ -135,7 +136,7 @@ def described(rows: pd.DataFrame) -> pd.DataFrame:
     x = np.array(list(rows.x))
     rows = rows.assign(data_cost=draw.data_cost(x), error=draw.error_rate(x), tied=[tied_units(p) for p in x])
     flat = np.flatnonzero(rows.status == "gradient_flat")
-    index = rows["index"].to_numpy().astype(float)
+    index = rows["morse_index"].to_numpy().astype(float)
     index[flat] = negative(draw, x[flat])
     index[index < 0] = np.nan
     rows["fraction"] = index / network().n
@@ -398,9 +399,9 @@ def random_function(axis: Axes, sample: Sample, points: pd.DataFrame) -> None:
     """Plot critical points, measured mean costs by index with 95 % intervals, and the exact mean costs."""
     d, law = sample.dimension, sample.law
     assert law is not None, "both families have an exact law"
-    axis.plot(points["index"] / d, points.cost, "o", color="#b5b5b5", markersize=1.5, label="critical points")
-    exact = law.sort_values("index")
-    axis.plot(exact["index"] / d, exact.mean_cost, **canvas.EXACT, label="exact mean")
+    axis.plot(points["morse_index"] / d, points.cost, "o", color="#b5b5b5", markersize=1.5, label="critical points")
+    exact = law.sort_values("morse_index")
+    axis.plot(exact["morse_index"] / d, exact.mean_cost, **canvas.EXACT, label="exact mean")
     costs = [(k / d, e) for k, e in enumerate(sample.costs()) if np.isfinite(e.high - e.low)]
     error = [[e.value - e.low for _, e in costs], [e.high - e.value for _, e in costs]]
     axis.errorbar(

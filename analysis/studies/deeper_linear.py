@@ -21,17 +21,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import canvas
-from analysis.studies.proportions import share
-from analysis.studies.runs import SEED, compute
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
 from simcore.backends.reference_network import linear_layers
 from simcore.networks.linear import LinearNetwork
 from simcore.networks.symmetry import rank
 from simcore.search import dense
 from simcore.search.solvers import SaddleFreeNewton
+
+from .. import canvas
+from ..writers import Column, Table
+from .proportions import share
+from .runs import SEED, compute
+from .study import Result, Study
+from .verdicts import Claim
 
 SPECTRUM = [3.0, 2.0, 1.0]
 NETWORKS = {3: [3, 2, 2, 3], 4: [3, 2, 2, 2, 3]}
@@ -116,10 +117,10 @@ def escapes(network: LinearNetwork, x: np.ndarray, cost: np.ndarray) -> np.ndarr
 def depth_claims(depth: int, rows: pd.DataFrame) -> list[Claim]:
     """What Kawaguchi's theorem says of the points found."""
     above = rows[~rows.minimum]
-    minima = rows[(rows.status == "critical") & (rows["index"] == 0)]
+    minima = rows[(rows.status == "critical") & (rows["morse_index"] == 0)]
     bad = int((~minima.minimum).sum())
     words = f"depth {depth}"
-    flat = above[above["index"] == 0]
+    flat = above[above["morse_index"] == 0]
     return [
         Claim(
             f"{words}: share of the non-degenerate minima found that are not global", 0.0, SOURCE,
@@ -153,10 +154,10 @@ def class_table(found: dict[int, pd.DataFrame]) -> Table:
     """Return a row a class: depth, cost, rank, index, nullity, status."""
     rows = []
     for depth, ends in found.items():
-        keys = ["cost", "rank", "inner", "index", "nullity", "status"]
+        keys = ["cost", "rank", "inner", "morse_index", "nullity", "status"]
         groups = ends.assign(cost=ends.cost.round(6), status=ends.status.astype(str)).groupby(keys)
         for values, members in groups:
-            first = members.iloc[0].rename({"index": "index_"})
+            first = members.iloc[0].rename({"morse_index": "index_"})
             rows.append(
                 {**dict(zip(keys, values, strict=True)), "depth": depth, "kind": kind_of(first), "hits": len(members),
                  "escapes": int(members.escapes.sum())}
@@ -164,7 +165,7 @@ def class_table(found: dict[int, pd.DataFrame]) -> Table:
     columns = [
         Column("depth", "depth"), Column("kind", "kind"), Column("cost", "cost"),
         Column("rank", "rank of W", "rank $W$"),
-        Column("inner", "rank of the inner layers' product", "inner rank"), Column("index", "index"),
+        Column("inner", "rank of the inner layers' product", "inner rank"), Column("morse_index", "index"),
         Column("nullity", "zero eigenvalues", "nullity"), Column("status", "status"), Column("hits", "hits"),
         Column("escapes", "lower point reached", "lower"),
     ]  # fmt: skip
@@ -208,11 +209,11 @@ def class_figure(found: dict[int, pd.DataFrame]) -> Figure:
                 axis.axhline(
                     cost, color=canvas.EXACT["color"], linewidth=0.5, zorder=0, label="half a sum of eigenvalues"
                 )
-            kinds = ends.rename(columns={"index": "index_"}).apply(kind_of, axis=1)
+            kinds = ends.rename(columns={"morse_index": "index_"}).apply(kind_of, axis=1)
             for kind, look in KINDS:
-                some = ends[kinds == kind].drop_duplicates(["index", "nullity", "rank"])
-                axis.plot(some["index"], some.cost, linestyle="none", label=kind, **look)
-            axis.set_xticks(range(int(ends["index"].max()) + 1))
+                some = ends[kinds == kind].drop_duplicates(["morse_index", "nullity", "rank"])
+                axis.plot(some["morse_index"], some.cost, linestyle="none", label=kind, **look)
+            axis.set_xticks(range(int(ends["morse_index"].max()) + 1))
             axis.set_xlabel("index $k$")
             axis.set_title(f"depth {depth}: {'-'.join(map(str, NETWORKS[depth]))}")
         axes[0, 0].set_ylabel("cost $f$")

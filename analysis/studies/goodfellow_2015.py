@@ -22,18 +22,19 @@ from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import MaxNLocator
 
 import simcore
-from analysis import canvas
-from analysis.estimates import Array, mean
-from analysis.studies.paths import BOOK, points_of
-from analysis.studies.proportions import share
-from analysis.studies.runs import SEED
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
 from simcore.backends.network_problems import Mlp
 from simcore.formulas.outcome import CRITICAL
 from simcore.search import dense
 from simcore.trajectories.derivatives import Function
+
+from .. import canvas
+from ..estimates import Array, mean
+from ..writers import Column, Table
+from .paths import BOOK, points_of
+from .proportions import share
+from .runs import SEED
+from .study import Result, Study
+from .verdicts import Claim
 
 PAPER = f"Goodfellow, Vinyals & Saxe (2015); {BOOK}, 8.2.3"
 COSTS = {"mse": "mean squares", "cross_entropy": "cross-entropy"}
@@ -115,7 +116,7 @@ def runs_of(loss: str, full: bool) -> list[Run]:
     frame = simcore.trajectory(network, method="sgd", batch_size=32, positions=True, index=True, **walk)
     calm = simcore.trajectory(network, method="gradient_descent", **walk)["cost"].to_numpy().reshape(starts, -1)
     draw = network.draw(seed=SEED)
-    columns = [frame[c].to_numpy().reshape(starts, -1) for c in ("step", "cost", "grad_norm", "index")]
+    columns = [frame[c].to_numpy().reshape(starts, -1) for c in ("step", "cost", "grad_norm", "morse_index")]
     return [_run(draw, *parts) for parts in zip(*columns, points_of(frame), calm, strict=True)]
 
 
@@ -215,7 +216,7 @@ def table(runs: dict[str, list[Run]], planes: dict[str, Plane]) -> Table:
         }  # fmt: skip
         if len(near) > 1:
             row |= {
-                "index": " ".join(map(str, sorted({r.saddle_index for r in near}))),
+                "morse_index": " ".join(map(str, sorted({r.saddle_index for r in near}))),
                 "saddle_cost": mean([r.saddle_cost for r in near]),
                 "distance": mean([r.saddle_distance for r in near]), "away": mean([r.away for r in near]),
                 "time": mean([r.time_near for r in near]),
@@ -227,7 +228,7 @@ def table(runs: dict[str, list[Run]], planes: dict[str, Plane]) -> Table:
         Column("line_obstacles", "lines with obstacles"), Column("line_rise", "largest rise, line", digits=2),
         Column("path_obstacles", "paths with obstacles"), Column("path_rise", "largest rise, path", digits=2),
         Column("calm_rise", "largest rise, full batch", digits=2),
-        Column("saddles", "saddles found"), Column("index", "their indices"), Column("saddle_cost", "their cost"),
+        Column("saddles", "saddles found"), Column("morse_index", "their indices"), Column("saddle_cost", "their cost"),
         Column("distance", "distance from the path"), Column("away", "over start to end"),
         Column("time", "share of training near"), Column("explained", "variance of the path in its plane", digits=3),
     ]  # fmt: skip

@@ -22,16 +22,17 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import simcore
-from analysis import canvas
-from analysis.estimates import Array
-from analysis.studies.paths import BOOK
-from analysis.studies.proportions import share
-from analysis.studies.runs import SEED
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
 from simcore.formulas.outcome import CRITICAL
 from simcore.search import dense
+
+from .. import canvas
+from ..estimates import Array
+from ..writers import Column, Table
+from .paths import BOOK
+from .proportions import share
+from .runs import SEED
+from .study import Result, Study
+from .verdicts import Claim
 
 SECTION = f"{BOOK}, 8.2.2"
 INSIGNIFICANT = 0.01

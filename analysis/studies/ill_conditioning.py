@@ -22,15 +22,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import simcore
-from analysis import canvas
-from analysis.estimates import Array, Estimate, mean
-from analysis.studies.paths import BOOK, bound, points_of, spread
-from analysis.studies.proportions import share
-from analysis.studies.runs import SEED
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
 from simcore.networks.data import source
+
+from .. import canvas
+from ..estimates import Array, Estimate, mean
+from ..writers import Column, Table
+from .paths import BOOK, bound, points_of, spread
+from .proportions import share
+from .runs import SEED
+from .study import Result, Study
+from .verdicts import Claim
 
 SECTION = f"{BOOK}, 8.2.1"
 STEP, BATCH = 0.4, 32

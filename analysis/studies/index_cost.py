@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import canvas
-from analysis.estimates import jackknife
-from analysis.figures import index_cost_figure
-from analysis.samples import Sample, load_samples
-from analysis.studies.runs import compute
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
+from .. import canvas
+from ..estimates import jackknife
+from ..figures import index_cost_figure
+from ..samples import Sample, load_samples
+from ..writers import Column, Table
+from .runs import compute
+from .study import Result, Study
+from .verdicts import Claim
 
 QUICK = [({"name": "torus_field", "n": 5}, 100), ({"name": "spherical_spin", "n": 9, "p": 3}, 150)]
 FULL = [({"name": "torus_field", "n": 6}, 400), ({"name": "spherical_spin", "n": 12, "p": 3}, 400)]
@@ -88,7 +88,7 @@ def family_claims(sample: Sample, points: pd.DataFrame) -> list[Claim]:
 def moment_sums(sample: Sample, points: pd.DataFrame) -> np.ndarray:
     """Return each draw's number of points and sums of alpha, f, alpha f, f^2 over them, shape (N, 5)."""
     draw = points["draw"].to_numpy()
-    alpha = points["index"].to_numpy(float) / sample.dimension
+    alpha = points["morse_index"].to_numpy(float) / sample.dimension
     f = points["cost"].to_numpy(float)
     terms = (np.ones_like(f), alpha, f, alpha * f, f * f)
     return np.stack([np.bincount(draw, weights=t, minlength=sample.draws) for t in terms], axis=1)
@@ -102,7 +102,7 @@ def slope_of_sums(total: np.ndarray) -> float:
 
 def slope_of_law(law: pd.DataFrame) -> float:
     """Return the exact slope Cov(alpha, f) / Var f, both by conditioning on the index."""
-    p, k = law["fraction"].to_numpy(float), law["index"].to_numpy(float)
+    p, k = law["fraction"].to_numpy(float), law["morse_index"].to_numpy(float)
     centre, width = law["mean_cost"].to_numpy(float), law["sd_cost"].to_numpy(float)
     alpha = k / k.max()
     mean = (p * centre).sum()
@@ -124,12 +124,12 @@ def table(samples: Sequence[Sample], frames: Sequence[pd.DataFrame]) -> Table:
     rows: list[dict[str, Any]] = []
     for sample, points in zip(samples, frames, strict=True):
         law, costs, fractions = _law(sample), sample.costs(), sample.fractions()
-        for k, exact in enumerate(law.sort_values("index").itertuples()):
-            spread = points.loc[points["index"] == k, "cost"].std(ddof=0)
+        for k, exact in enumerate(law.sort_values("morse_index").itertuples()):
+            spread = points.loc[points["morse_index"] == k, "cost"].std(ddof=0)
             rows.append(
                 {
                     "landscape": sample.landscape, "n": sample.n, "functions": sample.draws,
-                    "complete": int(sample.complete.sum()), "index": k, "points": int(sample.counts[:, k].sum()),
+                    "complete": int(sample.complete.sum()), "morse_index": k, "points": int(sample.counts[:, k].sum()),
                     "fraction": fractions[k], "fraction_exact": float(exact.fraction),
                     "mean_cost": costs[k] if abs(costs[k].value) > 1e-12 else 0.0,  # 0 by symmetry
                     "mean_cost_exact": float(exact.mean_cost),
@@ -139,7 +139,7 @@ def table(samples: Sequence[Sample], frames: Sequence[pd.DataFrame]) -> Table:
             )  # fmt: skip
     columns = [
         Column("landscape", "landscape"), Column("n", "n", "$n$"), Column("functions", "functions"),
-        Column("complete", "complete"), Column("index", "index", "$k$"), Column("points", "points"),
+        Column("complete", "complete"), Column("morse_index", "index", "$k$"), Column("points", "points"),
         Column("fraction", "fraction"), Column("fraction_exact", "exact", digits=4), Column("mean_cost", "mean cost"),
         Column("mean_cost_exact", "exact", places=4), Column("z", "z", "$z$", places=2),
         Column("sd_cost", "sd of cost", places=3), Column("sd_cost_exact", "exact", places=3),
@@ -163,7 +163,7 @@ def figure(samples: Sequence[Sample], frames: Sequence[pd.DataFrame]) -> Figure:
 def _law(sample: Sample) -> pd.DataFrame:
     law = sample.law
     assert law is not None, "both families of this study have an exact law"
-    return law.sort_values("index")
+    return law.sort_values("morse_index")
 
 
 STUDY = Study(

@@ -25,13 +25,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis import canvas
-from analysis.estimates import Array, Estimate, mean, student
-from analysis.studies.paths import BOOK, slope
-from analysis.studies.runs import SEED
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
+from .. import canvas
+from ..estimates import Array, Estimate, mean, student
+from ..writers import Column, Table
+from .paths import BOOK, slope
+from .runs import SEED
+from .study import Result, Study
+from .verdicts import Claim
 
 SPECTRUM = np.array([2.0, 1.5, 1.2, 1.0, 0.8, 0.6, 0.5, 0.4])  # of S, for the linear student
 NOISE = 0.5  # variance q

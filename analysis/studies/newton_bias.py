@@ -20,14 +20,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import canvas
-from analysis.estimates import Estimate, annealed_ratio, growth_rate, jackknife, log_means
-from analysis.samples import Sample, build_landscape, load_samples
-from analysis.studies.runs import compute
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.tables import coin_flip_ratio
-from analysis.writers import Column, Table
+from .. import canvas
+from ..estimates import Estimate, annealed_ratio, growth_rate, jackknife, log_means
+from ..samples import Sample, build_landscape, load_samples
+from ..tables import coin_flip_ratio
+from ..writers import Column, Table
+from .runs import compute
+from .study import Result, Study
+from .verdicts import Claim
 
 CAPS = (1.85, 3.7, math.inf)
 """Step caps c of the rules, in c / sqrt(n) correlation lengths; inf is Newton's method as it is in textbooks."""
@@ -70,7 +70,7 @@ class Comparison:
 
     def deep_minima(self, level: float = 0.95) -> Estimate:
         """Mean cost of minima weighted by hits minus the plain mean, over the exact standard deviation."""
-        minima = self.points[self.points["index"] == 0]
+        minima = self.points[self.points["morse_index"] == 0]
         draw, cost, hits = (minima[c].to_numpy(float) for c in ("draw", "cost", "hits"))
         # weights of a draw add up to its number of minima, so that draws with more starts do not weigh more
         per_draw = np.bincount(draw.astype(int), weights=hits, minlength=self.counted.draws)
@@ -79,7 +79,7 @@ class Comparison:
         sums = np.stack([np.bincount(draw.astype(int), t, self.counted.draws) for t in terms], axis=1)
         law = self.counted.law
         assert law is not None
-        width = float(law.sort_values("index")["sd_cost"].iloc[0])
+        width = float(law.sort_values("morse_index")["sd_cost"].iloc[0])
         return jackknife(lambda t: float((t[1] / t[0] - t[3] / t[2]) / width), sums, level=level)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.estimates import Array, Estimate
+from ..estimates import Array, Estimate
 
 BOOK = "Goodfellow, Bengio & Courville (2016)"
 
@@ -57,7 +57,7 @@ def saddles_of(landscape: Any, draw: int, seed: int, starts: int, law: str | Non
     found = simcore.find_critical_points(function, starts=starts, positions=True, start_law=law, threads=1)
     good = found[found["status"] == "critical"]
     saddles = []
-    for index, rows in good.groupby("index"):
+    for index, rows in good.groupby("morse_index"):
         if 0 < int(index) < landscape.dimension:
             saddles.append(saddle_at(function, rows["x"].iloc[0]))
     return saddles

@@ -24,14 +24,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.optimize import least_squares
 
-from analysis import canvas
-from analysis.estimates import Estimate, bootstrap, mean
-from analysis.studies.runs import SEED, compute
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
 from simcore.networks.mlp import MLP
 from simcore.theory.wishart_wigner import critical_energy, index_fraction
+
+from .. import canvas
+from ..estimates import Estimate, bootstrap, mean
+from ..writers import Column, Table
+from .runs import SEED, compute
+from .study import Result, Study
+from .verdicts import Claim
 
 SIZE = {False: 5, True: 8}
 RATIOS = (0.25, 0.5, 0.75)
@@ -82,7 +83,7 @@ def points(n: int, phi: float, full: bool, out: Path) -> tuple[pd.DataFrame, pd.
             mine = np.flatnonzero(kept.draw == draw)
             function = landscape.draw(seed=SEED, draw=int(draw))
             energy[mine] = function.data_cost(np.array(list(kept.x.iloc[mine]))) / n
-        frames.append(kept.assign(energy=energy, fraction=kept["index"] / landscape.n))
+        frames.append(kept.assign(energy=energy, fraction=kept["morse_index"] / landscape.n))
         frames[-1].attrs["statuses"] = rows.status.astype(str).value_counts().to_dict()
     return frames[0], frames[1]
 
@@ -92,7 +93,7 @@ class Found:
 
     def __init__(self, phi: float, saddles: pd.DataFrame, minima: pd.DataFrame) -> None:
         self.phi, self.saddles, self.minima = phi, saddles, minima
-        floor = minima[minima["index"] == 0].groupby("draw").energy.mean()
+        floor = minima[minima["morse_index"] == 0].groupby("draw").energy.mean()
         draws = [int(draw) for draw in floor.index]
         self.floor = floor.to_numpy()
         self.left_out = int((~saddles.draw.isin(draws)).sum())

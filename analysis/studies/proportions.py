@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.estimates import Estimate
+from ..estimates import Estimate
 
 
 def counted_exactly(value: float, of: int = 1) -> Callable[[float], Estimate]:

@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis import canvas
-from analysis.estimates import Estimate, annealed_ratio, growth_rate, growth_slope, log_means
-from analysis.figures import ratio_figure
-from analysis.samples import Sample, ratio_of_law
-from analysis.studies.runs import counted
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.tables import coin_flip_ratio
-from analysis.writers import Column, Table
+from .. import canvas
+from ..estimates import Estimate, annealed_ratio, growth_rate, growth_slope, log_means
+from ..figures import ratio_figure
+from ..samples import Sample, ratio_of_law
+from ..tables import coin_flip_ratio
+from ..writers import Column, Table
+from .runs import counted
+from .study import Result, Study
+from .verdicts import Claim
 
 QUICK = {
     "torus_field": {2: 400, 3: 400, 4: 200, 5: 100},

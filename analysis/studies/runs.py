@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.samples import Sample, load_samples
 from simcore.errors import RunError
+
+from ..samples import Sample, load_samples
 
 SEED = 20260101
 """Of every study and of the demo; chosen before the first look at any result and never changed."""

@@ -21,14 +21,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import simcore
-from analysis import canvas
-from analysis.estimates import Array, Estimate, mean
-from analysis.studies.paths import BOOK, Saddle, points_of, saddles_of, slope, spread
-from analysis.studies.proportions import share
-from analysis.studies.runs import SEED
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
+
+from .. import canvas
+from ..estimates import Array, Estimate, mean
+from ..writers import Column, Table
+from .paths import BOOK, Saddle, points_of, saddles_of, slope, spread
+from .proportions import share
+from .runs import SEED
+from .study import Result, Study
+from .verdicts import Claim
 
 NEAR, FAR = 1e-6, 1e-3  # a path is followed between these distances, in correlation lengths
 NEWTON = np.logspace(-2, -4, 9)  # distances of the starts of single Newton steps
@@ -194,7 +195,7 @@ def random_ends(landscape: Any, method: str, draws: int) -> Array:
     )
     ends = frame[frame["step"] == options["steps"]]
     at_rest = ends["grad_norm"] < 1e-3 * landscape.scales.gradient
-    index = np.where(at_rest, ends["index"], landscape.dimension + 1).reshape(draws, -1)
+    index = np.where(at_rest, ends["morse_index"], landscape.dimension + 1).reshape(draws, -1)
     return np.stack([(index == k).mean(axis=1) for k in range(landscape.dimension + 2)], axis=1)
 
 
@@ -263,7 +264,7 @@ def time_claim(times: Sequence[Escape]) -> Claim:
 def end_claims(ends: dict[str, Array]) -> list[Claim]:
     """Return the claims about random starts: draws in which all end at minima, and Newton's share of saddles."""
     dimension = next(iter(ends.values())).shape[1] - 2
-    law = simcore.expected_counts(simcore.TorusField(n=dimension)).sort_values("index")
+    law = simcore.expected_counts(simcore.TorusField(n=dimension)).sort_values("morse_index")
     exact = float(law["fraction"].iloc[1:dimension].sum())
     settled = 1 - ends["newton"][:, -1]
     newton = ends["newton"][:, 1:dimension].sum(axis=1) / settled
@@ -294,14 +295,14 @@ def table(rates: dict[str, list[Rates]], exact: dict[str, Array], ends: dict[str
     """Return a row a family and index: measured over predicted rates; then a row a method: where starts end."""
     rows: list[dict[str, Any]] = [
         {
-            "where": "quadratic", "index": 2, "saddles": 1, "descent": float(np.mean(exact["gradient_descent"])),
+            "where": "quadratic", "morse_index": 2, "saddles": 1, "descent": float(np.mean(exact["gradient_descent"])),
             "flow": float(np.mean(exact["gradient_flow"])),
         }
     ]  # fmt: skip
     for name, found in rates.items():
         for index in sorted({r.saddle.index for r in found}):
             here = [r for r in found if r.saddle.index == index]
-            row: dict[str, Any] = {"where": name, "index": index, "saddles": len(here)}
+            row: dict[str, Any] = {"where": name, "morse_index": index, "saddles": len(here)}
             for field in ("descent", "flow", "order"):
                 row[field] = mean([getattr(r, field) for r in here])
             rows.append(row)
@@ -312,7 +313,7 @@ def table(rates: dict[str, list[Rates]], exact: dict[str, Array], ends: dict[str
         rows.append(row)
     last = shares.shape[1] - 1
     columns = [
-        Column("where", "where"), Column("index", "index"), Column("saddles", "saddles"),
+        Column("where", "where"), Column("morse_index", "index"), Column("saddles", "saddles"),
         Column("descent", "descent / ln(1 + eps|w|)"), Column("flow", "flow / |w|"), Column("order", "Newton's order"),
         Column("draws", "draws"),
         *[Column(f"end_{k}", f"ends at index {k}" if k < last else "not at rest") for k in range(last + 1)],
@@ -411,7 +412,9 @@ def _time_panel(axis: Axes, times: Sequence[Escape]) -> None:
 def _ends_panel(axis: Axes, ends: dict[str, Array]) -> None:
     count = next(iter(ends.values())).shape[1]
     width = 0.27
-    law = simcore.expected_counts(simcore.TorusField(n=count - 2)).sort_values("index")["fraction"].to_numpy(float)
+    law = (
+        simcore.expected_counts(simcore.TorusField(n=count - 2)).sort_values("morse_index")["fraction"].to_numpy(float)
+    )
     looks = (("#1f5fa8", ""), ("#e3a878", "///"), ("#a9cfc6", "..."))
     for k, ((method, shares), (color, hatch)) in enumerate(zip(ends.items(), looks, strict=True)):
         middle = shares.mean(axis=0)

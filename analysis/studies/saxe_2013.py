@@ -22,15 +22,16 @@ from matplotlib.figure import Figure
 from scipy import integrate, interpolate, optimize
 
 import simcore
-from analysis import canvas
-from analysis.estimates import Array, mean
-from analysis.studies.paths import bound, points_of, spread
-from analysis.studies.proportions import share
-from analysis.studies.runs import SEED
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
 from simcore.theory.saxe import half_time, mode_strength
+
+from .. import canvas
+from ..estimates import Array, mean
+from ..writers import Column, Table
+from .paths import bound, points_of, spread
+from .proportions import share
+from .runs import SEED
+from .study import Result, Study
+from .verdicts import Claim
 
 STRENGTHS = (4.0, 2.0, 1.0, 0.5)
 BALANCED = 1e-4  # u0 of every mode
@@ -281,7 +282,7 @@ def random_claims(learners: Sequence[Learner]) -> list[Claim]:
 def saddle_indices() -> Array:
     """Return the exact index of the saddles at which the first 0, 1, 2, ... modes are learnt."""
     classes = task(2)[0].critical_classes()
-    by_subset = dict(zip(classes["subset"], classes["index"], strict=True))
+    by_subset = dict(zip(classes["subset"], classes["morse_index"], strict=True))
     return np.array([by_subset[tuple(range(1, k + 1))] for k in range(len(STRENGTHS))])
 
 
@@ -304,7 +305,7 @@ def table(two: Course, learners: Sequence[Learner]) -> Table:
                 "mode": i + 1, "s": s, "half": crossing(two.time, two.strength[:, i], s / 2),
                 "exact": half_time(s, BALANCED), "error": float(np.abs(two.strength - two.exact)[:, i].max()),
                 "random": mean([run.half[i] / run.predicted[i] for run in learners]), "starts": len(learners),
-                "index": int(indices[i]), "visits": sum(int(run.index[i] == indices[i]) for run in learners),
+                "morse_index": int(indices[i]), "visits": sum(int(run.index[i] == indices[i]) for run in learners),
                 "distance": mean([run.distance[:, i].min() for run in learners]),
             }
         )  # fmt: skip
@@ -312,7 +313,7 @@ def table(two: Course, learners: Sequence[Learner]) -> Table:
         Column("mode", "mode"), Column("s", "s", "$s$"), Column("half", "half-time, balanced", digits=7),
         Column("exact", "exact", digits=7), Column("error", "largest error of u", digits=2),
         Column("starts", "random starts"), Column("random", "half-time / predicted"),
-        Column("index", "index of the saddle before"),
+        Column("morse_index", "index of the saddle before"),
         Column("visits", "visited by"), Column("distance", "closest distance"),
     ]  # fmt: skip
     notes = [

@@ -19,13 +19,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import canvas
-from analysis.studies.proportions import counted_exactly, share
-from analysis.studies.runs import SEED, compute
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
 from simcore.networks.sigmoid_unit import SigmoidUnit
+
+from .. import canvas
+from ..writers import Column, Table
+from .proportions import counted_exactly, share
+from .runs import SEED, compute
+from .study import Result, Study
+from .verdicts import Claim
 
 STARTS = {False: 1500, True: 15000}
 DATA = Path(__file__).parent.parent / "data" / "sigmoid_unit.json"
@@ -82,7 +83,7 @@ def searched(facts: dict[str, Any], targets: Sequence[float], out: Path, starts:
 
 def minima_of(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the distinct minima, lowest first, with their hits."""
-    critical = rows[(rows.status == "critical") & (rows["index"] == 0)]
+    critical = rows[(rows.status == "critical") & (rows["morse_index"] == 0)]
     points = critical.groupby("point", observed=True)
     return points.first().assign(hits=points.size()).sort_values("cost", ignore_index=True)
 

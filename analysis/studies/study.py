@@ -13,10 +13,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 import simcore
-from analysis import canvas
-from analysis.studies.verdicts import Claim, judge
-from analysis.tables import provenance_note
-from analysis.writers import Column, Table
+
+from .. import canvas
+from ..tables import provenance_note
+from ..writers import Column, Table
+from .verdicts import Claim, judge
 
 
 @dataclass(frozen=True)

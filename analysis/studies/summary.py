@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from analysis.studies.study import VERDICT_COLUMNS, shown
-from analysis.writers import Column, Table
+from ..writers import Column, Table
+from .study import VERDICT_COLUMNS, shown
 
 KINDS = ("agrees", "undecided", "disagrees")
 CAPTION = "Verdicts on published claims; 95 % intervals, simultaneous over each study"

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis import canvas
-from analysis.estimates import Estimate, growth_rate, growth_slope, log_means, mean, mean_count
-from analysis.samples import Sample, load_samples
-from analysis.studies.runs import compute
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
+from .. import canvas
+from ..estimates import Estimate, growth_rate, growth_slope, log_means, mean, mean_count
+from ..samples import Sample, load_samples
+from ..writers import Column, Table
+from .runs import compute
+from .study import Result, Study
+from .verdicts import Claim
 
 QUICK: dict[str, Any] = {"n": [1, 2, 3, 5], "m": [0.5, 0.75, 1.0, 1.25, 1.5, 2.0], "draws": 400}
 FULL: dict[str, Any] = {"n": [1, 2, 3, 4, 5, 6], "m": [0.5, 0.75, 1.0, 1.25, 1.5, 2.0], "draws": 2000}
@@ -169,7 +169,7 @@ def figure(samples: dict[tuple[int, float], Sample]) -> Figure:
 def _law(sample: Sample):
     law = sample.law
     assert law is not None, "a confined field with isotropic frequencies has an exact law"
-    return law.sort_values("index")
+    return law.sort_values("morse_index")
 
 
 def _mean(values: np.ndarray) -> Callable[[float], Estimate]:

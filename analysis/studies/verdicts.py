@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.estimates import Estimate
 from simcore.errors import InputError
+
+from ..estimates import Estimate
 
 FAMILY_LEVEL = 0.95
 

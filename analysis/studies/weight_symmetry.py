@@ -26,15 +26,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import canvas
-from analysis.studies.proportions import counted_exactly, up_to_rounding
-from analysis.studies.runs import SEED, compute
-from analysis.studies.study import Result, Study
-from analysis.studies.verdicts import Claim
-from analysis.writers import Column, Table
 from simcore.backends.reference_network import layers, layout
 from simcore.networks.mlp import MLP
 from simcore.search.solvers import SaddleFreeNewton
+
+from .. import canvas
+from ..writers import Column, Table
+from .proportions import counted_exactly, up_to_rounding
+from .runs import SEED, compute
+from .study import Result, Study
+from .verdicts import Claim
 
 BOOK = "Goodfellow, Bengio & Courville (2016), 8.2.2"
 SAME = 1e-6

@@ -149,7 +149,7 @@ class _Rows:
             "iterations": self.iterations,
             "cost": self.cost,
             "grad_norm": self.grad_norm,
-            "index": self.index,
+            "morse_index": self.index,
             "nullity": self.nullity,
             "point": self.point,
             "certified": self.certified,

@@ -36,7 +36,7 @@ def points_frame(
     columns: dict[str, Any] = {
         "point": np.arange(len(order)),
         "cost": value,
-        "index": points.table.index[order].astype(np.int32),
+        "morse_index": points.table.index[order].astype(np.int32),
         "nullity": np.zeros(len(order), np.int32),
         "grad_norm": slope,
         "hits": points.hits[order],

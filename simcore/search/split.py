@@ -74,7 +74,7 @@ def finish_draw(
     column: Any
     for name in ("iterations", "cost", "grad_norm", "index", "nullity"):
         column = getattr(rows, name)
-        column[:] = parts[name].to_numpy()
+        column[:] = parts["morse_index" if name == "index" else name].to_numpy()
     rows.status[:] = pd.Categorical(parts["status"].astype(str), categories=list(STATUSES)).codes
     if rows.x is not None:
         rows.x[:] = x

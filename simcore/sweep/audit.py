@@ -100,7 +100,7 @@ class Counts:
     def add(self, rows: pd.DataFrame) -> None:
         """Add a shard's points: columns draw, index, cost, certified."""
         draws, indices = self.points.shape
-        place = rows["draw"].to_numpy() * indices + rows["index"].to_numpy()
+        place = rows["draw"].to_numpy() * indices + rows["morse_index"].to_numpy()
         self.points += np.bincount(place, minlength=draws * indices).reshape(draws, indices)
         self.costs += np.bincount(place, rows["cost"].to_numpy(), minlength=draws * indices).reshape(draws, indices)
         self.certified += int(rows["certified"].sum())

@@ -111,7 +111,7 @@ def check_rows(configuration: Configuration, shard: Shard, frames: dict[str, pd.
         insist(rows["draw"].to_numpy() == np.repeat(draws, shard.starts), "draws out of order")
         starts = np.arange(shard.first_start, shard.last_start)
         insist(rows["start"].to_numpy() == np.tile(starts, shard.draws), "starts out of order")
-        points = rows.loc[(rows["status"] == "critical").to_numpy(), ["cost", "grad_norm", "index"]]
+        points = rows.loc[(rows["status"] == "critical").to_numpy(), ["cost", "grad_norm", "morse_index"]]
     else:
         audits, points = frames["audits"], frames["points"]
         insist(len(audits) == shard.draws, f"{len(audits)} audits for {shard.draws} draws")
@@ -120,7 +120,7 @@ def check_rows(configuration: Configuration, shard: Shard, frames: dict[str, pd.
         insist(np.diff(points["draw"].to_numpy()) >= 0, "points out of order")
     for name in ("cost", "grad_norm"):
         insist(np.isfinite(points[name].to_numpy(dtype=float)), f"a critical point whose {name} is not a number")
-    index = points["index"].to_numpy()
+    index = points["morse_index"].to_numpy()
     insist((index >= 0) & (index <= dimension), f"a critical point with an index outside 0..{dimension}")
 
 

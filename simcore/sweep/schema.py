@@ -30,7 +30,7 @@ UNITS = {
     "iterations": "Newton steps",
     "cost": "f, in the landscape's normalisation",
     "grad_norm": "norm of the (Riemannian) gradient of f",
-    "index": "negative eigenvalues of the Hessian; -1 undefined",
+    "morse_index": "negative eigenvalues of the Hessian; -1 undefined",
     "nullity": "eigenvalues within the zero tolerance; -1 undefined",
     "point": "number of the distinct point within its draw, by first arrival; -1 not critical",
     "certified": "a Newton-Kantorovich test proved the point and its index",
@@ -50,7 +50,7 @@ UNITS = {
 }
 
 _WHOLE = ("draw", "start", "point", "hits")
-_SMALL = ("iterations", "index", "nullity")
+_SMALL = ("iterations", "morse_index", "nullity")
 _WORDS = ("status", "source")
 _LISTS = ("x", "eigenvalues")
 

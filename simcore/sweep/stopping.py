@@ -39,7 +39,7 @@ def ratio_error(
         path = run.file("starts" if newton else "points", shard)
         if newton and not path.exists():
             path = run.file("parts", shard)
-        rows = read_table(path, ["draw", "index", *(["status"] if newton else [])]).to_pandas()
+        rows = read_table(path, ["draw", "morse_index", *(["status"] if newton else [])]).to_pandas()
         rows = rows[rows["draw"] < draws]
         if newton:
             rows = rows[rows["status"] == "critical"]
@@ -49,7 +49,7 @@ def ratio_error(
 
 def add_counts(rows: pd.DataFrame, dimension: int, saddles: NDArray[np.float64], minima: NDArray[np.float64]) -> None:
     """Add each draw's saddles (0 < index < D) and minima to arrays of length draws."""
-    draw, index = rows["draw"].to_numpy(), rows["index"].to_numpy()
+    draw, index = rows["draw"].to_numpy(), rows["morse_index"].to_numpy()
     saddles += np.bincount(draw[(index > 0) & (index < dimension)], minlength=len(saddles))
     minima += np.bincount(draw[index == 0], minlength=len(minima))
 

@@ -265,7 +265,7 @@ class _Verification:
         self.sums[kind].append(total)
         self.report.rows[kind] = self.report.rows.get(kind, 0) + len(table)
         if kind == "points":
-            self.counts[shard.combination].add(table.select(["draw", "index", "cost", "certified"]).to_pandas())
+            self.counts[shard.combination].add(table.select(["draw", "morse_index", "cost", "certified"]).to_pandas())
         elif kind == "audits":
             self.counts[shard.combination].audits.append(table.to_pandas())
 

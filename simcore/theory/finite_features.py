@@ -120,7 +120,7 @@ def _checked_draws(draws: int | None) -> int:
 
 
 def _isotropic(n: int) -> pd.DataFrame:
-    frame = gaussian_field_law(n)[["index", "mean_count", "fraction", "mean_cost", "sd_cost"]]
+    frame = gaussian_field_law(n)[["morse_index", "mean_count", "fraction", "mean_cost", "sd_cost"]]
     variance = 1 / (3 * torus_moments(n)[0])  # B(0) when |B'(0)| = B''(0) = 1
     frame["sd_cost"] = np.sqrt(frame["sd_cost"] ** 2 + variance - 1)
     frame.insert(2, "mean_count_se", 0.0)
@@ -194,7 +194,7 @@ def _law(scale: float, field: Array, control: Array, known: Array) -> pd.DataFra
     mean_cost = estimate[1] / estimate[0]
     frame = pd.DataFrame(
         {
-            "index": np.arange(field.shape[2]),
+            "morse_index": np.arange(field.shape[2]),
             "mean_count": scale * estimate[0],
             "mean_count_se": scale * error,
             "fraction": estimate[0] / estimate[0].sum(),

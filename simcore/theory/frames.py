@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-COLUMNS = ("index", "mean_count", "fraction", "mean_cost", "sd_cost", "log_mean_count", "log_fraction")
+COLUMNS = ("morse_index", "mean_count", "fraction", "mean_cost", "sd_cost", "log_mean_count", "log_fraction")
 
 
 CONVERGED = 25.0  # ln of the last listed term over the sum, below which the rest of a sum over indices is rounding
@@ -33,10 +33,10 @@ def law_frame(
 ) -> pd.DataFrame:
     """Return a law as a DataFrame, a row an index.
 
-    Columns: ``index`` int64; ``mean_count`` in ``attrs["unit"]``, ``fraction`` of all critical points, ``mean_cost``,
-    ``sd_cost`` float64 (NaN where the quantity does not exist); ``log_mean_count``, ``log_fraction`` natural
-    logarithms, which stay finite where the others underflow. ``attrs``: ``unit``, ``dimension`` D, ``total`` (and
-    ``log_total``) mean number over all indices, ``complete`` (False where only the lowest and highest indices are
+    Columns: ``morse_index`` int64; ``mean_count`` in ``attrs["unit"]``, ``fraction`` of all critical points,
+    ``mean_cost``, ``sd_cost`` float64 (NaN where the quantity does not exist); ``log_mean_count``, ``log_fraction``
+    natural logarithms, which stay finite where the others underflow. ``attrs``: ``unit``, ``dimension`` D, ``total``
+    (and ``log_total``) mean number over all indices, ``complete`` (False where only the lowest and highest indices are
     listed), ``relative_error`` (an estimate for mean_count) and the parameters of the law.
     """
     import pandas as pd
@@ -61,7 +61,7 @@ def log_saddles_over_minima(frame: pd.DataFrame) -> float | None:
     dimension = frame.attrs["dimension"]
     if dimension < 2:
         return None
-    log_count = frame.set_index("index")["log_mean_count"]
+    log_count = frame.set_index("morse_index")["log_mean_count"]
     if frame.attrs["complete"]:
         return float(np.logaddexp.reduce(log_count.loc[1 : dimension - 1]) - log_count.loc[0])
     listed = log_count[(log_count.index > 0) & (log_count.index < dimension // 2)].to_numpy()

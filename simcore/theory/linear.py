@@ -39,7 +39,7 @@ def linear_autoencoder_table(eigenvalues: Sequence[float], hidden: int) -> pd.Da
     Returns
     -------
     DataFrame
-        ``subset`` (tuple of positions in ``eigenvalues``), ``rank`` r, ``loss``, ``index`` (negative Hessian
+        ``subset`` (tuple of positions in ``eigenvalues``), ``rank`` r, ``loss``, ``morse_index`` (negative Hessian
         eigenvalues), ``zero_directions``, ``positive`` (the remaining 2 n p - index - zero_directions eigenvalues).
         Ordered by rank, then by loss.
 
@@ -74,7 +74,7 @@ def linear_autoencoder_table(eigenvalues: Sequence[float], hidden: int) -> pd.Da
             zero = 2 * hidden * r - r * r
             loss = 0.5 * (total - values[inside].sum())
             rows.append((chosen, r, loss, index, zero, 2 * n * hidden - index - zero))
-    frame = pd.DataFrame(rows, columns=["subset", "rank", "loss", "index", "zero_directions", "positive"])
+    frame = pd.DataFrame(rows, columns=["subset", "rank", "loss", "morse_index", "zero_directions", "positive"])
     return frame.sort_values(["rank", "loss"], kind="stable", ignore_index=True)
 
 

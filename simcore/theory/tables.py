@@ -22,7 +22,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
 }
 _DEFAULTS: dict[str, int | float] = {"p": 3}
 
-JSON_KEYS = ("n", "index", "fraction", "mean_count", "mean_cost", "sd_cost", "log_saddles_over_minima")
+JSON_KEYS = ("n", "morse_index", "fraction", "mean_count", "mean_cost", "sd_cost", "log_saddles_over_minima")
 """What ``simcore theory --json`` gives of each row; the text shows all of ``theory_rows``."""
 
 
@@ -132,7 +132,7 @@ def _rows(name: str, frame: pd.DataFrame) -> list[dict[str, Any]]:
         rows.append(
             {
                 "n": attrs["n"],
-                "index": int(record["index"]),
+                "morse_index": int(record["morse_index"]),
                 "fraction": _finite(record["fraction"]),
                 "mean_count": _finite(record["mean_count"]) if counts_points else None,
                 "mean_cost": _finite(record["mean_cost"]),
@@ -149,7 +149,7 @@ def _rows(name: str, frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _listed(frame: pd.DataFrame) -> str:
     if frame.attrs["complete"]:
         return "all"
-    both = frame["index"].iloc[-1] == frame.attrs["dimension"]
+    both = frame["morse_index"].iloc[-1] == frame.attrs["dimension"]
     return f"lowest and highest {len(frame) // 2}" if both else f"lowest {len(frame)}"
 
 

@@ -95,7 +95,7 @@ def trajectory(
     every : int
         Record every so many steps.
     index, positions : bool
-        Add the columns ``index`` and ``x``.
+        Add the columns ``morse_index`` and ``x``.
     threads : int
         Default NUMBA_NUM_THREADS, else the processors this process may use. The rows do not depend on it.
 
@@ -106,8 +106,8 @@ def trajectory(
         ``grad_norm`` |g|; ``curvature`` g'Hg, by exact Hessian-vector products; ``predicted_change`` g'd + d'Hd/2, the
         change of cost that the second-order expansion predicts for the step d that follows the row (for a step of
         gradient descent -step_size g'g + step_size^2 g'Hg/2; for the flow over one interval -step_size g'g +
-        step_size^2 g'Hg). With ``index=True`` ``index`` int32, the eigenvalues of H below -1e-10 |H|, -1 where H is
-        not finite. With ``positions=True`` ``x``, n float64.
+        step_size^2 g'Hg). With ``index=True`` ``morse_index`` int32, the eigenvalues of H below -1e-10 |H|, -1
+        where H is not finite. With ``positions=True`` ``x``, n float64.
         All refer to the full cost, also for sgd. On the sphere gradient, Hessian and steps are Riemannian, each step
         followed by scaling back to the sphere (momentum is projected; Adam works by ambient coordinates); on the torus
         points are wrapped; a box does not stop a path. A path that runs away keeps its rows, with inf and nan.
@@ -227,7 +227,7 @@ def _frame(numbers: list[int], first_start: int, starts: int, chosen: Walk, reco
         "predicted_change": record.predicted_change.ravel(),
     }
     if record.index is not None:
-        columns["index"] = record.index.ravel()
+        columns["morse_index"] = record.index.ravel()
     if record.x is not None:
         columns["x"] = list(record.x.reshape(len(step), -1))
     return pd.DataFrame(columns)

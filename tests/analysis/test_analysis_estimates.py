@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simcore_analysis import estimates
+from simcore_analysis.estimates import Estimate
 
-from analysis import estimates
-from analysis.estimates import Estimate
 from simcore.errors import InputError
 
 EXPERIMENTS = 4000

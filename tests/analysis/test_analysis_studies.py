@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from simcore_analysis import estimates, report, studies
+from simcore_analysis.estimates import Estimate
+from simcore_analysis.figures import ratio_figure, run_figure
+from simcore_analysis.samples import Sample, build_landscape, load_samples, ratio_of_law, samples_from_frames
+from simcore_analysis.studies import coin_flip, index_cost, newton_bias, ratio_growth, topology_trivialisation
+from simcore_analysis.studies.study import Result, Study, shown, write_study
+from simcore_analysis.studies.verdicts import Claim, judge, verdict
+from simcore_analysis.tables import DEMO_COLUMNS, run_table
+from simcore_analysis.writers import Column, Table
 
-from analysis import estimates, report, studies
-from analysis.estimates import Estimate
-from analysis.figures import ratio_figure, run_figure
-from analysis.samples import Sample, build_landscape, load_samples, ratio_of_law, samples_from_frames
-from analysis.studies import coin_flip, index_cost, newton_bias, ratio_growth, topology_trivialisation
-from analysis.studies.study import Result, Study, shown, write_study
-from analysis.studies.verdicts import Claim, judge, verdict
-from analysis.tables import DEMO_COLUMNS, run_table
-from analysis.writers import Column, Table
 from simcore.errors import InputError, RunError
 
 KEYS = ["claim", "reference", "source", "measured", "low", "high", "resolution", "verdict"]
@@ -27,7 +27,7 @@ def poisson_sample(name, n, draws, seed, hits_per_point=20.0, **parameters) -> S
     """A sample whose counts are Poisson with the exact means and whose hits do not depend on the index."""
     given = {"landscape": name, "n": n, **parameters}
     landscape = build_landscape(given)
-    law = landscape.expected_counts().sort_values("index")
+    law = landscape.expected_counts().sort_values("morse_index")
     rng = np.random.default_rng(seed)
     counts = rng.poisson(law["mean_count"].to_numpy(), (draws, len(law))).astype(float)
     costs = counts * law["mean_cost"].to_numpy() + np.sqrt(counts) * law["sd_cost"].to_numpy() * rng.normal(
@@ -208,7 +208,7 @@ def test_sampled_matrices_have_the_exact_probability():
 def test_regression_slope_of_points_and_of_their_law_agree():
     """Points drawn from a law with normal costs: the slope from sums is the law's, |z| < 3.9 (false alarm 1e-4)."""
     sample = poisson_sample("torus_field", 3, 400, 7)
-    law = sample.law.sort_values("index")
+    law = sample.law.sort_values("morse_index")
     rng = np.random.default_rng(8)
     rows = [
         (draw, k, rng.normal(law["mean_cost"].iloc[k], law["sd_cost"].iloc[k]))
@@ -216,10 +216,10 @@ def test_regression_slope_of_points_and_of_their_law_agree():
         for k in range(4)
         for _ in range(int(sample.counts[draw, k]))
     ]
-    points = pd.DataFrame(rows, columns=["draw", "index", "cost"])
+    points = pd.DataFrame(rows, columns=["draw", "morse_index", "cost"])
     sums = index_cost.moment_sums(sample, points)
     slope = estimates.jackknife(index_cost.slope_of_sums, sums)
-    assert slope.value == pytest.approx(np.polyfit(points["cost"], points["index"] / 3, 1)[0])
+    assert slope.value == pytest.approx(np.polyfit(points["cost"], points["morse_index"] / 3, 1)[0])
     assert abs(slope.z(index_cost.slope_of_law(law))) < 3.9
 
 
@@ -227,7 +227,7 @@ def test_unbiased_hits_have_no_excess_and_equal_basins():
     sample = poisson_sample("spherical_spin", 5, 2000, 9, p=3)
     rng = np.random.default_rng(10)
     minima = [(draw, 0, rng.normal(), 5) for draw in range(2000) for _ in range(int(sample.counts[draw, 0]))]
-    points = pd.DataFrame(minima, columns=["draw", "index", "cost", "hits"])
+    points = pd.DataFrame(minima, columns=["draw", "morse_index", "cost", "hits"])
     comparison = newton_bias.Comparison(sample, {3.7: sample}, points)
     assert abs(comparison.excess(3.7).value) < 0.05
     assert all(abs(b.value) < 0.05 for b in comparison.basins(3.7))

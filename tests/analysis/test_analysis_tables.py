@@ -9,12 +9,12 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from simcore_analysis import canvas, figures, tables, writers
+from simcore_analysis.estimates import Estimate
+from simcore_analysis.samples import Sample, build_landscape, samples_from_frames, samples_from_starts
+from simcore_analysis.writers import Column, Table
 
 import simcore
-from analysis import canvas, figures, tables, writers
-from analysis.estimates import Estimate
-from analysis.samples import Sample, build_landscape, samples_from_frames, samples_from_starts
-from analysis.writers import Column, Table
 from simcore.errors import InputError
 
 EULER_SPIN = 2  # of the sphere in R^5
@@ -32,7 +32,9 @@ def spin_frames(draws=8, n=5, complete=True):
                 rows.append((draw, point, 0.5 * (k - 2) + 0.01 * point, k, 0, 1e-12, 10 - 2 * abs(k - 2), True))
                 point += 1
         audits.append((draw, point, 512, complete or draw != 1, 0.999))
-    points = pd.DataFrame(rows, columns=["draw", "point", "cost", "index", "nullity", "grad_norm", "hits", "certified"])
+    points = pd.DataFrame(
+        rows, columns=["draw", "point", "cost", "morse_index", "nullity", "grad_norm", "hits", "certified"]
+    )
     audit = pd.DataFrame(audits, columns=["draw", "distinct", "starts", "complete", "coverage"])
     for frame in (points, audit):
         frame.insert(0, "landscape", "spherical_spin")
@@ -53,7 +55,7 @@ def starts_frame():
             status = "max_iterations" if start % 20 == 7 else "gradient_flat" if start % 20 == 9 else "critical"
             norm = 1e-3 if status != "critical" else 1e-12 * (1 + start)
             rows.append((draw, start, status, 0.4 * k - 0.6 + 0.01 * draw, norm, k))
-    frame = pd.DataFrame(rows, columns=["draw", "start", "status", "cost", "grad_norm", "index"])
+    frame = pd.DataFrame(rows, columns=["draw", "start", "status", "cost", "grad_norm", "morse_index"])
     frame["status"] = frame["status"].astype("category")
     frame.insert(0, "landscape", "torus_field")
     frame.insert(1, "n", 3)
@@ -149,7 +151,7 @@ def test_demo_csv_has_the_contracts_columns_and_blanks():
 
 def _one_dimensional():
     points, audits = spin_frames(draws=2)
-    return points[points["index"] < 2], audits
+    return points[points["morse_index"] < 2], audits
 
 
 def test_tables_name_hits_incomplete_draws_and_their_data():
@@ -263,7 +265,7 @@ def test_index_cost_figure_shows_the_conditional_means_beside_the_exact_ones():
     axis = figure.axes[0]
     assert any("exact" in label for label in labels(axis))
     marks = next(line for line in axis.lines if line.get_marker() == "o")
-    expected = points.groupby("index")["cost"].mean()
+    expected = points.groupby("morse_index")["cost"].mean()
     np.testing.assert_allclose(marks.get_xdata(), expected)
     np.testing.assert_allclose(marks.get_ydata(), np.arange(5) / 4)
 
@@ -272,13 +274,13 @@ def test_spectrum_needs_eigenvalues():
     points, _ = spin_frames()
     with pytest.raises(InputError, match="spectrum = true"):
         figures.spectrum_figure([sample()], points)
-    points["eigenvalues"] = [np.arange(4.0) - k + 0.5 for k in points["index"]]
+    points["eigenvalues"] = [np.arange(4.0) - k + 0.5 for k in points["morse_index"]]
     assert "minima (20)" in labels(figures.spectrum_figure([sample()], points).axes[0])
 
 
 def test_tolerance_figure_counts_what_each_cutoff_accepts():
     frame = starts_frame()
-    frame.loc[frame["status"] != "critical", "index"] = -1
+    frame.loc[frame["status"] != "critical", "morse_index"] = -1
     share, index, cost = figures.tolerance_figure(samples_from_starts(frame), frame).axes
     critical, every, flat = (dict(zip(line.get_xdata(), line.get_ydata(), strict=True)) for line in share.lines)
     tight, loose = (min(critical, key=lambda c, at=at: abs(c - at)) for at in (1e-8, 10.0))
@@ -292,7 +294,8 @@ def test_tolerance_figure_counts_what_each_cutoff_accepts():
 
 
 def test_tolerance_rows_know_the_index_where_a_search_failed(tmp_path):
-    from analysis.tolerance import tolerance_rows
+    from simcore_analysis.tolerance import tolerance_rows
+
     from simcore.cli import main
 
     config = tmp_path / "c.toml"
@@ -313,10 +316,10 @@ method = "levenberg_marquardt"
     stored = simcore.load(tmp_path / "run")
     rows = tolerance_rows(tmp_path / "run")
     flat = (stored["status"] == "gradient_flat").to_numpy()
-    assert flat.any() and (stored.loc[flat, "index"] == -1).all()
-    assert rows.loc[~flat, "index"].equals(stored.loc[~flat, "index"].astype(rows["index"].dtype))
+    assert flat.any() and (stored.loc[flat, "morse_index"] == -1).all()
+    assert rows.loc[~flat, "morse_index"].equals(stored.loc[~flat, "morse_index"].astype(rows["morse_index"].dtype))
     for (n, draw, x), index in zip(
-        stored.loc[flat, ["n", "draw", "x"]].to_numpy(), rows.loc[flat, "index"], strict=True
+        stored.loc[flat, ["n", "draw", "x"]].to_numpy(), rows.loc[flat, "morse_index"], strict=True
     ):
         hessian = simcore.TorusField(n).draw(seed=3, draw=draw).hessian(x)
         assert (np.linalg.eigvalsh(hessian) < 0).sum() == index
@@ -376,7 +379,7 @@ def test_a_family_without_counts_says_so_beside_one_with_counts():
 
 
 def test_latex_shows_the_description_of_data_as_it_is():
-    from analysis.writers import escape
+    from simcore_analysis.writers import escape
 
     assert escape('{"kind":"a_b"}') == r'\{"kind":"a\_b"\}'
     assert escape("50 % \\ x") == "50 \\% \\textbackslash{} x"

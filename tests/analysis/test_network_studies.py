@@ -7,9 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-
-import simcore
-from analysis.studies import (
+from simcore_analysis.studies import (
     baldi_hornik_1989,
     choromanska_2014,
     deeper_linear,
@@ -17,12 +15,14 @@ from analysis.studies import (
     small_network_minima,
     weight_symmetry,
 )
-from analysis.studies.dauphin_2014 import bootstrap_of_two, sign_of, tied_units, without_means
-from analysis.studies.pennington_bahri_2017 import fitted
-from analysis.studies.proportions import correlation, counted_exactly, share, up_to_rounding
-from analysis.studies.runs import SEED
-from analysis.studies.study import write_study
-from analysis.studies.verdicts import Claim, judge
+from simcore_analysis.studies.dauphin_2014 import bootstrap_of_two, sign_of, tied_units, without_means
+from simcore_analysis.studies.pennington_bahri_2017 import fitted
+from simcore_analysis.studies.proportions import correlation, counted_exactly, share, up_to_rounding
+from simcore_analysis.studies.runs import SEED
+from simcore_analysis.studies.study import write_study
+from simcore_analysis.studies.verdicts import Claim, judge
+
+import simcore
 from simcore import find_critical_points
 from simcore.landscapes import registry
 from simcore.search.solvers import solver_from_dict
@@ -103,7 +103,7 @@ def test_an_exponent_is_recovered_from_draws_with_onsets_of_their_own():
         energy = onset + np.linspace(0.01, 0.3, 40)
         fraction = 2.0 * (energy - onset) ** 1.5 + 1e-3 * rng.normal(size=40)
         saddles.append(pd.DataFrame({"draw": draw, "fraction": np.maximum(fraction, 0), "energy": energy}))
-        minima.append(pd.DataFrame({"draw": draw, "index": 0, "energy": onset + 1e-3 * rng.normal(size=5)}))
+        minima.append(pd.DataFrame({"draw": draw, "morse_index": 0, "energy": onset + 1e-3 * rng.normal(size=5)}))
     found = pennington_bahri_2017.Found(0.5, pd.concat(saddles), pd.concat(minima))
     assert found.exponent().value == pytest.approx(1.5, abs=0.1)
     assert found.critical().value == pytest.approx(0.35, abs=0.01)

@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-
-import simcore
-from analysis import studies
-from analysis.estimates import mean
-from analysis.studies import (
+from simcore_analysis import studies
+from simcore_analysis.estimates import mean
+from simcore_analysis.studies import (
     goodfellow_2015,
     gradient_norm_test,
     ill_conditioning,
@@ -15,7 +13,9 @@ from analysis.studies import (
     saddle_escape,
     saxe_2013,
 )
-from analysis.studies.verdicts import Claim, judge
+from simcore_analysis.studies.verdicts import Claim, judge
+
+import simcore
 from simcore.theory.saxe import half_time
 
 NAMES = (
@@ -101,7 +101,7 @@ def test_saddles_on_the_way_are_the_exact_table():
         assert np.abs(draw.gradient(x)).max() < 1e-12
         assert (np.linalg.eigvalsh(draw.hessian(x)) < -1e-9).sum() == index
         row = table[table["subset"] == tuple(range(1, learnt + 1))].iloc[0]
-        assert draw.value(x) == pytest.approx(row["cost"]) and row["index"] == index
+        assert draw.value(x) == pytest.approx(row["cost"]) and row["morse_index"] == index
 
 
 # ---- minibatch_gradient ------------------------------------------------------------------------------------------

@@ -329,7 +329,7 @@ def test_a_users_functions_can_be_searched_and_enumerated():
     rows = simcore.find_critical_points(box, starts=60, positions=True)
     found = rows[rows["status"] == "critical"].drop_duplicates("point")
     assert len(found) == 9
-    for x, index in zip(found["x"], found["index"], strict=True):
+    for x, index in zip(found["x"], found["morse_index"], strict=True):
         x = np.array(x)
         np.testing.assert_allclose(x, np.round(x), atol=1e-9)  # entries -1, 0, 1; each 0 is a maximum in its coordinate
         assert index == (np.round(x) == 0).sum()
@@ -340,7 +340,7 @@ def test_a_users_functions_can_be_searched_and_enumerated():
     )
     result = simcore.enumerate_critical_points(sphere, max_starts=1000)  # two eigenvectors of each index
     assert result.audit["complete"]
-    assert sorted(result.points["index"]) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert sorted(result.points["morse_index"]) == [0, 0, 1, 1, 2, 2, 3, 3]
     np.testing.assert_allclose(sorted(result.points["cost"]), [2, 2, 4, 4, 6, 6, 10, 10], atol=1e-12)
 
 

@@ -53,7 +53,7 @@ def test_points_whose_hessian_has_null_modes(name, backend):
     rows = simcore.find_critical_points(landscape, starts=24, seed=3, backend=backend)
     assert set(rows["status"]) == {"degenerate"}
     assert set(rows["nullity"]) == {nullity}
-    assert set(rows["index"]) == {index}
+    assert set(rows["morse_index"]) == {index}
     assert (rows["point"] == -1).all()
 
 
@@ -62,7 +62,9 @@ def test_other_solvers_see_the_same(solver):
     for functions, n, index, nullity in (CASES["x^4"], CASES["monkey saddle"]):
         landscape = simcore.CustomLandscape(*functions, simcore.Space(n), n)
         rows = simcore.find_critical_points(landscape, starts=24, seed=3, solver=solver)
-        assert set(zip(rows["status"], rows["index"], rows["nullity"], strict=True)) == {("degenerate", index, nullity)}
+        assert set(zip(rows["status"], rows["morse_index"], rows["nullity"], strict=True)) == {
+            ("degenerate", index, nullity)
+        }
 
 
 def tensor_of_constant(n, p):
@@ -80,7 +82,7 @@ def test_a_constant_on_the_sphere_is_degenerate_everywhere(n, p, unit, backend):
     rows = simcore.find_critical_points(draw, starts=48, seed=1, backend=backend)
     assert set(rows["status"]) == {"degenerate"}
     assert set(rows["nullity"]) == {n - 1}
-    assert set(rows["index"]) == {0}
+    assert set(rows["morse_index"]) == {0}
 
 
 @pytest.mark.parametrize("values", [[1, 1, 2], [1, 1, 1, 1, 2, 3], [1, 2, 2, 2, 5, 7, 7]])
@@ -93,7 +95,7 @@ def test_repeated_eigenvalues_of_a_quadratic_form(values):
     )
     assert set(rows["status"]) == {"critical", "degenerate"}
     spectrum = np.array(values) / np.sqrt(n)
-    for cost, index, nullity in zip(rows["cost"], rows["index"], rows["nullity"], strict=True):
+    for cost, index, nullity in zip(rows["cost"], rows["morse_index"], rows["nullity"], strict=True):
         same = np.abs(spectrum - cost) < 1e-9
         assert nullity == same.sum() - 1
         assert index == (spectrum < cost - 1e-9).sum()
@@ -105,7 +107,7 @@ def test_a_cube_on_the_sphere_has_two_poles_and_a_degenerate_equator():
         simcore.SphericalSpin.from_couplings(np.einsum("i,j,k->ijk", a, a, a)), starts=96
     )
     poles = rows[rows["status"] == "critical"]
-    assert len(poles) and set(poles["index"]) <= {0, 4}
+    assert len(poles) and set(poles["morse_index"]) <= {0, 4}
     assert np.abs(poles["cost"]).to_numpy() == pytest.approx((a @ a) ** 1.5 / 5**0.5)
     equator = rows[rows["status"] != "critical"]
     assert set(equator["status"]) == {"degenerate"}
@@ -126,7 +128,7 @@ def test_units_do_not_matter_to_the_other_solvers_either():
     outcomes = [
         simcore.find_critical_points(
             simcore.SphericalSpin.from_couplings(unit * tensor), starts=24, solver=simcore.LevenbergMarquardt()
-        )[["status", "index", "point"]]
+        )[["status", "morse_index", "point"]]
         for unit in (1e-9, 1.0, 1e9)
     ]
     assert (outcomes[1]["status"] == "critical").sum() > 12

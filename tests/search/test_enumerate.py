@@ -41,7 +41,7 @@ class FixedWaves(WaveDraw):
 
 
 def counts(points, dimension):
-    return np.bincount(points["index"], minlength=dimension + 1)
+    return np.bincount(points["morse_index"], minlength=dimension + 1)
 
 
 @pytest.mark.parametrize("m", [(1,), (3,), (2, 3), (1, 2, 3), (1, 1, 1, 2)])
@@ -64,7 +64,7 @@ def test_the_quadratic_form_has_its_eigenvectors(n):
     matrix = np.random.default_rng(n).normal(size=(n, n))
     found = enumerate_critical_points(simcore.SphericalSpin.from_couplings(matrix), threads=1)
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    points = found.points.sort_values(["index", "point"])
+    points = found.points.sort_values(["morse_index", "point"])
     assert found.audit["complete"]
     assert found.audit["orbits"] == n
     np.testing.assert_allclose(points["cost"], np.repeat(values, 2) / math.sqrt(n), atol=1e-13)
@@ -103,7 +103,7 @@ def test_hits_and_numbers_are_those_of_the_ordinary_starts():
     critical = rows[rows["status"] == "critical"]
     reached = found.points[found.points["hits"] > 0]
     assert (reached["hits"].to_numpy() == np.bincount(critical["point"])).all()
-    assert (reached["index"].to_numpy() == critical.drop_duplicates("point")["index"].to_numpy()).all()
+    assert (reached["morse_index"].to_numpy() == critical.drop_duplicates("point")["morse_index"].to_numpy()).all()
     ends = np.stack(critical.drop_duplicates("point")["x"].to_list())
     np.testing.assert_allclose(np.stack(reached["x"].to_list()), ends, atol=1e-7)
     assert found.points["point"].tolist() == list(range(len(found.points)))
@@ -133,7 +133,7 @@ def test_rounds_may_be_cut(monkeypatch):
     monkeypatch.setattr(rounds, "AT_ONCE", 40)
     pieces = enumerate_critical_points(simcore.SphericalSpin(7), draw=1, seed=6, threads=1)
     assert whole.audit == pieces.audit
-    exact = ["point", "index", "hits", "certified"]
+    exact = ["point", "morse_index", "hits", "certified"]
     pd.testing.assert_frame_equal(whole.points[exact], pieces.points[exact], check_exact=True)
     np.testing.assert_allclose(
         np.stack(whole.points["x"].to_list()), np.stack(pieces.points["x"].to_list()), atol=1e-12
@@ -143,7 +143,7 @@ def test_rounds_may_be_cut(monkeypatch):
 def test_the_sphere_is_searched_by_orbits():
     found = enumerate_critical_points(simcore.SphericalSpin(6), seed=8, threads=1)
     assert found.audit["distinct"] == 2 * found.audit["orbits"]
-    x, index = np.stack(found.points["x"].to_list()), found.points["index"].to_numpy()
+    x, index = np.stack(found.points["x"].to_list()), found.points["morse_index"].to_numpy()
     for i in range(len(x)):
         partner = np.abs(x + x[i]).max(axis=1).argmin()
         assert np.abs(x[partner] + x[i]).max() < 1e-12
@@ -182,9 +182,9 @@ def test_couplings_of_distinct_indices_have_fourteen_points():
     assert counts(found.points, 2).tolist() == [4, 6, 4]
     x = np.stack(found.points["x"].to_list())
     np.testing.assert_allclose(
-        np.sort(np.abs(x[found.points["index"] == 1]), axis=1), [[0, 0, math.sqrt(3)]] * 6, atol=1e-12
+        np.sort(np.abs(x[found.points["morse_index"] == 1]), axis=1), [[0, 0, math.sqrt(3)]] * 6, atol=1e-12
     )
-    np.testing.assert_allclose(np.abs(x[found.points["index"] != 1]), 1, atol=1e-12)
+    np.testing.assert_allclose(np.abs(x[found.points["morse_index"] != 1]), 1, atol=1e-12)
 
 
 # ---- audits that must say no ------------------------------------------------------------------------------------
@@ -282,8 +282,8 @@ def test_mean_counts_are_the_exact_ones(landscape):
     assert audits["complete"].all()
     assert (audits["euler_sum"] == landscape.euler_characteristic).all()
     assert audits["certified_fraction"].mean() > 0.999
-    table = pd.crosstab(points["draw"], points["index"]).reindex(range(draws), fill_value=0)
-    exact = landscape.expected_counts().set_index("index")["mean_count"]
+    table = pd.crosstab(points["draw"], points["morse_index"]).reindex(range(draws), fill_value=0)
+    exact = landscape.expected_counts().set_index("morse_index")["mean_count"]
     for index, mean in [*exact.items(), ("total", exact.sum())]:
         sample = table.sum(axis=1) if index == "total" else table[index]
         error = sample.std() / math.sqrt(draws)
@@ -298,7 +298,7 @@ def test_confinement_trivialises_the_landscape_by_the_exact_law(n, m):
     points, audits = enumerate_rows(landscape, first_draw=0, draws=600, seed=1)
     assert audits["complete"].all()
     assert (audits["euler_sum"] == 1).all()
-    table = pd.crosstab(points["draw"], points["index"]).reindex(range(600), fill_value=0)
+    table = pd.crosstab(points["draw"], points["morse_index"]).reindex(range(600), fill_value=0)
     exact = landscape.expected_counts()["mean_count"]
     for sample, mean in ((table.sum(axis=1), exact.sum()), (table[0], exact[0])):
         assert abs(sample.mean() - mean) < 3.8 * sample.std() / math.sqrt(600)

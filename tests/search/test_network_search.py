@@ -44,7 +44,7 @@ def names(outcome: Outcome):
 def test_the_exact_classes_are_the_table():
     classes = AUTOENCODER.critical_classes()
     stated = {(tuple(s), c, i, z) for s, c, i, z in TABLE}
-    found = zip(classes.subset, classes.cost.round(12), classes["index"], classes.nullity, strict=True)
+    found = zip(classes.subset, classes.cost.round(12), classes["morse_index"], classes.nullity, strict=True)
     assert {(tuple(s), c, i, z) for s, c, i, z in found} == stated
     assert len(LinearNetwork((16, 4, 16), np.linspace(1, 2, 16)).critical_classes()) == 2517
 
@@ -53,20 +53,20 @@ def test_every_class_of_an_autoencoder_is_found_with_its_cost_index_and_nullity(
     rows = find_critical_points(AUTOENCODER, starts=600, seed=1, spectrum=True, threads=1)
     found = rows[rows.status == "critical"].groupby("point").first()
     assert len(found) == 11
-    measured = sorted(zip(found.cost.round(10), found["index"], found.nullity, strict=True))
+    measured = sorted(zip(found.cost.round(10), found["morse_index"], found.nullity, strict=True))
     assert measured == sorted((c, i, z) for _, c, i, z in TABLE)
     assert (rows.status != "degenerate").all()
     np.testing.assert_allclose(found.cost, found.cost.round(1), atol=1e-12)
     # Spectrum at the balanced copy W1 = U^T, W2 = U of the global minimum, 4 and 3 kept, 2 and 1 left, by hand: a block
     # [[j, -i], [-i, i]] for each kept j and left i, and 0 and 2j twice for each kept j.
-    lowest = found[found["index"] == 0].eigenvalues.iloc[0]
+    lowest = found[found["morse_index"] == 0].eigenvalues.iloc[0]
     blocks = [np.linalg.eigvalsh([[j, -i], [-i, i]]) for j in (4, 3) for i in (2, 1)]
     np.testing.assert_allclose(lowest, sorted(np.concatenate([*blocks, [0, 0, 0, 0, 6, 8, 6, 8]])), atol=1e-10)
 
 
 def test_no_local_minimum_of_an_autoencoder_is_bad():
     rows = find_critical_points(AUTOENCODER, starts=200, seed=2, threads=1)
-    minima = rows[(rows.status == "critical") & (rows["index"] == 0)]
+    minima = rows[(rows.status == "critical") & (rows["morse_index"] == 0)]
     assert len(minima) > 0
     np.testing.assert_allclose(minima.cost, 1.5, atol=1e-12)
 
@@ -80,7 +80,7 @@ def test_the_classes_of_a_regression_are_those_of_its_singular_values():
     found = rows[rows.status == "critical"].groupby("point").first().sort_values("cost")
     classes = regression.critical_classes().sort_values("cost")
     np.testing.assert_allclose(found.cost, classes.cost, rtol=1e-9)
-    assert list(found["index"]) == list(classes["index"])
+    assert list(found["morse_index"]) == list(classes["morse_index"])
     assert list(found.nullity) == list(classes.nullity)
 
 
@@ -99,7 +99,7 @@ def test_both_minima_of_the_smallest_bad_data_set_are_found():
     np.testing.assert_allclose(found.cost, [0.16430853679303428, 0.81], rtol=1e-12)
     np.testing.assert_allclose(np.concatenate(list(found.x)), [-0.020874734413415996, 2.1972245773362194], rtol=1e-9)
     np.testing.assert_allclose(np.concatenate(list(found.eigenvalues)), [208.579110336775, 0.0162], rtol=1e-9)
-    assert (found["index"] == 0).all()
+    assert (found["morse_index"] == 0).all()
 
 
 def test_both_minima_of_separable_data_are_found_and_one_errs():
@@ -207,7 +207,7 @@ def test_dense_newton_finds_points_of_the_complete_list(landscape):
     done = outcome.status == 0
     assert done.mean() > 0.9
     near = np.abs(outcome.cost[done, None] - points.cost.to_numpy()) < 1e-9
-    near &= outcome.index[done, None] == points["index"].to_numpy()
+    near &= outcome.index[done, None] == points["morse_index"].to_numpy()
     assert near.any(axis=1).all()
     assert near.any(axis=0).mean() > 0.8
 
@@ -263,4 +263,4 @@ def test_a_rectified_unit_at_its_kink_has_no_index():
     at_zero = np.array([np.abs(x[:-1]).max() < 1e-9 for x in rows.x])
     assert at_zero.sum() > 5
     assert (rows.status[at_zero] == "max_iterations").all()
-    assert (rows["index"][at_zero] == -1).all()
+    assert (rows["morse_index"][at_zero] == -1).all()

@@ -38,7 +38,7 @@ def test_points_are_inside_and_certified_and_the_audit_says_where():
     f = landscape.draw(seed=2, draw=3)
     np.testing.assert_allclose(f.gradient(x), 0, atol=1e-12)
     eigenvalues = np.stack(found.points["eigenvalues"].to_list())
-    assert ((eigenvalues < 0).sum(axis=1) == found.points["index"]).all()
+    assert ((eigenvalues < 0).sum(axis=1) == found.points["morse_index"]).all()
     # every critical point that a dense search of the same region finds inside is there
     box = 2.5 * np.random.default_rng(1).uniform(-1, 1, (4000, 4)) + centre
     from simcore.backends import cpu
@@ -117,8 +117,8 @@ def test_counts_are_unbiased_for_every_index(landscape, draws):
     """|z| < 5 for each index and the total, errors between draws; seed fixed: a false alarm in 1e5 runs."""
     points, audits = ball_rows(landscape, first_draw=0, draws=draws, seed=2025)
     assert audits["complete"].all()
-    table = pd.crosstab(points["draw"], points["index"]).reindex(range(draws), fill_value=0)
-    law = landscape.expected_counts(finite_features=True).set_index("index")
+    table = pd.crosstab(points["draw"], points["morse_index"]).reindex(range(draws), fill_value=0)
+    law = landscape.expected_counts(finite_features=True).set_index("morse_index")
     volume = audits["volume"][0]
     for index in [*law.index, "total"]:
         mean, own = (
@@ -140,8 +140,10 @@ def test_five_thousand_points(n, frequencies):
     points, audits = ball_rows(landscape, first_draw=0, draws=draws, seed=31)
     assert len(points) >= 5000
     assert audits["complete"].all()
-    table = pd.crosstab(points["draw"], points["index"]).reindex(index=range(draws), columns=range(n + 1), fill_value=0)
-    law = landscape.expected_counts(finite_features=True).set_index("index")
+    table = pd.crosstab(points["draw"], points["morse_index"]).reindex(
+        index=range(draws), columns=range(n + 1), fill_value=0
+    )
+    law = landscape.expected_counts(finite_features=True).set_index("morse_index")
     expected = law["mean_count"].sum() * audits["volume"][0]
     total = table.sum(axis=1)
     error = total.std() / math.sqrt(draws) / expected

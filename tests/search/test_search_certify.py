@@ -25,7 +25,7 @@ def target_of(draw, backend="cpu"):
 def enumerated(landscape, draw=0, seed=1):
     target = target_of(landscape.draw(seed=seed, draw=draw))
     points = enumerate_critical_points(landscape, draw=draw, seed=seed, threads=1).points
-    return target, np.stack(points["x"].to_list()), points["index"].to_numpy()
+    return target, np.stack(points["x"].to_list()), points["morse_index"].to_numpy()
 
 
 @pytest.mark.parametrize("landscape", CASES, ids=lambda x: f"{x.name}{x.n}")

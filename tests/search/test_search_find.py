@@ -22,7 +22,7 @@ COLUMNS = {
     "iterations": "int32",
     "cost": "float64",
     "grad_norm": "float64",
-    "index": "int32",
+    "morse_index": "int32",
     "nullity": "int32",
     "point": "int64",
     "certified": "bool",
@@ -51,7 +51,7 @@ def test_every_start_has_a_row_and_rows_mean_what_they_say(landscape):
         here = (part["status"] == "critical").to_numpy()
         assert (np.linalg.norm(f.gradient(x[here]), axis=1) < 2e-10 * landscape.scales.gradient + 1e-13).all()
         eigenvalues = np.linalg.eigvalsh(f.hessian(x[here]))
-        assert ((eigenvalues < -1e-9).sum(axis=1) == part["index"][here]).all()
+        assert ((eigenvalues < -1e-9).sum(axis=1) == part["morse_index"][here]).all()
         first = part[here].drop_duplicates("point")
         assert first["point"].tolist() == list(range(len(first))), "numbered by the first start that reaches it"
 
@@ -80,7 +80,7 @@ def test_a_failed_start_says_so_and_keeps_its_row():
     assert len(rows) == 50
     assert len(lost) > 10
     assert (lost["iterations"] == 3).all()
-    assert (lost["index"] == -1).all()
+    assert (lost["morse_index"] == -1).all()
     assert (lost["nullity"] == -1).all()
     assert (lost["point"] == -1).all()
 
@@ -91,7 +91,7 @@ def test_eigenvalues_belong_to_the_points():
     assert 0 < critical.sum() < 80
     assert set(rows.loc[critical, "eigenvalues"].map(len)) == {4}
     assert set(rows.loc[~critical, "eigenvalues"].map(len)) == {0}
-    assert (rows.loc[critical, "eigenvalues"].map(lambda v: (v < 0).sum()) == rows.loc[critical, "index"]).all()
+    assert (rows.loc[critical, "eigenvalues"].map(lambda v: (v < 0).sum()) == rows.loc[critical, "morse_index"]).all()
     assert rows.loc[critical, "eigenvalues"].map(lambda v: (np.diff(v) >= 0).all()).all()
 
 

@@ -17,7 +17,7 @@ Test.__test__ = False
 def law(means, costs=None):
     means = np.asarray(means, float)
     costs = np.linspace(-1, 1, len(means)) if costs is None else np.asarray(costs, float)
-    return pd.DataFrame({"index": range(len(means)), "mean_count": means, "mean_cost": costs})
+    return pd.DataFrame({"morse_index": range(len(means)), "mean_count": means, "mean_cost": costs})
 
 
 def simulate(source, draws, means, dispersion=0.0):

@@ -165,7 +165,7 @@ def test_target_error_stops_at_a_look(tmp_path):
     draws = rows.attrs["run"]["draws"][0]
     assert draws in (64, 128, 256)
     counts = (
-        rows.groupby("draw")["index"]
+        rows.groupby("draw")["morse_index"]
         .agg(s=lambda i: (i == 1).sum(), m=lambda i: (i == 0).sum())
         .reindex(range(draws), fill_value=0)
     )
@@ -220,8 +220,8 @@ def test_parts_wait_for_each_other_at_a_look(tmp_path, small_shards):
 # ---- reading -----------------------------------------------------------------------------------------------------
 def test_columns_kinds_and_pieces(whole):
     run = whole / "newton"
-    some = load(run, columns=["index", "landscape", "p"])
-    assert list(some.columns) == ["index", "landscape", "p"] and str(some["p"].dtype) == "Int64"
+    some = load(run, columns=["morse_index", "landscape", "p"])
+    assert list(some.columns) == ["morse_index", "landscape", "p"] and str(some["p"].dtype) == "Int64"
     assert some["p"].isna().sum() == 2400 and str(some["landscape"].dtype) == "category"
     pieces = list(iter_shards(run, columns=["landscape", "draw", "cost"]))
     whole_rows = load(run, columns=["landscape", "draw", "cost"])

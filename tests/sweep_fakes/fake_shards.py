@@ -70,7 +70,8 @@ def newton_rows(landscape, *, first_draw, draws, starts, first_start=0, seed, po
         cost[np.flatnonzero(status == 0)[0]] = np.nan
     columns = {
         "draw": draw, "start": start, "status": pd.Categorical.from_codes(status, STATUSES),
-        "iterations": (10 * u).astype(np.int32), "cost": cost, "grad_norm": u * 1e-12, "index": index.astype(np.int32),
+        "iterations": (10 * u).astype(np.int32), "cost": cost, "grad_norm": u * 1e-12,
+        "morse_index": index.astype(np.int32),
         "nullity": np.zeros(len(draw), np.int32), "point": np.where(status == 0, start, -1), "certified": status == 0,
         "source": pd.Categorical.from_codes(np.zeros(len(draw), np.int8), [landscape.start_laws[0]]),
     }  # fmt: skip
@@ -85,12 +86,12 @@ def enumerate_rows(landscape, *, first_draw, draws, starts, seed, **_):
     point = np.tile(np.arange(6), draws)
     u = _noise(seed, draw, point)
     points = pd.DataFrame({
-        "draw": draw, "point": point, "cost": u, "index": (u * 1e6).astype(np.int32) % (landscape.dimension + 1),
+        "draw": draw, "point": point, "cost": u, "morse_index": (u * 1e6).astype(np.int32) % (landscape.dimension + 1),
         "nullity": np.zeros(len(draw), np.int32), "grad_norm": u * 1e-15, "hits": point + 4, "certified": True,
     })  # fmt: skip
     if fault == "nan":
         points.loc[0, "cost"] = np.nan
-    euler = [int((1 - 2 * (group & 1)).sum()) for _, group in points.groupby("draw")["index"]]
+    euler = [int((1 - 2 * (group & 1)).sum()) for _, group in points.groupby("draw")["morse_index"]]
     audits = pd.DataFrame({
         "draw": np.arange(first_draw, first_draw + draws), "distinct": 6, "starts": starts, "singletons": 0,
         "coverage": 1.0, "euler_sum": euler, "euler_expected": 0, "complete": False, "certified_fraction": 1.0,

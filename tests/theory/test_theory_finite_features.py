@@ -55,7 +55,7 @@ def test_a_confined_field_agrees_with_kac_rice_as_it_stands(n, m, features):
         centred = terms * (cost - law["mean_cost"][k])
         z.append(centred.mean() / (centred.std() * math.sqrt(1 / count + 1 / 400)))  # the law's own sets at the worst
     assert np.abs(z).max() < norm.isf(1e-4 / 2 / len(z))
-    euler = (law["mean_count"] * (-1.0) ** law["index"]).sum()
+    euler = (law["mean_count"] * (-1.0) ** law["morse_index"]).sum()
     assert abs(euler - 1) < 5 * np.sqrt((law["mean_count_se"] ** 2).sum())
 
 
@@ -88,7 +88,7 @@ def test_many_features_reach_the_exact_law():
 
 def test_precision_reproducibility_and_shape():
     law = finite_features_law(6, 512, frequency_draws=200)
-    assert list(law["index"]) == list(range(7))
+    assert list(law["morse_index"]) == list(range(7))
     assert (law["mean_count_se"] / law["mean_count"]).max() < 0.02
     assert law["fraction"].sum() == pytest.approx(1)
     assert law.equals(finite_features_law(6, 512, frequency_draws=200))

@@ -26,7 +26,7 @@ def bound(comparisons, family_wise=1e-4):
 
 
 def alternating_sum(law):
-    return float(np.sum(law["mean_count"] * (-1.0) ** law["index"]))
+    return float(np.sum(law["mean_count"] * (-1.0) ** law["morse_index"]))
 
 
 # ---- against the table -------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def test_indices_sum_to_the_one_point_total_and_alternately_to_the_euler_charact
     assert law["fraction"].sum() == pytest.approx(1, abs=1e-10)
     assert alternating_sum(law) == pytest.approx(euler, abs=1e-9 * law.attrs["total"])
     assert law.attrs["relative_error"] < 1e-7
-    assert list(law.columns[:5]) == ["index", "mean_count", "fraction", "mean_cost", "sd_cost"]
+    assert list(law.columns[:5]) == ["morse_index", "mean_count", "fraction", "mean_cost", "sd_cost"]
     if "confined" not in name:
         np.testing.assert_allclose(law["mean_count"], law["mean_count"][::-1], rtol=1e-10)
         np.testing.assert_allclose(law["mean_cost"], -law["mean_cost"][::-1], atol=1e-9)
@@ -187,8 +187,8 @@ def test_density_of_goe_integrates_to_its_order():
 
 def test_beyond_fifty_dimensions_only_the_outer_indices_are_listed():
     law = gaussian_field_law(100)
-    assert not law.attrs["complete"] and list(law["index"]) == [*range(6), *range(95, 101)]
-    assert list(confined_field_law(60, 0.5)["index"]) == list(range(6))
+    assert not law.attrs["complete"] and list(law["morse_index"]) == [*range(6), *range(95, 101)]
+    assert list(confined_field_law(60, 0.5)["morse_index"]) == list(range(6))
 
 
 def test_the_listed_and_the_complete_ways_meet(monkeypatch):
@@ -202,7 +202,7 @@ def test_the_listed_and_the_complete_ways_meet(monkeypatch):
     listed = gaussian_field_law(48)
     gaussian._unit_field.cache_clear()
     assert not listed.attrs["complete"]
-    both = complete.set_index("index").loc[listed["index"]]
+    both = complete.set_index("morse_index").loc[listed["morse_index"]]
     np.testing.assert_allclose(listed["log_mean_count"], both["log_mean_count"], atol=1e-9)
     assert log_saddles_over_minima(listed) == pytest.approx(ratio, rel=1e-10)
 
@@ -343,6 +343,6 @@ def test_plain_goe_by_sampling():
 @pytest.mark.parametrize("p", [2, 3, 6])
 def test_one_spin_has_the_two_points_of_its_sphere(p):
     law = spherical_spin_law(1, p)
-    assert law["index"].tolist() == [0]
+    assert law["morse_index"].tolist() == [0]
     assert law["mean_count"][0] == pytest.approx(2)
     assert (law["mean_cost"][0], law["sd_cost"][0]) == (0, 1)  # f(+-1) = +-J with J standard normal

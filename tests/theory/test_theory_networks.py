@@ -35,7 +35,7 @@ def test_the_autoencoder_of_four_eigenvalues_and_two_hidden_units_agrees_with_th
     for _, row in frame.iterrows():
         entry = known[tuple(sorted((values[i] for i in row["subset"]), reverse=True))]
         assert (row["rank"], row["loss"]) == (entry["rank"], entry["loss"])
-        signs = (row["index"], row["zero_directions"], row["positive"])
+        signs = (row["morse_index"], row["zero_directions"], row["positive"])
         assert signs == (entry["n_negative"], entry["n_zero"], entry["n_positive"])
 
 
@@ -63,13 +63,13 @@ def hessian_signs(values, subset, hidden):
 @pytest.mark.parametrize("values, hidden", [((5.0, 2.5, 1.0), 1), ((1.0, 2.5, 5.0), 2), ((4.0, 3.0, 1.5, 0.4), 3)])
 def test_index_and_zero_directions_are_the_hessians(values, hidden):
     for _, row in linear_autoencoder_table(values, hidden).iterrows():
-        assert hessian_signs(values, row["subset"], hidden) == (row["index"], row["zero_directions"])
+        assert hessian_signs(values, row["subset"], hidden) == (row["morse_index"], row["zero_directions"])
 
 
 def test_only_the_global_minimum_has_index_zero():
     frame = linear_autoencoder_table(np.linspace(1, 2, 8) ** 2, 3)
     assert len(frame) == sum(math.comb(8, r) for r in range(4))
-    lowest = frame[frame["index"] == 0]
+    lowest = frame[frame["morse_index"] == 0]
     assert len(lowest) == 1 and lowest["loss"].iloc[0] == frame["loss"].min()
 
 
@@ -123,7 +123,7 @@ def test_cost_against_index_approaches_the_limiting_curve():
     distance = []
     for n in (8, 20, 50):
         law = gaussian_field_law(n)
-        curve = cost_of_index_fraction((law["index"] + 0.5) / (n + 1))
+        curve = cost_of_index_fraction((law["morse_index"] + 0.5) / (n + 1))
         distance.append(np.abs(law["mean_cost"] / math.sqrt(n) - curve)[n // 4])
     assert distance[0] > distance[1] > distance[2] and distance[2] < 0.04
     np.testing.assert_allclose(cost_of_index_fraction([0, 0.5, 1], kappa=1.5), [-3, 0, 3], atol=1e-9)

@@ -10,7 +10,7 @@ from simcore.errors import InputError
 from simcore.theory.gaussian import gaussian_field_law
 from simcore.theory.tables import law, log_saddles_over_minima, theory_laws, theory_rows
 
-KEYS = {"n", "index", "fraction", "mean_count", "mean_cost", "sd_cost", "log_saddles_over_minima"}
+KEYS = {"n", "morse_index", "fraction", "mean_count", "mean_cost", "sd_cost", "log_saddles_over_minima"}
 
 
 def arguments(name):
@@ -23,7 +23,9 @@ def test_rows_have_the_promised_keys_and_survive_strict_json(name):
     assert all(set(row) >= KEYS for row in rows)
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows
     dimension = {n: n - 1 if name == "spherical_spin" else n for n in range(2, 6)}
-    assert [(row["n"], row["index"]) for row in rows] == [(n, k) for n in range(2, 6) for k in range(dimension[n] + 1)]
+    assert [(row["n"], row["morse_index"]) for row in rows] == [
+        (n, k) for n in range(2, 6) for k in range(dimension[n] + 1)
+    ]
     assert all(row["listed"] == "all" for row in rows)
     for n in range(2, 6):
         assert sum(row["fraction"] for row in rows if row["n"] == n) == pytest.approx(1)
@@ -53,7 +55,7 @@ def test_ratio_by_name_is_the_sum_over_saddles():
 
 def test_beyond_fifty_dimensions_rows_say_what_they_list():
     rows = theory_rows("goe", 60)
-    assert [row["index"] for row in rows] == [*range(6), *range(55, 61)]
+    assert [row["morse_index"] for row in rows] == [*range(6), *range(55, 61)]
     assert {row["listed"] for row in rows} == {"lowest and highest 6"}
     assert rows[0]["fraction"] == 0.0 and rows[0]["log_fraction"] < -1000  # e^-1012: kept as a logarithm
     assert {row["listed"] for row in theory_rows("confined_field", 60, m=1.5)} == {"lowest 6"}

@@ -142,12 +142,12 @@ def test_columns_and_order():
         index=True,
     )
     assert list(frame.columns) == [
-        "draw", "start", "step", "time", "cost", "grad_norm", "curvature", "predicted_change", "index",
+        "draw", "start", "step", "time", "cost", "grad_norm", "curvature", "predicted_change", "morse_index",
     ]  # fmt: skip
     assert frame["step"].to_list() == [0, 3, 6, 7] * 6
     assert frame["start"].to_list() == [s for _ in range(2) for s in range(3) for _ in range(4)]
     assert frame["draw"].to_list() == [0] * 12 + [1] * 12
-    assert frame["index"].dtype == np.int32 and frame["draw"].dtype == np.int64
+    assert frame["morse_index"].dtype == np.int32 and frame["draw"].dtype == np.int64
     np.testing.assert_allclose(frame["time"], 0.1 * frame["step"])
 
 
@@ -161,7 +161,7 @@ def test_rows_describe_their_point(landscape):
     np.testing.assert_allclose(frame["cost"], value, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(frame["grad_norm"], np.linalg.norm(g, axis=1), rtol=1e-11)
     np.testing.assert_allclose(frame["curvature"], np.einsum("si,sij,sj->s", g, h, g), rtol=1e-9, atol=1e-12)
-    assert (frame["index"] == (np.linalg.eigvalsh(h) < -1e-9).sum(axis=1)).all()
+    assert (frame["morse_index"] == (np.linalg.eigvalsh(h) < -1e-9).sum(axis=1)).all()
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m not in ("sgd", "newton", "saddle_free_newton")])
@@ -192,7 +192,7 @@ def test_a_path_that_runs_away_keeps_its_rows():
     assert len(frame) == 5 * 61
     last = frame[frame["step"] == 60]
     assert (~np.isfinite(last["cost"])).any()
-    assert (last.loc[~np.isfinite(last["grad_norm"]), "index"] == -1).all()
+    assert (last.loc[~np.isfinite(last["grad_norm"]), "morse_index"] == -1).all()
 
 
 # ---- the same rows -----------------------------------------------------------------------------------------------

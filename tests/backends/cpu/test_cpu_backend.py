@@ -262,4 +262,4 @@ def test_other_processors_give_the_same_answers(processor, tmp_path):
     same = np.abs(there["x"] - here.x).max(axis=1) < 1e-9
     assert same.mean() >= 0.9
     np.testing.assert_array_equal(there["status"][same], here.status[same])
-    np.testing.assert_array_equal(there["index"][same], here.index[same])
+    np.testing.assert_array_equal(there["morse_index"][same], here.index[same])

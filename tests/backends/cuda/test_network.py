@@ -69,7 +69,7 @@ def test_searches_of_perceptrons_take_their_derivatives_from_the_device() -> Non
         for backend in ("cuda", "reference")
     }
     assert list(table["cuda"].status) == list(table["reference"].status)
-    assert list(table["cuda"]["index"]) == list(table["reference"]["index"])
+    assert list(table["cuda"]["morse_index"]) == list(table["reference"]["morse_index"])
     np.testing.assert_allclose(table["cuda"].cost, table["reference"].cost, atol=1e-9)
 
 

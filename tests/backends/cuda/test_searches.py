@@ -45,7 +45,7 @@ def test_a_complete_enumeration() -> None:
     ours = simcore.enumerate_critical_points(landscape, draw=0, seed=2, starts=32, backend="cuda", threads=1)
     theirs = simcore.enumerate_critical_points(landscape, draw=0, seed=2, starts=32, backend="reference", threads=1)
     assert ours.audit["complete"] and ours.audit["euler_sum"] == 0
-    assert sorted(ours.points["index"]) == sorted(theirs.points["index"])
+    assert sorted(ours.points["morse_index"]) == sorted(theirs.points["morse_index"])
     np.testing.assert_allclose(np.sort(ours.points["cost"]), np.sort(theirs.points["cost"]), atol=1e-10)
 
 
@@ -63,7 +63,7 @@ def test_a_sweep_runs_on_the_device(tmp_path: Path) -> None:
         assert main(["run", str(config), "--out", str(run), "--backend", backend, "--workers", "1"]) == 0
         tables.append(simcore.load(str(run)))
     assert len(tables[0]) == 24
-    for column in ("draw", "start", "status", "index", "nullity", "point", "certified"):
+    for column in ("draw", "start", "status", "morse_index", "nullity", "point", "certified"):
         assert list(tables[0][column]) == list(tables[1][column]), column
 
 
