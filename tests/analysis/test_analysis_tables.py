@@ -97,7 +97,7 @@ def test_points_without_an_audit_or_with_an_impossible_index_are_refused():
     assert kept.draws == 7
     assert kept.counts.sum() == (points["draw"] != 2).sum()
     with pytest.raises(InputError, match=r"outside 0\.\.4"):
-        samples_from_frames(points.assign(index=5), audits)
+        samples_from_frames(points.assign(morse_index=5), audits)
     with pytest.raises(InputError, match="no audits"):
         samples_from_frames(points.assign(n=6), audits)
 
