@@ -233,7 +233,7 @@ def test_columns_kinds_and_pieces(whole):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ({"columns": ["indx"]}, "did you mean 'index'"),
+        ({"columns": ["morse_indx"]}, "did you mean 'morse_index'"),
         ({"columns": []}, "columns is empty"),
         ({"kind": "points"}, "choose from starts"),
     ],
