@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from simcore import theory as theory
+    from simcore.domains import Box as Box
+    from simcore.domains import Space as Space
+    from simcore.domains import Sphere as Sphere
+    from simcore.domains import Torus as Torus
     from simcore.errors import InputError as InputError
     from simcore.errors import RunError as RunError
     from simcore.errors import SimcoreError as SimcoreError
-    from simcore.landscapes.base import Box as Box
     from simcore.landscapes.base import Landscape
-    from simcore.landscapes.base import Space as Space
-    from simcore.landscapes.base import Sphere as Sphere
-    from simcore.landscapes.base import Torus as Torus
     from simcore.landscapes.custom import CustomLandscape as CustomLandscape
     from simcore.landscapes.spin import SphericalSpin as SphericalSpin
     from simcore.landscapes.waves import ConfinedField as ConfinedField
@@ -53,7 +53,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Auto": "simcore.search.solvers",
-    "Box": "simcore.landscapes.base",
+    "Box": "simcore.domains",
     "ConfinedField": "simcore.landscapes.waves",
     "CustomLandscape": "simcore.landscapes.custom",
     "Enumeration": "simcore.search.enumerate",
@@ -69,10 +69,10 @@ _HOME = {
     "SaddleFreeNewton": "simcore.search.solvers",
     "SigmoidUnit": "simcore.networks.sigmoid_unit",
     "SimcoreError": "simcore.errors",
-    "Space": "simcore.landscapes.base",
-    "Sphere": "simcore.landscapes.base",
+    "Space": "simcore.domains",
+    "Sphere": "simcore.domains",
     "SphericalSpin": "simcore.landscapes.spin",
-    "Torus": "simcore.landscapes.base",
+    "Torus": "simcore.domains",
     "TorusField": "simcore.landscapes.waves",
     "ball_critical_points": "simcore.search.ball",
     "enumerate_critical_points": "simcore.search.enumerate",

@@ -31,7 +31,7 @@ INNER_FLAGS = {**FLAGS, "no_cpython_wrapper": True}
 """Those of functions that compiled code alone calls: without the glue for calls from Python they compile faster."""
 
 _PACKAGE = Path(__file__).parent
-_KERNEL_SOURCES = ("compilation.py", "formulas/*.py", "backends/problems.py", "backends/cpu/*.py")
+_KERNEL_SOURCES = ("compilation.py", "domains.py", "formulas/*.py", "backends/problems.py", "backends/cpu/*.py")
 
 
 @functools.cache

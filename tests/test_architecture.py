@@ -19,7 +19,8 @@ FLOORS = [
     {"simcore.backends"},
     {"simcore.theory"},
     {"simcore.formulas"},
-    {"simcore.compilation", "simcore.arrays"},
+    {"simcore.compilation", "simcore.domains"},
+    {"simcore.arrays", "simcore.validate"},
     {"simcore.blas", "simcore.errors"},
 ]
 """Rooms from the top; a room imports only rooms below it. ``simcore/__init__.py`` names all and imports none."""

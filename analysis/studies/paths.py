@@ -40,9 +40,7 @@ class Saddle:
 
     def offset(self, x: Array) -> Array:
         """Return x - saddle, by the shortest way on a torus; shape as x."""
-        d = x - self.x
-        period = self.draw.landscape.domain.period
-        return d - period * np.round(d / period) if period else d
+        return self.draw.landscape.domain.displacement(x, self.x)
 
     def coordinates(self, x: Array) -> Array:
         """Return the coordinates of x - saddle along the eigenvectors, shape (..., D)."""
@@ -69,12 +67,11 @@ def saddle_at(function: Any, x: ArrayLike) -> Saddle:
     On the sphere the radial one is left out.
     """
     import simcore
-    from simcore.landscapes.base import Sphere
 
     path = simcore.trajectory(function, method="newton", steps=2, start=x, positions=True, threads=1)
     point = path["x"].iloc[-1]
     w, q = np.linalg.eigh(function.hessian(point))
-    if isinstance(function.landscape.domain, Sphere):
+    if not function.landscape.domain.flat:
         radial = int(np.argmax(np.abs(point @ q)))
         w, q = np.delete(w, radial), np.delete(q, radial, axis=1)
     return Saddle(function, point, w, q)

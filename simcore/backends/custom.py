@@ -1,7 +1,6 @@
 """Evaluation of a user's own function, point by point, shared by every backend that accepts ``Custom`` problems.
 
-On the sphere |x|^2 = n the user gives Euclidean derivatives g and H of any smooth extension; with P = I - x x'/n the
-Riemannian gradient is P g and the Riemannian Hessian P (H - (g.x/n) I) P, both in ambient coordinates.
+The user gives Euclidean derivatives; ``Domain.riemannian`` turns them into those of the domain, in ambient coordinates.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from simcore.arrays import real_array
-from simcore.backends.geometry import to_sphere
 from simcore.backends.problems import Array, Custom
 from simcore.errors import InputError
 
@@ -30,9 +28,7 @@ def evaluate(problem: Custom, x: Array) -> tuple[Array, Array, Array]:
         gradient[i] = _called("gradient", problem.gradient, here, (n,))
         raw = _called("hessian", problem.hessian, here, (n, n))
         hessian[i] = 0.5 * (raw + raw.T)
-    if problem.kind == "sphere":
-        return value, *to_sphere(x, gradient, hessian)
-    return value, gradient, hessian
+    return value, *problem.domain.riemannian(x, gradient, hessian)
 
 
 def checked(what: str, returned: Any, x: Array, shape: tuple[int, ...]) -> Array:

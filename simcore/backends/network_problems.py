@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from simcore.backends.problems import Array
+from simcore.domains import Space
 
 ACTIVATIONS = ("tanh", "sigmoid", "softplus", "relu", "linear")
 LOSSES = ("mse", "cross_entropy")
@@ -32,6 +33,11 @@ class Mlp(NamedTuple):
         """Number of parameters."""
         return sum((a + 1) * b for a, b in zip(self.widths[:-1], self.widths[1:], strict=True))
 
+    @property
+    def domain(self) -> Space:
+        """R^n, n the number of parameters."""
+        return Space(self.dimension)
+
 
 class Linear(NamedTuple):
     """Population cost of a deep linear network without biases, f = 1/2 tr (W - T) S (W - T)^T, W = W_L ... W_1.
@@ -48,6 +54,11 @@ class Linear(NamedTuple):
         """Number of parameters."""
         return sum(a * b for a, b in zip(self.widths[:-1], self.widths[1:], strict=True))
 
+    @property
+    def domain(self) -> Space:
+        """R^n, n the number of parameters."""
+        return Space(self.dimension)
+
 
 class Sigmoid(NamedTuple):
     """One sigmoid unit, f = sum_i c_i (t_i - s(w . v_i))^2, s(z) = 1/(1 + exp(-z)).
@@ -63,3 +74,8 @@ class Sigmoid(NamedTuple):
     def dimension(self) -> int:
         """Number of weights d."""
         return self.inputs.shape[1]
+
+    @property
+    def domain(self) -> Space:
+        """R^n, n the number of parameters."""
+        return Space(self.dimension)

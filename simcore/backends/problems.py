@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore.domains import Domain, Space, Sphere, Torus
+
 Array = NDArray[np.float64]
 
 DESCENT_FROM = 40
@@ -36,6 +38,11 @@ class Waves(NamedTuple):
     period: float
 
     @property
+    def domain(self) -> Domain:
+        """The torus where there is a period, else R^n."""
+        return (Torus if self.period else Space)(self.frequencies.shape[1])
+
+    @property
     def dimension(self) -> int:
         """Dimension of the tangent space, n."""
         return self.frequencies.shape[1]
@@ -54,14 +61,14 @@ class Spin(NamedTuple):
     coefficients: Array
 
     @property
+    def domain(self) -> Sphere:
+        """The sphere |x|^2 = n."""
+        return Sphere(self.n)
+
+    @property
     def dimension(self) -> int:
         """Dimension of the sphere, n - 1."""
         return self.n - 1
-
-    @property
-    def sphere(self) -> bool:
-        """Whether the domain is the sphere |x|^2 = n: always."""
-        return True
 
 
 class NewtonOptions(NamedTuple):
@@ -108,27 +115,16 @@ class Outcome(NamedTuple):
 class Custom(NamedTuple):
     """A user's own function: plain or njit callables of one point x of shape (n,), with Euclidean derivatives.
 
-    ``value(x)`` returns a float, ``gradient(x)`` shape (n,), ``hessian(x)`` shape (n, n). ``kind`` is the domain,
-    "space", "box", "torus" or "sphere" (|x|^2 = n); ``period`` is 2 pi on a torus, else 0.0; ``low`` and ``high``,
-    shape (n,), are the sides of a box, else infinite. ``simcore.backends.custom.evaluate`` does the Riemannian
-    conversion on the sphere.
+    ``value(x)`` returns a float, ``gradient(x)`` shape (n,), ``hessian(x)`` shape (n, n);
+    ``simcore.backends.custom.evaluate`` makes them Riemannian on the ``domain``.
     """
 
     value: Callable[[Array], float]
     gradient: Callable[[Array], Array]
     hessian: Callable[[Array], Array]
-    n: int
-    kind: str
-    period: float
-    low: Array
-    high: Array
-
-    @property
-    def sphere(self) -> bool:
-        """Whether the domain is the sphere |x|^2 = n."""
-        return self.kind == "sphere"
+    domain: Domain
 
     @property
     def dimension(self) -> int:
-        """Dimension of the tangent space: n, but n - 1 on the sphere."""
-        return self.n - 1 if self.sphere else self.n
+        """Dimension of the tangent space."""
+        return self.domain.dimension

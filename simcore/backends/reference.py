@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends import custom, reference_network
-from simcore.backends.geometry import move, outside, tangent_basis, to_sphere, wrap
 from simcore.backends.problems import DESCENT_FROM, SINGLE_FROM, Custom, NewtonOptions, Outcome, Spin, Waves
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, GRADIENT_FLAT, LEFT_DOMAIN, MAX_ITERATIONS, NOT_FINITE
 from simcore.formulas.verdict import SETTLED
@@ -74,7 +73,7 @@ def evaluate_spin(problem: Spin, x: Array) -> Evaluation:
         hessian = np.einsum("s...i,si->s...", hessian, x)
     gradient = np.einsum("sij,sj->si", hessian, x) / (p - 1)
     value = np.einsum("si,si->s", gradient, x) / p
-    return value, *to_sphere(x, gradient, hessian)
+    return value, *problem.domain.riemannian(x, gradient, hessian)
 
 
 EVALUATORS: dict[type, Callable[[Any, Array], Evaluation]] = {
@@ -98,17 +97,18 @@ def newton(problem: Any, starts: Array, options: NewtonOptions) -> Outcome:
 
 def _newton_one(problem: Any, x: Array, options: NewtonOptions) -> tuple[Any, ...]:
     """Return status, iterations, cost, |g|, decrement, index, nullity and x of one start."""
-    x = wrap(np.array(x, dtype=np.float64), getattr(problem, "period", 0.0))
+    domain = problem.domain
+    x = domain.wrap(np.array(x, dtype=np.float64))
     settled = 0  # evaluations with a small gradient but a long Newton step: a null direction
     for iteration in range(options.max_iterations + 1):
         value, gradient, hessian = (part[0] for part in evaluate(problem, x[np.newaxis]))
         grad_norm = float(np.linalg.norm(gradient))
         if not (np.isfinite(value) and np.isfinite(grad_norm) and np.isfinite(hessian).all()):
             return NOT_FINITE, iteration, value, grad_norm, np.nan, -1, -1, x
-        if np.abs(x).max() > options.region or outside(problem, x):
+        if np.abs(x).max() > options.region or domain.outside(x):
             return LEFT_DOMAIN, iteration, value, grad_norm, np.nan, -1, -1, x
 
-        basis = tangent_basis(problem, x)
+        basis = domain.frame(x[np.newaxis])[0]
         tangent_hessian = basis.T @ hessian @ basis
         eigenvalues, vectors = np.linalg.eigh(tangent_hessian)
         tangent_gradient = basis.T @ gradient
@@ -132,7 +132,7 @@ def _newton_one(problem: Any, x: Array, options: NewtonOptions) -> tuple[Any, ..
             return status, iteration, value, grad_norm, decrement, -1, -1, x
 
         length = min(1.0, options.step_cap / decrement) if decrement > 0 else 1.0
-        x = move(problem, x, basis @ newton_step * length)
+        x = domain.retract(x + basis @ newton_step * length)
     raise AssertionError("unreachable: the last iteration returns")
 
 
@@ -148,7 +148,7 @@ def regularised_newton(problem: Waves, starts: Array, options: NewtonOptions, le
 
 def _regularised_one(problem: Waves, start: Array, options: NewtonOptions, length: float) -> tuple[Any, ...]:
     """Return status, iterations, cost, |g|, decrement, index, nullity and x of one start."""
-    x, done = wrap(np.array(start, dtype=np.float64), problem.period), 0
+    x, done = problem.domain.wrap(np.array(start, dtype=np.float64)), 0
     if len(x) >= DESCENT_FROM:
         x = descend(problem, x, options)
     if len(x) >= SINGLE_FROM:
@@ -186,7 +186,7 @@ def descend(problem: Waves, x: Array, options: NewtonOptions) -> Array:
             for _ in range(14):
                 middle = np.sqrt(low * high)
                 low, high = (middle, high) if np.linalg.norm(step(middle)) > cap else (low, middle)
-        x = move(problem, x, step(high))
+        x = problem.domain.retract(x + step(high))
         gradient, hessian = (part[0] for part in evaluate(problem, x[np.newaxis])[1:])
         if not np.linalg.norm(gradient) < 0.8 * before or np.abs(x).max() > options.region:
             break
@@ -224,7 +224,7 @@ def _regularised_steps(
             soft = (vectors.T @ last) * (16 * shift**2 / (eigenvalues**2 + 16 * shift**2))
             soft = vectors @ soft / np.linalg.norm(soft)
             d = d - 2 * min(float(d @ soft), 0.0) * soft
-        x = move(problem, x, d)
+        x = problem.domain.retract(x + d)
         before = now = float(np.linalg.norm(gradient))
         typical = float(np.linalg.norm(eigenvalues)) / np.sqrt(len(x))
         for _ in range(3):
@@ -233,7 +233,7 @@ def _regularised_steps(
             if not now >= options.gradient_tolerance:
                 break
             stiffening = 0.25 * np.linalg.norm(x - home) * typical / length
-            x = move(problem, x, step(gradient, max(shift, stiffening)))
+            x = problem.domain.retract(x + step(gradient, max(shift, stiffening)))
         last = x - home
         stalled = before < 1e-5 * typical * length and not now < 0.5 * before
         gone = done == options.max_iterations or np.abs(x).max() > options.region

@@ -7,7 +7,6 @@ statistics.
 from __future__ import annotations
 
 import json
-import math
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,15 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simcore.arrays import real_array
+from simcore.domains import Domain
 from simcore.errors import InputError, unknown_name
-from simcore.landscapes.validate import whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-
-_BOX = "give two sequences of numbers"
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class Landscape(ABC):
     @property
     def dimension(self) -> int:
         """Dimension D of the domain; the index of a critical point runs from 0 to D."""
-        return self.n
+        return self.domain.dimension
 
     @property
     @abstractmethod
@@ -188,117 +185,3 @@ class Draw(ABC):
     def to_dict(self) -> dict[str, Any]:
         """Return the provenance of this function, JSON-safe: its landscape, seed and number."""
         return {"landscape": self.landscape.to_dict(), "seed": self.seed, "draw": self.number}
-
-
-# ---- domains -----------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Domain:
-    """Where x lives, x float64 of shape (n,). Distances are what duplicates are merged by.
-
-    Raises ``InputError`` unless n is a whole number of at least 1.
-    """
-
-    n: int
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "n", whole("n", self.n, 1))
-
-    @property
-    def euler_characteristic(self) -> int | None:
-        """Euler characteristic, or None where it does not fix the alternating sum of critical points."""
-        return None
-
-    @property
-    def compact(self) -> bool:
-        """Whether all critical points of a draw can be enumerated."""
-        return False
-
-    @property
-    def period(self) -> float:
-        """Period of each coordinate, 0.0 where there is none."""
-        return 0.0
-
-
-@dataclass(frozen=True)
-class Space(Domain):
-    """``Space(n)``: all of R^n. Nothing bounds the critical points, so none of its searches is called complete."""
-
-
-@dataclass(frozen=True)
-class Torus(Domain):
-    """``Torus(n)``: (0, 2 pi)^n, periodic with 2 pi in each coordinate; points are wrapped into [0, 2 pi).
-
-    sum of (-1)^index over the critical points of a function = 0 (Morse).
-    """
-
-    @property
-    def euler_characteristic(self) -> int:
-        return 0
-
-    @property
-    def compact(self) -> bool:
-        return True
-
-    @property
-    def period(self) -> float:
-        return 2 * np.pi
-
-
-@dataclass(frozen=True)
-class Sphere(Domain):
-    """``Sphere(n)``: |x|^2 = n in R^n, of radius sqrt(n) and dimension n - 1; points are given in ambient coordinates.
-
-    sum of (-1)^index over the critical points of a function = 1 + (-1)^(n-1) (Morse).
-    """
-
-    @property
-    def euler_characteristic(self) -> int:
-        return 1 + (-1) ** (self.n - 1)
-
-    @property
-    def compact(self) -> bool:
-        return True
-
-
-@dataclass(frozen=True)
-class Box:
-    """``Box(low, high)``: the box low_i <= x_i <= high_i; a search that steps over a side has left the domain.
-
-    ``low`` and ``high`` are sequences of n finite numbers, each low below its high; else ``InputError``. A function may
-    have any number of critical points inside, so a search of a box is never called complete.
-    """
-
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        sides = [real_array(f"{name} of Box", getattr(self, name), _BOX) for name in ("low", "high")]
-        if any(side.ndim != 1 for side in sides):
-            raise InputError(f"Box got low={self.low!r}, high={self.high!r}; {_BOX}")
-        low, high = (tuple(side.tolist()) for side in sides)
-        ordered = len(low) == len(high) > 0 and all(
-            math.isfinite(a) and math.isfinite(b) and a < b for a, b in zip(low, high, strict=True)
-        )
-        if not ordered:
-            raise InputError(
-                f"Box got low={low}, high={high}; give as many finite lows as highs, each low below its high"
-            )
-        object.__setattr__(self, "low", low)
-        object.__setattr__(self, "high", high)
-
-    @property
-    def n(self) -> int:
-        """Number of coordinates."""
-        return len(self.low)
-
-    @property
-    def euler_characteristic(self) -> None:
-        return None
-
-    @property
-    def compact(self) -> bool:
-        return False
-
-    @property
-    def period(self) -> float:
-        return 0.0

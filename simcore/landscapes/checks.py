@@ -65,7 +65,7 @@ def _check(problem: Custom, length: float) -> None:
     pairs = [(x, v) for x, v in zip(points, directions, strict=True) if any(x is one for one in defined)]
     for x, _ in pairs:
         _check_symmetry(problem, x)
-    if problem.kind == "torus":
+    if problem.domain.kind == "torus":
         _check_period(problem, pairs[0][0], random)
     _compare("gradient", "value", problem, pairs, _slope_by_value, _slope)
     _compare("hessian", "gradient", problem, pairs, _turn_by_gradient, _turn)
@@ -73,32 +73,31 @@ def _check(problem: Custom, length: float) -> None:
 
 # ---- where -------------------------------------------------------------------------------------------------------
 def _points(problem: Custom, length: float, random: np.random.Generator) -> list[Array]:
-    n = problem.n
-    if problem.kind == "sphere":
-        normal = random.normal(size=(PROBES, n))
-        return list(normal * (np.sqrt(n) / np.linalg.norm(normal, axis=1, keepdims=True)))
-    if problem.kind == "space":
+    n = problem.domain.n
+    if problem.domain.kind == "sphere":
+        return list(problem.domain.retract(random.normal(size=(PROBES, n))))
+    if problem.domain.kind == "space":
         return list(random.normal(size=(PROBES, n)) * length)
-    low, high = (np.zeros(n), np.full(n, 2 * np.pi)) if problem.kind == "torus" else (problem.low, problem.high)
+    low, high = problem.domain.sides
     return list(low + (high - low) * random.uniform(0.1, 0.9, size=(PROBES, n)))  # room for the differences
 
 
 def _direction(problem: Custom, x: Array, length: float, random: np.random.Generator) -> Array:
     """Return a random direction along the domain, as long as what it is natural to measure lengths by there."""
-    n = problem.n
+    n = problem.domain.n
     v = random.normal(size=n)
-    if problem.kind == "sphere":
-        v -= (v @ x) / n * x
+    v = _tangential(problem, x, v)
     v /= np.linalg.norm(v)
-    if problem.kind == "box":
-        return v * (problem.high - problem.low)
-    return v * (length if problem.kind == "space" else 1.0)
+    if problem.domain.kind == "box":
+        low, high = problem.domain.sides
+        return v * (high - low)
+    return v * (length if problem.domain.kind == "space" else 1.0)
 
 
 def _curve(problem: Custom, x: Array, v: Array) -> Curve:
-    if problem.kind != "sphere":
+    if problem.domain.kind != "sphere":
         return lambda t: x + t * v
-    radius = np.sqrt(problem.n)
+    radius = np.sqrt(problem.domain.n)
     return lambda t: np.cos(t / radius) * x + radius * np.sin(t / radius) * v
 
 
@@ -107,7 +106,7 @@ def _returned(what: str, problem: Custom, x: Array) -> Array:
     """Return the raw result of one function as float64, after checking its type and shape."""
     from simcore.backends.custom import checked
 
-    shape = {"value": (), "gradient": (problem.n,), "hessian": (problem.n, problem.n)}[what]
+    shape = {"value": (), "gradient": (problem.domain.n,), "hessian": (problem.domain.n, problem.domain.n)}[what]
     try:
         raw = getattr(problem, what)(x.copy())
     except Exception as error:
@@ -123,7 +122,7 @@ def _returned(what: str, problem: Custom, x: Array) -> Array:
 def _defined(problem: Custom, x: Array) -> bool:
     for what in ("value", "gradient", "hessian"):
         if not np.isfinite(_returned(what, problem, x)).all():
-            if problem.kind == "space":
+            if problem.domain.kind == "space":
                 return False
             raise InputError(f"{what} is not finite at x = {_shown(x)}; give functions that are finite on the domain")
     return True
@@ -142,7 +141,7 @@ def _check_symmetry(problem: Custom, x: Array) -> None:
 
 def _check_period(problem: Custom, x: Array, random: np.random.Generator) -> None:
     """Check that value and gradient are the same a period further, and continuous where a period ends."""
-    n = problem.n
+    n = problem.domain.n
     gradient, value = _returned("gradient", problem, x), _returned("value", problem, x)
     unit = np.linalg.norm(gradient)
     hessian = np.linalg.norm(_returned("hessian", problem, x))
@@ -179,7 +178,7 @@ def _slope(problem: Custom, x: Array, v: Array) -> tuple[Array, float]:
 def _turn(problem: Custom, x: Array, v: Array) -> tuple[Array, float]:
     """Return Hess f v, on the sphere the Riemannian one, and the norm that its error is relative to."""
     hessian = _returned("hessian", problem, x)
-    radial = (_returned("gradient", problem, x) @ x) / problem.n if problem.kind == "sphere" else 0.0
+    radial = (_returned("gradient", problem, x) @ x) / problem.domain.n if problem.domain.kind == "sphere" else 0.0
     along = _tangential(problem, x, hessian @ v - radial * v)
     return along, float(max(np.linalg.norm(along), np.linalg.norm(hessian) * np.linalg.norm(v)))
 
@@ -200,7 +199,7 @@ def _turn_by_gradient(problem: Custom, x: Array, v: Array) -> Callable[[float], 
 
 
 def _tangential(problem: Custom, x: Array, vector: Array) -> Array:
-    return vector - (vector @ x) / problem.n * x if problem.kind == "sphere" else vector
+    return problem.domain.tangent(x[np.newaxis], vector[np.newaxis])[0]
 
 
 def _differences(function: Callable[[float], Array]) -> Iterator[tuple[Array, float]]:

@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from simcore import validate
 from simcore.backends.problems import Custom
+from simcore.domains import Box, Domain, Space, Sphere, Torus
 from simcore.errors import InputError
-from simcore.landscapes import starts, validate
-from simcore.landscapes.base import Array, Box, Domain, Draw, Landscape, Scales, Space, Sphere, Torus
+from simcore.landscapes import starts
+from simcore.landscapes.base import Array, Draw, Landscape, Scales
 from simcore.landscapes.checks import check_functions
 
 _PROBES = 64
@@ -72,7 +74,7 @@ class CustomLandscape(Landscape):
         value: Callable[[Array], float],
         gradient: Callable[[Array], Array],
         hessian: Callable[[Array], Array],
-        domain: Domain | Box,
+        domain: Domain,
         n: int,
         *,
         length: float | None = None,
@@ -103,10 +105,6 @@ class CustomLandscape(Landscape):
     @property
     def start_laws(self) -> tuple[str, ...]:  # type: ignore[override]
         return ("normal",) if isinstance(self.domain, Space) else ("uniform",)
-
-    @property
-    def dimension(self) -> int:
-        return self.n - 1 if isinstance(self.domain, Sphere) else self.n
 
     @property
     def draws(self) -> int:
@@ -148,11 +146,8 @@ class CustomLandscape(Landscape):
 
     def to_dict(self) -> dict[str, Any]:
         """Return name, n, domain and the names of the functions: provenance only, it can't be turned back."""
-        domain: dict[str, Any] = {"kind": type(self.domain).__name__}
-        if isinstance(self.domain, Box):
-            domain |= {"low": list(self.domain.low), "high": list(self.domain.high)}
         functions = {what: _function_name(getattr(self, what)) for what in ("value", "gradient", "hessian")}
-        return {"name": self.name, "n": self.n, "domain": domain, **functions}
+        return {"name": self.name, "n": self.n, "domain": self.domain.to_dict(), **functions}
 
 
 class CustomDraw(Draw):
@@ -172,16 +167,8 @@ class CustomDraw(Draw):
         return evaluate(self.problem, points)
 
 
-_KINDS: dict[type, str] = {Box: "box", Torus: "torus", Sphere: "sphere", Space: "space"}
-
-
 def _problem(at: CustomLandscape) -> Custom:
-    domain = at.domain
-    low, high = np.full(at.n, -np.inf), np.full(at.n, np.inf)
-    if isinstance(domain, Box):
-        low, high = np.array(domain.low), np.array(domain.high)
-    kind = next(k for t, k in _KINDS.items() if isinstance(domain, t))
-    return Custom(at.value, at.gradient, at.hessian, at.n, kind, domain.period, low, high)
+    return Custom(at.value, at.gradient, at.hessian, at.domain)
 
 
 def _root_mean_square(parts: Array) -> float:

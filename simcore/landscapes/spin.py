@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from simcore import validate
 from simcore.arrays import real_array
 from simcore.backends.problems import Spin
+from simcore.domains import Sphere
 from simcore.errors import InputError
-from simcore.landscapes import validate
-from simcore.landscapes.base import Array, Draw, Landscape, Scales, Sphere, Symmetry
+from simcore.landscapes.base import Array, Draw, Landscape, Scales, Symmetry
 from simcore.landscapes.starts import sphere
 from simcore.landscapes.step_caps import sphere_step_cap
 
@@ -78,10 +79,6 @@ class SphericalSpin(Landscape):
     def __post_init__(self) -> None:
         object.__setattr__(self, "n", validate.whole("n", self.n, 2))
         object.__setattr__(self, "p", validate.whole("p", self.p, 2, LARGEST_DEGREE))
-
-    @property
-    def dimension(self) -> int:
-        return self.n - 1
 
     @property
     def domain(self) -> Sphere:
@@ -219,8 +216,6 @@ class SpinDraw(Draw):
 
     def _all_orders(self, points: Array) -> tuple[Array, Array, Array]:
         n, p = self.landscape.n, self.landscape.p
-        from simcore.backends.geometry import to_sphere
-
         value, gradient = np.empty(len(points)), np.empty((len(points), n))
         hessian = np.empty((len(points), n, n))
         for i, x in enumerate(points):
@@ -233,7 +228,7 @@ class SpinDraw(Draw):
             hessian[i] = p * (p - 1) * contracted
             gradient[i] = hessian[i] @ x / (p - 1)
             value[i] = gradient[i] @ x / p
-        return value, *to_sphere(points, gradient, hessian)
+        return value, *self.landscape.domain.riemannian(points, gradient, hessian)
 
 
 def multiplicities(n: int, p: int) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.landscapes import validate
+from simcore import validate
 
 Array = NDArray[np.float64]
 

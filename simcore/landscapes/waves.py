@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from simcore import validate
 from simcore.backends.problems import Waves
+from simcore.domains import ConfinedSpace, Space, Torus
 from simcore.errors import InputError
-from simcore.landscapes import validate
-from simcore.landscapes.base import Array, Draw, Landscape, Scales, Space, Symmetry, Torus
+from simcore.landscapes.base import Array, Draw, Landscape, Scales, Symmetry
 from simcore.landscapes.frequencies import (
     haar_rotation,
     half_period_symmetries,
@@ -377,18 +378,6 @@ class ConfinedField(_WaveLandscape):
         return self._free_waves(seed, draw, self.features, self.frequencies, self.confinement)
 
 
-class ConfinedSpace(Space):
-    """R^n with a function that grows in all directions: all critical points lie in a ball, sum of (-1)^index = 1."""
-
-    @property
-    def euler_characteristic(self) -> int:
-        return 1
-
-    @property
-    def compact(self) -> bool:
-        return True
-
-
 def _automatic_solver(n: int) -> str:
     """Plain Newton below n = 25, where Hessians are cheap; measured per critical point: 0.9 x at 20, 1.5 x at 30."""
     return "newton" if n < 25 else "regularised_newton"
@@ -421,7 +410,9 @@ def _with_no_error(law: pd.DataFrame, wanted: bool) -> pd.DataFrame:
 
 
 def _translation(shift: Array, sign: int) -> Symmetry:
+    torus = Torus(len(shift))
+
     def apply(x: Array) -> Array:
-        return np.mod(x + shift, 2 * np.pi)
+        return torus.wrap(x + shift)
 
     return Symmetry("translation by pi", apply, sign)

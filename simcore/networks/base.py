@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore import validate
 from simcore.arrays import real_array
+from simcore.domains import Space
 from simcore.errors import InputError
-from simcore.landscapes import validate
-from simcore.landscapes.base import Array, Draw, Landscape, Space
+from simcore.landscapes.base import Array, Draw, Landscape
 
 
 class NetworkDraw(Draw):

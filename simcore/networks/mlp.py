@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from simcore import validate
 from simcore.arrays import real_array
 from simcore.backends.network_problems import ACTIVATIONS, LOSSES, Mlp
 from simcore.backends.reference_network import hidden_inputs, mlp_gradient
 from simcore.errors import InputError
-from simcore.landscapes import validate
 from simcore.landscapes.base import Array, Scales
 from simcore.networks import data as training_data
 from simcore.networks import symmetry

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends.problems import Outcome
+from simcore.domains import Space
 from simcore.errors import InputError
 from simcore.formulas.random import normals
-from simcore.landscapes.base import Draw, Landscape, Space
+from simcore.landscapes.base import Draw, Landscape
 from simcore.landscapes.starts import ball as uniform_in_ball
-from simcore.landscapes.validate import positive
 from simcore.search.audit import euler_sum
 from simcore.search.enumerate import Enumeration
 from simcore.search.frames import points_frame
@@ -33,6 +33,7 @@ from simcore.search.points import Points
 from simcore.search.rounds import FIRST_ROUND, Rounds, check_limits
 from simcore.search.solvers import Solver, resolve
 from simcore.search.target import Settings, Target, Workers, check_draws, settings, split_target, thread_count
+from simcore.validate import positive
 
 Array = NDArray[np.float64]
 

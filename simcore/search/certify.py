@@ -60,8 +60,8 @@ from simcore.backends.problems import Spin, Waves
 from simcore.compilation import jit
 from simcore.landscapes.spin import multiplicities
 from simcore.search import network_bounds
-from simcore.search.distinct import FLOOR
-from simcore.search.spectrum import CHUNK, tangent_hessians
+from simcore.search.distinct import FLOOR, short_way
+from simcore.search.spectrum import CHUNK
 from simcore.search.target import Target
 
 Array = NDArray[np.float64]
@@ -138,7 +138,7 @@ def derivatives_at(target: Target, x: Array) -> Derivatives:
     for begin in range(0, max(len(x), 1), CHUNK):
         here = x[begin : begin + CHUNK]
         value, gradient, hessian = target.evaluate(here)
-        eigenvalues = np.linalg.eigvalsh(tangent_hessians(target, here, hessian))
+        eigenvalues = np.linalg.eigvalsh(target.domain.tangent_hessian(here, hessian))
         size = np.linalg.norm(eigenvalues, axis=1)
         negative, gap = (eigenvalues < 0).sum(axis=1), np.abs(eigenvalues).min(axis=1, initial=np.inf)
         parts.append((value, np.linalg.norm(gradient, axis=1), size, negative, gap))
@@ -149,7 +149,7 @@ def certify(target: Target, x: Array, index: NDArray) -> Certificate:
     """Test points x of shape (K, n) with recorded indices; a problem without a bound on D^3 f gets no certificates."""
     known = isinstance(target.problem, (Waves, Spin)) or network_bounds.bounded(target.problem)
     if not known or len(x) == 0:
-        return _nothing(x, target.settings.landscape.domain.period)
+        return _nothing(x, target.domain.period)
     return prove(target, x, index, derivatives_at(target, x))
 
 
@@ -205,9 +205,7 @@ def _cover(x, labels, centres, period, uniqueness, covered):
         k = labels[row]
         square = 0.0
         for i in range(x.shape[1]):
-            gap = abs(x[row, i] - centres[k, i])
-            if period > 0.0:
-                gap = min(gap, abs(period - gap))
+            gap = short_way(x[row, i] - centres[k, i], period)
             square += gap * gap
         covered[row] = math.sqrt(square) < uniqueness[k]
 

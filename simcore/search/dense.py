@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends import eigensteps, geometry, reference
+from simcore.backends import eigensteps, reference
 from simcore.backends.blas import single_threaded_blas
 from simcore.backends.problems import NewtonOptions, Outcome
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, GRADIENT_FLAT, LEFT_DOMAIN, MAX_ITERATIONS, NOT_FINITE
@@ -114,13 +114,12 @@ class _Batch:
         self.problem: Any = draw.problem
         self.options = options
         self.function = evaluate or (lambda x: reference.evaluate(self.problem, x))
-        self.period = getattr(self.problem, "period", 0.0)
+        self.domain = draw.landscape.domain
         count, n = starts.shape
-        sphere = geometry.on_sphere(self.problem)
-        tangent = n - 1 if sphere else n
-        self.x = geometry.wrap(starts, self.period)
+        tangent = self.domain.dimension
+        self.x = self.domain.wrap(starts)
         self.value, self.g, self.h = np.zeros(count), np.zeros((count, tangent)), np.zeros((count, tangent, tangent))
-        self.basis = np.zeros((count, n, tangent)) if sphere else None
+        self.basis = None if self.domain.flat else np.zeros((count, n, tangent))
         self.status = np.full(count, _RUNNING, np.int8)
         self.iterations = np.zeros(count, np.int32)
         self.decrement = np.full(count, np.nan)
@@ -149,9 +148,9 @@ class _Batch:
             h[~finite] = 0.0
         if self.basis is None:
             return _Points(x, value, g, h, None, finite)
-        basis = np.array([geometry.tangent_basis(self.problem, point) for point in x]).reshape(*x.shape, -1)
-        turned = basis.swapaxes(1, 2)
-        return _Points(x, value, eigensteps.rotated(turned, g), turned @ h @ basis, basis, finite)
+        basis = self.domain.frame(x)
+        along = eigensteps.rotated(basis.swapaxes(1, 2), g)
+        return _Points(x, value, along, self.domain.tangent_hessian(x, h), basis, finite)
 
     def _keep(self, rows: NDArray, points: _Points, which: NDArray | slice = slice(None)) -> None:
         rows = rows[which]
@@ -163,10 +162,8 @@ class _Batch:
 
     def _moved(self, rows: NDArray, step: Array) -> Array:
         """Return the points reached by tangent steps, shape (rows, D)."""
-        if self.basis is None:
-            return geometry.wrap(self.x[rows] + step, self.period)
-        x = self.x[rows] + eigensteps.rotated(self.basis[rows], step)
-        return x * np.sqrt(x.shape[1] / (x * x).sum(axis=1, keepdims=True))
+        ambient = step if self.basis is None else eigensteps.rotated(self.basis[rows], step)
+        return self.domain.retract(self.x[rows] + ambient)
 
     def _modes(self, rows: NDArray) -> tuple[Array, Array, Array]:
         """Return eigenvalues, eigenvectors and the gradient in their basis."""
@@ -183,7 +180,7 @@ class _Batch:
         """Give a status to the rows that have one by now and return the others."""
         rows = np.flatnonzero(self.status == _RUNNING)
         out = np.abs(self.x[rows]).max(axis=1, initial=0.0) > self.options.region
-        out |= np.array([geometry.outside(self.problem, point) for point in self.x[rows]], bool)
+        out |= self.domain.outside(self.x[rows])
         self.status[rows[out]] = LEFT_DOMAIN
         rows = rows[~out]
         small = rows[_length(self.g[rows]) < self.options.gradient_tolerance]

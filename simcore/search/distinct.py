@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.compilation import jit
+from simcore.domains import short_way as short_way_of
 from simcore.landscapes.base import Landscape
 
 Array = NDArray[np.float64]
@@ -31,6 +32,8 @@ MARGIN = 4.0
 FLOOR = 1e-7
 COST_TOLERANCE = 1e-8
 """Largest difference of cost within a point, relative to |cost| + the cost unit."""
+
+short_way = jit(short_way_of, inline=True)
 
 
 @jit
@@ -52,10 +55,7 @@ def _distance(x, row, known_x, j, period):
     """Euclidean distance of two rows, each coordinate the short way round on a torus."""
     total = 0.0
     for i in range(x.shape[1]):
-        gap = abs(x[row, i] - known_x[j, i])
-        if period > 0.0:
-            gap = gap % period
-            gap = min(gap, period - gap)
+        gap = short_way(x[row, i] - known_x[j, i], period)
         total += gap * gap
     return math.sqrt(total)
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from simcore.backends.problems import Outcome
 from simcore.errors import InputError
-from simcore.landscapes.base import Box, Draw, Landscape
+from simcore.landscapes.base import Draw, Landscape
 from simcore.search.audit import euler_sum
 from simcore.search.frames import points_frame
 from simcore.search.points import Points
@@ -126,7 +126,7 @@ def check_enumerable(landscape: Landscape) -> None:
     In a box points may be counted, but never called complete: the sum of (-1)^index is not fixed there, so the search
     ends when every point has its hits and searches from the points give nothing new.
     """
-    if landscape.euler_characteristic is None and not isinstance(landscape.domain, Box):
+    if landscape.euler_characteristic is None and not landscape.domain.bounded:
         raise InputError(
             f"{landscape.name} has no compact domain, so its critical points can't be enumerated; count by method "
             "'ball' in R^n, or search by find_critical_points"

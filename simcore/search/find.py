@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from simcore.backends.problems import Outcome
 from simcore.formulas.outcome import CRITICAL, STATUSES
 from simcore.landscapes.base import Draw, Landscape
-from simcore.landscapes.validate import start_range
 from simcore.search.certify import certify
 from simcore.search.distinct import PointTable
 from simcore.search.solvers import Newton, RegularisedNewton, Solver
@@ -28,6 +27,7 @@ from simcore.search.target import (
     split_target,
     thread_count,
 )
+from simcore.validate import start_range
 
 if TYPE_CHECKING:
     import pandas as pd

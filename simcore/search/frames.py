@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simcore.search.certify import derivatives_at, prove
 from simcore.search.points import Points
-from simcore.search.spectrum import CHUNK, spectra, tangent_hessians, to_ambient
+from simcore.search.spectrum import CHUNK, spectra
 from simcore.search.target import Target
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def _finished(target: Target, x: Array, index: NDArray) -> tuple[Array, Array, A
 def _polished(target: Target, x: Array) -> Array:
     """Return points one undamped Newton step further: from the square root of rounding error to rounding error."""
     _, gradient, hessian = target.evaluate(x)
-    tangent = tangent_hessians(target, x, hessian)
-    basis = to_ambient(target, x, np.broadcast_to(np.eye(tangent.shape[1]), tangent.shape))
+    domain = target.domain
+    tangent, basis = domain.tangent_hessian(x, hessian), domain.frame(x)
     try:
         step = np.linalg.solve(tangent, np.einsum("sij,si->sj", basis, gradient)[..., np.newaxis])
     except np.linalg.LinAlgError:  # a Hessian singular to the last bit: the points stay where their search ended
         return x
-    return target.on_domain(x - (basis @ step)[..., 0])
+    return domain.retract(x - (basis @ step)[..., 0])

@@ -98,9 +98,6 @@ class Points:
         landscape = self._target.settings.landscape
         scales = landscape.scales
         reach = (2 * MARGIN * self._target.settings.options.decrement_tolerance) + FLOOR * scales.length
-        gap = np.abs(outcome.x - image)
-        if landscape.domain.period > 0:
-            gap = np.minimum(gap, np.abs(landscape.domain.period - gap))
-        near = np.linalg.norm(gap, axis=1) <= reach
+        near = landscape.domain.distance(outcome.x, image) <= reach
         level = np.abs(outcome.cost - cost) <= COST_TOLERANCE * (np.abs(cost) + self._target.cost_unit)
         return (outcome.status == CRITICAL) & near & level & (outcome.index == index)

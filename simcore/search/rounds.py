@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from simcore.backends.problems import Outcome
 from simcore.errors import InputError
 from simcore.formulas.outcome import DEGENERATE, STATUSES
-from simcore.landscapes.validate import COUNTERS, whole
 from simcore.search.audit import ENOUGH_HITS, chao1, coverage
 from simcore.search.points import Points
 from simcore.search.target import TILE, Target, Workers
 from simcore.search.targeted import starts_from
+from simcore.validate import COUNTERS, whole
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

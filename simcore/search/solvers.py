@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from simcore.backends.problems import NewtonOptions
 from simcore.errors import InputError, unknown_name
-from simcore.landscapes.base import Landscape, Sphere
+from simcore.landscapes.base import Landscape
 
 ZERO = 1e-10
 """Eigenvalues within this fraction of |H|_F are null."""
@@ -43,7 +43,7 @@ class Solver:
         """Return the absolute limits for one landscape."""
         scales = landscape.scales
         # On the sphere a Hessian is a difference, Euclidean less radial: where it vanishes, the terms' rounding stays.
-        floor = ZERO * scales.gradient / scales.length if isinstance(landscape.domain, Sphere) else 0.0
+        floor = 0.0 if landscape.domain.flat else ZERO * scales.gradient / scales.length
         return NewtonOptions(
             step_cap=float(scales.step_cap if self.step_cap == "auto" else self.step_cap),
             gradient_tolerance=self.tolerance * scales.gradient,

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from simcore import backends
 from simcore.backends.problems import NewtonOptions, Outcome, Waves
+from simcore.domains import Domain
 from simcore.errors import InputError
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
 from simcore.info import usable_processors
-from simcore.landscapes.base import Draw, Landscape, Sphere
-from simcore.landscapes.validate import COUNTERS, SEEDS, whole
+from simcore.landscapes.base import Draw, Landscape
 from simcore.search.solvers import Newton, RegularisedNewton, Solver, resolve
+from simcore.validate import COUNTERS, SEEDS, whole
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")
@@ -132,15 +133,10 @@ class Target:
         representative = getattr(self.draw, "canonical", None)
         return x if representative is None or not len(x) else representative(x)
 
-    def on_domain(self, x: Array) -> Array:
-        """Return points (S, n) back on the domain: scaled to the sphere, wrapped on a torus."""
-        domain = self.settings.landscape.domain
-        if isinstance(domain, Sphere):
-            return x * (np.sqrt(domain.n) / np.linalg.norm(x, axis=1, keepdims=True))
-        if domain.period > 0:
-            wrapped = np.mod(x, domain.period)
-            return np.where(wrapped >= domain.period, 0.0, wrapped)
-        return x
+    @property
+    def domain(self) -> Domain:
+        """Where the points live."""
+        return self.settings.landscape.domain
 
     def starts(self, first: int, count: int) -> Array:
         """Return starts ``first .. first + count - 1``, shape (count, n)."""

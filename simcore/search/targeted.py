@@ -16,7 +16,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.search.spectrum import tangent_hessians, to_ambient
 from simcore.search.target import Target
 
 Array = NDArray[np.float64]
@@ -31,8 +30,8 @@ def starts_from(target: Target, x: Array, *, flows: bool = True) -> Array:
     """Return starting points for Newton searches from critical points x of shape (K, n); without ``flows`` along soft
     directions only, which stays near x."""
     _, _, hessian = target.evaluate(x)
-    eigenvalues, vectors = np.linalg.eigh(tangent_hessians(target, x, hessian))
-    vectors = to_ambient(target, x, vectors)
+    eigenvalues, vectors = np.linalg.eigh(target.domain.tangent_hessian(x, hessian))
+    vectors = target.domain.to_ambient(x, vectors)
     every = np.arange(len(x))
     dimension = eigenvalues.shape[1]
     index = (eigenvalues < 0).sum(axis=1)
@@ -43,7 +42,7 @@ def starts_from(target: Target, x: Array, *, flows: bool = True) -> Array:
 
     length = target.settings.landscape.scales.length
     soft = [
-        target.on_domain(x[able] + sign * reach * length * direction[able])
+        target.domain.retract(x[able] + sign * reach * length * direction[able])
         for direction, able in ((downhill, can_fall), (uphill, can_rise))
         for reach in REACHES
         for sign in (1.0, -1.0)
@@ -52,7 +51,7 @@ def starts_from(target: Target, x: Array, *, flows: bool = True) -> Array:
     start, slope = [], []
     for direction, way in ((downhill, -1.0), (uphill, 1.0)):
         for sign in (1.0, -1.0):
-            start.append(target.on_domain(x[flowing] + sign * DESCENT_REACH * length * direction[flowing]))
+            start.append(target.domain.retract(x[flowing] + sign * DESCENT_REACH * length * direction[flowing]))
             slope.append(np.full(len(flowing), way))
     flowed = flow(target, np.concatenate(start), np.concatenate(slope), DESCENT_STEPS)
     return np.concatenate([*soft, flowed])
@@ -64,12 +63,12 @@ def flow(target: Target, x: Array, way: Array, steps: int) -> Array:
     compiled = getattr(target.settings.backend, "flow", lambda *given: None)
     there = compiled(target.problem, x, way, steps, longest)
     if there is not None:
-        return target.on_domain(there)
+        return target.domain.retract(there)
     for _ in range(steps if len(x) else 0):
         _, gradient, hessian = target.evaluate(x)
         slope = np.linalg.norm(gradient, axis=1)
         curvature = np.linalg.norm(hessian, axis=(1, 2))
         with np.errstate(divide="ignore", invalid="ignore"):
             step = np.where(slope > 0, np.minimum(slope / curvature * 2.0, longest) / slope, 0.0)
-        x = target.on_domain(x + (way * np.nan_to_num(step))[:, np.newaxis] * gradient)
+        x = target.domain.retract(x + (way * np.nan_to_num(step))[:, np.newaxis] * gradient)
     return x

@@ -459,7 +459,7 @@ def _check_search(landscape: Landscape, search: Mapping[str, Any]) -> None:
             f"{_one_line(landscape.to_dict())} can't be sampled; give n up to {SAMPLED_TORUS}, or use gaussian_field"
         )
     if search["method"] == "ball":
-        from simcore.landscapes.base import Space
+        from simcore.domains import Space
 
         if type(landscape.domain) is not Space or landscape.draws is not None:
             raise InputError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from simcore.backends import geometry
 from simcore.backends.problems import Array
 from simcore.trajectories.derivatives import Function
 from simcore.trajectories.paths import Record
@@ -29,13 +28,13 @@ def _one(function: Function, walk: Walk, start: Array, times: Array) -> Array:
     """Return the points at the given times, shape (times, n)."""
     from scipy.integrate import solve_ivp
 
-    n, sphere = len(start), geometry.on_sphere(function.problem)
+    domain = function.problem.domain
 
     def velocity(t: float, y: Array) -> Array:
-        x = y * np.sqrt(n / (y @ y)) if sphere else y
+        x = y if domain.flat else domain.retract(y)
         return -function.at(x[None]).gradient[0]
 
-    points = np.full((len(times), n), np.nan)
+    points = np.full((len(times), len(start)), np.nan)
     with np.errstate(all="ignore"):
         found = solve_ivp(
             velocity,
@@ -47,6 +46,4 @@ def _one(function: Function, walk: Walk, start: Array, times: Array) -> Array:
             atol=1e-3 * walk.tolerance,
         )
     points[: found.y.shape[1]] = found.y.T
-    if sphere:
-        points *= np.sqrt(n / (points * points).sum(axis=1))[:, None]
-    return geometry.wrap(points, getattr(function.problem, "period", 0.0))
+    return domain.retract(points)

@@ -11,7 +11,7 @@ from simcore.backends.problems import Array
 from simcore.landscapes.base import Draw
 from simcore.trajectories.batches import Batches
 from simcore.trajectories.derivatives import Function, Local, samples
-from simcore.trajectories.rules import NULL, RULES, moved
+from simcore.trajectories.rules import NULL, RULES
 from simcore.trajectories.settings import Walk
 
 
@@ -76,4 +76,4 @@ def follow(draw: Draw, function: Function, walk: Walk, seed: int, first: int, x:
                 change = ((here.gradient + 0.5 * step_bent) * d).sum(axis=1)
                 record.store(place, function, x, here, bent, change, hessian)
             if number < walk.steps:
-                x = moved(problem, x, d)
+                x = problem.domain.retract(x + d)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from simcore.backends import eigensteps, geometry
+from simcore.backends import eigensteps
 from simcore.backends.problems import Array
 from simcore.trajectories.batches import Batches
 from simcore.trajectories.derivatives import Function, Local, batch_gradient
@@ -26,17 +25,11 @@ class Rule:
 
     def __init__(self, walk: Walk, function: Function, x: Array, batches: Batches | None) -> None:
         self.walk, self.function, self.batches = walk, function, batches
-        self.sphere = geometry.on_sphere(function.problem)
+        self.tangent = function.problem.domain.tangent
 
     def step(self, number: int, x: Array, here: Local | None, hessian: Array | None) -> Array:
         """Return the step from x, shape (S, n)."""
         raise NotImplementedError
-
-    def tangent(self, x: Array, v: Array) -> Array:
-        """Return v without its radial part on the sphere, v elsewhere."""
-        if not self.sphere:
-            return v
-        return v - x * ((v * x).sum(axis=1) / (x * x).sum(axis=1))[:, None]
 
 
 class GradientDescent(Rule):
@@ -124,11 +117,3 @@ RULES: dict[str, Callable[..., Rule]] = {
     "newton": Newton,
     "saddle_free_newton": SaddleFreeNewton,
 }
-
-
-def moved(problem: Any, x: Array, d: Array) -> Array:
-    """Return the points reached from x by tangent steps d: scaled back to the sphere, wrapped on a torus."""
-    y = x + d
-    if geometry.on_sphere(problem):
-        return y * np.sqrt(y.shape[1] / (y * y).sum(axis=1))[:, None]
-    return geometry.wrap(y, getattr(problem, "period", 0.0))

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from simcore import validate
 from simcore.errors import InputError, unknown_name
-from simcore.landscapes import validate
 from simcore.landscapes.base import Landscape
 
 METHODS = ("gradient_descent", "sgd", "momentum", "adam", "gradient_flow", "newton", "saddle_free_newton")

@@ -13,13 +13,13 @@ from simcore.arrays import real_array
 from simcore.backends.blas import single_threaded_blas
 from simcore.backends.problems import Array
 from simcore.errors import InputError
-from simcore.landscapes.base import Draw, Landscape, Sphere
-from simcore.landscapes.validate import SEEDS, start_range, whole
+from simcore.landscapes.base import Draw, Landscape
 from simcore.search.target import Workers, check_draws, split_target, thread_count
 from simcore.trajectories import derivatives
 from simcore.trajectories.flow import flow
 from simcore.trajectories.paths import Record, follow
 from simcore.trajectories.settings import BATCH, Walk, walk
+from simcore.validate import SEEDS, start_range, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,13 +181,9 @@ def _own(landscape: Landscape, start: ArrayLike) -> Array:
     if not np.isfinite(points).all():
         raise InputError("start holds NaN or infinity; give finite numbers")
     points = np.atleast_2d(points)
-    domain = landscape.domain
-    if isinstance(domain, Sphere):
-        norm = np.linalg.norm(points, axis=1, keepdims=True)
-        if not norm.all():
-            raise InputError("start holds the origin, which has no nearest point on the sphere; give another point")
-        return points * (np.sqrt(n) / norm)
-    return np.mod(points, domain.period) if domain.period > 0 else points
+    if not landscape.domain.flat and not points.any(axis=1).all():
+        raise InputError("start holds the origin, which has no nearest point on the sphere; give another point")
+    return landscape.domain.retract(points)
 
 
 def _batched(chosen: Walk, draw: Draw) -> Walk:

@@ -9,9 +9,9 @@ import pytest
 from landscape_law import bonferroni, stated_law, tangent_frame, vectors, worst_z
 
 from simcore.backends.problems import Spin, Waves
+from simcore.domains import Torus
 from simcore.errors import InputError
 from simcore.landscapes import registry
-from simcore.landscapes.base import Torus
 
 RANDOM_FUNCTIONS = [
     {"name": "torus_field", "n": 1},

@@ -11,8 +11,9 @@ import pytest
 
 import simcore
 from simcore.backends.problems import Waves
+from simcore.domains import Box, Space
 from simcore.errors import InputError
-from simcore.landscapes.base import Box, Space, Symmetry
+from simcore.landscapes.base import Symmetry
 from simcore.landscapes.waves import ConfinedField, GaussianField, TorusField, WaveDraw
 from simcore.search import rounds
 from simcore.search.audit import chao1, coverage

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends import reference
-from simcore.backends.geometry import wrap
 from simcore.backends.problems import DESCENT_FROM, SINGLE_FROM, NewtonOptions, Outcome, Waves
 
 Array = NDArray[np.float64]
@@ -92,7 +91,7 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
     elif len(starts) > 0:
         counters = np.zeros(3, np.int64) if counters is None else counters
         search(_plain(problem), problem.dimension, starts, limits, *outcome, counters)
-    return outcome._replace(x=wrap(outcome.x, getattr(problem, "period", 0.0)))
+    return outcome._replace(x=problem.domain.wrap(outcome.x))
 
 
 def levenberg_marquardt(
@@ -141,12 +140,12 @@ def regularised_newton(
             descend(plain, points, float(options.step_cap), float(options.region), points, counters)
         for early in (True, False) if n >= SINGLE_FROM else (False,):
             search(plain, points, float(length), limits, early, *outcome, counters)
-    return outcome._replace(x=wrap(outcome.x, problem.period))
+    return outcome._replace(x=problem.domain.wrap(outcome.x))
 
 
 def _laid_out(problem: Any, starts: Array, options: NewtonOptions) -> tuple[Array, tuple[Any, ...], Outcome]:
     """Return starts, limits and empty outcome as the compiled loops take them."""
-    starts = wrap(np.ascontiguousarray(starts, dtype=np.float64), getattr(problem, "period", 0.0))
+    starts = problem.domain.wrap(np.ascontiguousarray(starts, dtype=np.float64))
     limits = tuple(int(v) if name == "max_iterations" else float(v) for name, v in options._asdict().items())
     return starts, limits, Outcome.empty(*starts.shape)
 

@@ -27,6 +27,7 @@ from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import broadcast, load, store, zeros
 from simcore.backends.network_problems import Mlp
 from simcore.compilation import jit
+from simcore.domains import Space
 from simcore.formulas.exponential import CODES, unit
 from simcore.formulas.intrinsics import fma
 
@@ -48,6 +49,11 @@ class OneHidden(NamedTuple):
     def dimension(self) -> int:
         """Number of parameters."""
         return self.hidden * (self.inputs.shape[1] + 1) + self.targets.shape[1] * (self.hidden + 1)
+
+    @property
+    def domain(self) -> Space:
+        """R^n, n the number of parameters."""
+        return Space(self.dimension)
 
 
 def compiled(problem: Any) -> Any:

@@ -63,7 +63,7 @@ def bytes_of(problem: Any, starts: int) -> int:
     laid = FAMILIES[type(problem)].layout(problem)
     vectors = pool.VECTORS * size + 4
     full = width // THREADS[0] * size * (size + 1)
-    return 8 * (width * (laid.a_column + vectors) + laid.once + full + starts * (2 * getattr(problem, "n", size) + 8))
+    return 8 * (width * (laid.a_column + vectors) + laid.once + full + starts * (2 * problem.domain.n + 8))
 
 
 def search(problem: Any, starts: Array, options: NewtonOptions, outcome: Outcome) -> bool:

@@ -90,7 +90,7 @@ def _text_sections(elf: bytes) -> bytes:
 def example_arguments(problem: Any, shape: Shape) -> dict[str, tuple[Any, ...]]:
     """Return arguments of the right types for each kernel of a problem, as host arrays."""
     family = FAMILIES[type(problem)]
-    n, size = getattr(problem, "n", problem.dimension), problem.dimension
+    n, size = problem.domain.n, problem.dimension
     loaded = family.upload(problem, shape, 0, to_device=lambda array, stream: np.ascontiguousarray(array))
     outcome = Outcome.empty(1, n)._asdict()
     flat = {name: np.zeros(field.size, field.dtype) for name, field in outcome.items()}
@@ -117,7 +117,7 @@ def example_arguments(problem: Any, shape: Shape) -> dict[str, tuple[Any, ...]]:
 def kernels(problem: Any, shape: Shape | None = None) -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """Return the kernels of a problem by name, each with example arguments, for the shape a device would get."""
     family = FAMILIES[type(problem)]
-    n = getattr(problem, "n", problem.dimension)
+    n = problem.domain.n
     shape = shape or choose(n, problem.dimension, family.best_edge(n))
     makers = {"search": loop.search_kernel, "classify": loop.classify_kernel, "derive": loop.derive_kernel}
     return {
@@ -128,7 +128,7 @@ def kernels(problem: Any, shape: Shape | None = None) -> dict[str, tuple[Any, tu
 def pool_kernels(problem: Any) -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """Return the kernels of a problem's pooled search by name, each with example arguments."""
     family = pool_search.FAMILIES[type(problem)]
-    n, size, pitch = getattr(problem, "n", problem.dimension), problem.dimension, pool_search.width_of(problem)
+    n, size, pitch = problem.domain.n, problem.dimension, pool_search.width_of(problem)
     real, whole, short, status = np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.int8)
     found: dict[str, tuple[Any, tuple[Any, ...]]]
     if family is waves_pool:

@@ -9,7 +9,6 @@ import numpy as np
 
 from simcore.backends.cuda import device, loop, network, pool_search, spin, waves
 from simcore.backends.cuda.shape import Plan, Shape, Space, batches, choose, plan
-from simcore.backends.geometry import wrap
 from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Array, NewtonOptions, Outcome, Spin, Waves
 from simcore.errors import InputError, RunError
@@ -43,7 +42,7 @@ def newton(
             f"route {route!r} is not for {type(problem).__name__}; give 'fused', 'pool' for waves and spins"
         )
     device.require()
-    starts = wrap(np.ascontiguousarray(starts, dtype=np.float64), getattr(problem, "period", 0.0))
+    starts = problem.domain.wrap(np.ascontiguousarray(starts, dtype=np.float64))
     count, n = starts.shape
     outcome = Outcome.empty(count, n)
     if count == 0:
@@ -54,7 +53,7 @@ def newton(
     for first, end in batches(count, n):
         part = Outcome(*(field[first:end] for field in outcome))
         _batch(problem, family, starts[first:end], options, shape, part, pooled)
-    return outcome._replace(x=wrap(outcome.x, getattr(problem, "period", 0.0)))
+    return outcome._replace(x=problem.domain.wrap(outcome.x))
 
 
 def _scratch(laid: Plan, stream: Any) -> tuple[Plan, Any]:
