@@ -24,7 +24,7 @@ from simcore.sweep.plan import (
     shard_count,
 )
 from simcore.sweep.stopping import ratio_error
-from simcore.sweep.store import RunDirectory
+from simcore.sweep.store import RunDirectory, checked_bytes
 
 
 @dataclass
@@ -147,10 +147,10 @@ class Agenda:
 
 
 def held_shards(run: RunDirectory, configuration: Configuration) -> set[Shard]:
-    """Return the shards that a run holds: a sound record, and files of the recorded size.
+    """Return the shards that a run holds: a sound record, and files of the recorded checksum.
 
-    A shard whose files are gone counts as missing. Raises ``RunError`` for a damaged record, a truncated file or a
-    shard of another configuration: nothing of it is overwritten.
+    A shard whose files are gone counts as missing. Raises ``RunError`` for a damaged record, a truncated or altered
+    file or a shard of another configuration: nothing of it is overwritten.
     """
     held = set()
     for shard, record in run.records():
@@ -158,18 +158,11 @@ def held_shards(run: RunDirectory, configuration: Configuration) -> set[Shard]:
             raise RunError(
                 f"{run.record_path(shard)} belongs to another configuration; move it and its files away, then run again"
             )
-        sizes = {}
-        for kind in record["files"]:
-            path = run.file(kind, shard)
-            sizes[kind] = path.stat().st_size if path.exists() else None
-        if any(size is None for size in sizes.values()):
+        paths = {kind: run.file(kind, shard) for kind in record["files"]}
+        if not all(path.exists() for path in paths.values()):
             continue
-        for kind, size in sizes.items():
-            if size != record["files"][kind]["bytes"]:
-                raise RunError(
-                    f"{run.file(kind, shard)} has {size} bytes, its record says {record['files'][kind]['bytes']}; "
-                    "it was truncated or altered: remove it, then run again to recompute it"
-                )
+        for kind, path in paths.items():
+            checked_bytes(path, record["files"][kind])
         held.add(shard)
     return held
 

@@ -17,6 +17,8 @@ from simcore.sweep.plan import Shard, layout, missing
 from simcore.sweep.store import RunDirectory, read_table, write_files, write_record
 
 PARTS = "parts"
+MERGED = "merged_from"
+"""Key of a record: the facts of the part that its final file was made of, for a merge that has to be done again."""
 
 
 def mergeable(run: RunDirectory, configuration: Configuration, held: Iterable[Shard]) -> list[Shard]:
@@ -51,7 +53,8 @@ def merge_draw(path: str | Path, configuration: Configuration, first: Shard, *, 
     records = [run.record(shard) for shard in shards]
     if all(PARTS not in record["files"] for record in records):
         return {"rows": {}, "bytes": 0}
-    frames = [read_table(run.file(PARTS, shard)).to_pandas() for shard in shards]
+    parts = [record["files"].get(PARTS) or record[MERGED] for record in records]  # a merge may have been killed halfway
+    frames = [read_table(run.file(PARTS, s), facts).to_pandas() for s, facts in zip(shards, parts, strict=True)]
     rows = finish_draw(
         configuration.landscape(first.combination),
         pd.concat(frames, ignore_index=True),
@@ -70,8 +73,8 @@ def merge_draw(path: str | Path, configuration: Configuration, first: Shard, *, 
     for shard, record in zip(shards, records, strict=True):
         piece = rows.iloc[shard.first_start : shard.last_start].reset_index(drop=True)
         written.append(write_files(run, configuration, shard, {"starts": piece}, record["software"]))
-    for shard, record, files in zip(shards, records, written, strict=True):
-        write_record(run, shard, {**record, "files": files})
+    for shard, record, files, part in zip(shards, records, written, parts, strict=True):
+        write_record(run, shard, {**record, "files": files, MERGED: part})
     _remove_parts(run, shards)
     return {"rows": {}, "bytes": sum(files["starts"]["bytes"] for files in written)}
 

@@ -10,17 +10,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simcore.errors import InputError, RunError, unknown_name
+from simcore.errors import InputError, unknown_name
 from simcore.sweep.agenda import expected_draws
 from simcore.sweep.config import Configuration, canonical_json
 from simcore.sweep.plan import Shard, by_combination, missing
 from simcore.sweep.provenance import read_run
-from simcore.sweep.schema import check_kind, to_arrow, unified
-from simcore.sweep.store import RunDirectory, read_table
+from simcore.sweep.schema import check_kind
+from simcore.sweep.store import RunDirectory, open_parquet, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+COMBINATION = "combination"
+"""A column that may be asked for beside those of the table: the number of the row's combination in run.json."""
 
 
 def load(run: str | Path, *, columns: Sequence[str] | None = None, kind: str | None = None) -> pd.DataFrame:
@@ -31,7 +34,8 @@ def load(run: str | Path, *, columns: Sequence[str] | None = None, kind: str | N
     run : path
         The run directory.
     columns : list of str
-        Only these of the parameter and data columns, in this order; None for all. Fewer columns read less.
+        Only these of the parameter and data columns, in this order; None for all. ``combination`` may be among them:
+        the row's place in the list ``combinations`` of run.json, which holds its parameters as they were given.
     kind : str
         "starts" for newton runs; "points" (the default, a row a distinct point) or "audits" (a row a draw) for the
         others.
@@ -46,15 +50,10 @@ def load(run: str | Path, *, columns: Sequence[str] | None = None, kind: str | N
     InputError
         For a directory that is no run, an unknown column or kind.
     RunError
-        For a shard that is missing or can't be read.
+        For a shard that is missing, can't be read or does not match its checksum.
     """
-    import pandas as pd
-
     reader = _Reader(run, columns, kind)
-    frames = list(reader.frames())
-    frame = pd.concat(frames, ignore_index=True) if frames else reader.empty()
-    for name in reader.categories & set(frame.columns):
-        frame[name] = frame[name].astype("category")  # shards may know different words
+    frame = reader.frame()
     frame.attrs["run"] = reader.summary()
     return frame
 
@@ -75,27 +74,31 @@ def run_information(run: str | Path) -> dict[str, Any]:
 
 
 class _Reader:
-    """One reading of a run."""
+    """One reading of a run: shards become Arrow tables, and those a table of pandas, with the parameters in front."""
 
     def __init__(self, run: str | Path, columns: Sequence[str] | None, kind: str | None) -> None:
         self.run = RunDirectory(run)
         self.document, self.configuration = read_run(self.run)
         self.kind = check_kind(self.configuration.method, kind)
-        shards = self.run.shards()
-        held = [shard for shard in shards if self.kind in self.run.record(shard)["files"]]
+        found = ((shard, record["files"].get(self.kind)) for shard, record in self.run.records())
+        self.facts = {shard: facts for shard, facts in found if facts is not None}
         # Within a combination rows are ordered by draw, then start.
-        self.shards = sorted(held, key=lambda s: (s.combination, s.first_draw, s.first_start))
+        self.shards = sorted(self.facts, key=lambda s: (s.combination, s.first_draw, s.first_start))
         self.parameters = parameter_names(self.configuration)
         self.values = {name: parameter_values(self.configuration, name) for name in self.parameters}
+        self.values["landscape"] = [entry["name"] for entry in self.configuration.combinations]
         self.columns = None if columns is None else self._checked(list(columns))
-        self.categories = {"landscape", "status", "source"} | {
-            name for name in self.parameters if self._parameter_type(name) == "category"
-        }
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """Yield the shards' rows."""
         for shard in self.shards:
-            yield self._frame(shard, read_table(self.run.file(self.kind, shard), self._wanted()))
+            yield self._frame([self._table(shard)], [shard.combination])
+
+    def frame(self) -> pd.DataFrame:
+        """Return all rows; the shards' tables are joined once, not their frames one by one."""
+        if not self.shards:
+            return self.empty()
+        return self._frame([self._table(shard) for shard in self.shards], [s.combination for s in self.shards])
 
     def empty(self) -> pd.DataFrame:
         """Return a table without rows."""
@@ -122,7 +125,7 @@ class _Reader:
         }
 
     def _checked(self, columns: list[str]) -> list[str]:
-        known = ["landscape", *self.parameters, *self._data_columns()]
+        known = ["landscape", *self.parameters, *self._data_columns(), COMBINATION]
         for name in columns:
             if name not in known:
                 raise unknown_name(f"column of {self.run.path}", name, known)
@@ -131,39 +134,38 @@ class _Reader:
         return columns
 
     def _data_columns(self) -> list[str]:
-        import pyarrow as pa
-        import pyarrow.parquet as parquet
-
         if not self.shards:
             return ["draw"]
-        path = self.run.file(self.kind, self.shards[0])
-        try:
-            return list(parquet.read_schema(path).names)
-        except (OSError, pa.ArrowException, ValueError) as error:
-            line = (str(error).splitlines() or [""])[0]
-            raise RunError(f"{path} can't be read: {line}; run simcore verify to see what is damaged") from None
+        first = self.shards[0]
+        return list(open_parquet(self.run.file(self.kind, first), self.facts[first]).schema_arrow.names)
 
-    def _wanted(self) -> list[str] | None:
-        if self.columns is None:
-            return None
-        mine = {"landscape", *self.parameters}
-        # With parameters alone one column is still needed, for the number of rows.
-        return [name for name in self.columns if name not in mine] or ["draw"]
+    def _table(self, shard: Shard) -> pa.Table:
+        wanted = None
+        if self.columns is not None:
+            # With parameters alone one column is still needed, for the number of rows.
+            wanted = [name for name in self.columns if name not in self.values and name != COMBINATION] or ["draw"]
+        return read_table(self.run.file(self.kind, shard), self.facts[shard], wanted).replace_schema_metadata()
 
-    def _frame(self, shard: Shard, table: pa.Table) -> pd.DataFrame:
+    def _frame(self, tables: list[pa.Table], combinations: list[int]) -> pd.DataFrame:
+        """Return the rows of some shards; ``combinations`` are theirs. The tables are emptied on the way."""
+        import numpy as np
         import pandas as pd
+        import pyarrow as pa
 
-        columns: dict[str, Any] = {"landscape": self.configuration.combinations[shard.combination]["name"]}
-        columns |= {name: self.values[name][shard.combination] for name in self.parameters}
-        wanted = self.columns or [*columns, *table.column_names]
-        rows = table.to_pandas(ignore_metadata=True)
-        made = {}
-        for name in wanted:
-            if name in columns:
-                values = [columns[name]] if len(rows) else []
+        number = np.repeat(combinations, [len(table) for table in tables])
+        # An audit that is undefined in one shard may be a number in another.
+        table = pa.concat_tables(tables, promote_options="permissive") if len(tables) > 1 else tables[0]
+        tables.clear()
+        names = self.columns or ["landscape", *self.parameters, *table.column_names]
+        rows = table.to_pandas(ignore_metadata=True, self_destruct=True, split_blocks=True)
+        made: dict[str, Any] = {}
+        for name in names:
+            if name == COMBINATION:
+                made[name] = number
+            elif name in self.values:
+                values = pd.Series(self.values[name], dtype=object)
                 kind = "category" if name == "landscape" else self._parameter_type(name)
-                series = pd.Series(values, dtype=object).astype(kind)
-                made[name] = series.repeat(len(rows)).reset_index(drop=True)
+                made[name] = values.astype(kind).take(number).reset_index(drop=True)
             else:
                 made[name] = rows[name]
         return pd.DataFrame(made)
@@ -196,6 +198,3 @@ def parameter_values(configuration: Configuration, name: str) -> list[Any]:
     if name == "n":
         found = [configuration.landscape(c).n if value is None else value for c, value in enumerate(found)]
     return [canonical_json(value) if isinstance(value, (list, tuple, dict)) else value for value in found]
-
-
-__all__ = ["iter_shards", "load", "run_information", "to_arrow", "unified"]

@@ -36,10 +36,11 @@ def ratio_error(
     saddles, minima = np.zeros(draws), np.zeros(draws)
     newton = configuration.method == "newton"
     for shard in shards:
-        path = run.file("starts" if newton else "points", shard)
-        if newton and not path.exists():
-            path = run.file("parts", shard)
-        rows = read_table(path, ["draw", "morse_index", *(["status"] if newton else [])]).to_pandas()
+        files = run.record(shard)["files"]
+        kind = next(kind for kind in ("starts", "parts", "points") if kind in files)
+        rows = read_table(
+            run.file(kind, shard), files[kind], ["draw", "morse_index", *(["status"] if newton else [])]
+        ).to_pandas()
         rows = rows[rows["draw"] < draws]
         if newton:
             rows = rows[rows["status"] == "critical"]

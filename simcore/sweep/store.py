@@ -14,14 +14,21 @@ data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simcore.errors import RunError
 from simcore.sweep import checksum
 from simcore.sweep.config import Configuration, canonical_json
-from simcore.sweep.files import read_document, remove_temporaries, sha256_of, write_atomically, write_document
+from simcore.sweep.files import (
+    crc32_of,
+    read_document,
+    remove_temporaries,
+    write_atomically,
+    write_document,
+)
 from simcore.sweep.plan import Shard
 from simcore.sweep.schema import FOLDERS, SCHEMA_VERSION, to_arrow
 
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
 ENDING = ".parquet"
 METADATA_KEY = b"simcore"
 ROW_GROUP = 1 << 17
+DAMAGED = "does not match its checksum; bytes of it were altered"
 
 
 class RunDirectory:
@@ -159,9 +167,11 @@ def write_files(
 
         write_atomically(path, write)
         key = checksum.row_key(configuration.combinations[shard.combination], kind)
+        data = path.read_bytes()
         files[kind] = {
-            "bytes": path.stat().st_size,
-            "sha256": sha256_of(path),
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "crc32": crc32_of(data),
             "rows": len(table),
             "row_sum": checksum.row_sum(table, key),
         }
@@ -185,16 +195,52 @@ def _identity(configuration: Configuration, shard: Shard) -> dict[str, Any]:
 
 
 # ---- reading one file --------------------------------------------------------------------------------------------
-def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+def checked_bytes(path: Path, facts: Mapping[str, Any]) -> bytes:
+    """Return a shard file's bytes; raise ``RunError`` in one line unless they are those that its record speaks of.
+
+    ``facts`` are the record's: ``bytes`` and ``crc32`` (``sha256`` in records of older versions). Every reading of rows
+    passes here, since a flipped bit in a Parquet file may well give other rows and no error.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing; run the sweep again, it recomputes what simcore verify names") from None
+    except OSError as error:
+        raise RunError(f"{path} can't be read: {error.strerror or error}; run simcore verify") from None
+    if len(data) != facts["bytes"]:
+        what = f"has {len(data)} bytes, its record says {facts['bytes']}; it was truncated or altered"
+    elif "crc32" in facts:
+        what = "" if crc32_of(data) == facts["crc32"] else DAMAGED
+    else:
+        what = "" if hashlib.sha256(data).hexdigest() == facts["sha256"] else DAMAGED
+    if what:
+        raise RunError(f"{path} {what}: remove it, then run the sweep again to recompute it")
+    return data
+
+
+def read_table(path: Path, facts: Mapping[str, Any], columns: list[str] | None = None) -> pa.Table:
     """Return a shard file's rows, or raise ``RunError`` in one line where it is missing, truncated or altered."""
+    import pyarrow as pa
+
+    try:
+        return open_parquet(path, facts).read(columns=columns, use_threads=False)
+    except (OSError, pa.ArrowException, ValueError, KeyError) as error:
+        raise RunError(
+            f"{path} can't be read: {_first_line(error)}; run simcore verify to see what is damaged"
+        ) from None
+
+
+def open_parquet(path: Path, facts: Mapping[str, Any]) -> Any:
+    """Return a ``pyarrow.parquet.ParquetFile`` over a shard file's checked bytes.
+
+    Not ``pyarrow.dataset``: it knows page checksums at most, which leave page headers and the footer unguarded.
+    """
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
+    data = checked_bytes(path, facts)
     try:
-        with path.open("rb") as stream:
-            return parquet.ParquetFile(stream).read(columns=columns, use_threads=False)
-    except FileNotFoundError:
-        raise RunError(f"{path} is missing; run the sweep again, it recomputes what simcore verify names") from None
+        return parquet.ParquetFile(pa.BufferReader(data))
     except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         raise RunError(
             f"{path} can't be read: {_first_line(error)}; run simcore verify to see what is damaged"

@@ -214,7 +214,7 @@ class _Verification:
                 self._find(*problem, shard)
                 continue
             try:
-                table = read_table(path)
+                table = read_table(path, facts)
             except RunError as error:
                 self._find("altered", path, _reason(error, path), shard)
                 continue
