@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from simcore.domains import Space as Space
     from simcore.domains import Sphere as Sphere
     from simcore.domains import Torus as Torus
+    from simcore.errors import IncompleteWarning as IncompleteWarning
     from simcore.errors import InputError as InputError
     from simcore.errors import RunError as RunError
     from simcore.errors import SimcoreError as SimcoreError
@@ -58,6 +59,7 @@ _HOME = {
     "CustomLandscape": "simcore.landscapes.custom",
     "Enumeration": "simcore.search.enumerate",
     "GaussianField": "simcore.landscapes.waves",
+    "IncompleteWarning": "simcore.errors",
     "InputError": "simcore.errors",
     "LevenbergMarquardt": "simcore.search.solvers",
     "LinearNetwork": "simcore.networks.linear",

@@ -30,6 +30,10 @@ class DeviceError(RunError):
     """A CUDA device failed in the middle of its work: this process can use it no more, a new one can (exit code 1)."""
 
 
+class IncompleteWarning(UserWarning):
+    """An enumeration ended before its rule of completeness held: points may be missing."""
+
+
 def unknown_name(what: str, given: object, choices: Iterable[str]) -> InputError:
     """Return the error for a name that is not among the choices, with the nearest known name."""
     known = sorted(choices)

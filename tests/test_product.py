@@ -292,6 +292,7 @@ def test_functions_of_the_users_own(compiled):
     assert found.audit["complete"] and found.points["morse_index"].value_counts().to_dict() == {0: 8, 1: 12, 2: 6}
 
 
+@pytest.mark.filterwarnings("ignore::simcore.IncompleteWarning")
 def test_a_box_is_searched_but_never_called_complete():
     waves = (
         lambda x: np.cos(x[0]) + np.sin(x[1]),

@@ -32,6 +32,7 @@ from simcore.search.frames import points_frame
 from simcore.search.points import Points
 from simcore.search.rounds import FIRST_ROUND, Rounds, check_limits
 from simcore.search.solvers import Solver, resolve
+from simcore.search.summary import annotated, warn_if_incomplete
 from simcore.search.target import Settings, Target, Workers, check_draws, settings, split_target, thread_count
 from simcore.validate import positive
 
@@ -109,7 +110,9 @@ def ball_critical_points(
         number, _ = check_draws(landscape, 0 if draw is None else draw, 1, "draw")
         only = landscape.draw(seed=chosen.seed, draw=number)
     with Workers(thread_count(threads)) as workers:
-        return search_ball(Target.of(chosen, only), where, limits, workers, positions=positions, spectrum=spectrum)
+        found = search_ball(Target.of(chosen, only), where, limits, workers, positions=positions, spectrum=spectrum)
+    warn_if_incomplete(found.audit, only)
+    return Enumeration(found.points, annotated(found.audit, only))
 
 
 def ball_settings(

@@ -7,8 +7,11 @@ A draw is ``complete`` when, together,
 3. searches from every orbit (``targeted.py``) give nothing new;
 4. no start ended at a degenerate point, and every image under the draw's symmetries is a critical point itself.
 
-The Euler sum alone does not see points missed in pairs; hits alone do not see small basins; together they have been
-measured (``results/enumeration_audit``). A draw that reaches ``max_starts`` first is returned with ``complete`` False.
+This is an empirical rule, not a proof. The Euler sum alone does not see points missed in pairs; hits alone do not see
+basins below about 3/starts: a bump of width 0.03 on a torus function of two variables was missed in six draws of six.
+For random functions the two together have been measured: 0 of 11,630 complete draws lacked a point
+(``results/enumeration_audit``); for a function of the user's own the audit says how small a basin may be missing. A
+draw that reaches ``max_starts`` first is returned with ``complete`` False and a warning (``IncompleteWarning``).
 """
 
 from __future__ import annotations
@@ -28,11 +31,14 @@ from simcore.search.frames import points_frame
 from simcore.search.points import Points
 from simcore.search.rounds import FIRST_ROUND, Rounds, check_limits
 from simcore.search.solvers import Solver
+from simcore.search.summary import annotated, summary, warn_if_incomplete
 from simcore.search.target import Target, Workers, check_draws, settings, split_target, thread_count
 from simcore.search.targeted import flow
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Array = NDArray[np.float64]
 
 MAX_STARTS = 8_000_000
 """Enough for 3-spin draws up to n = 20, which need up to three million."""
@@ -57,11 +63,26 @@ class Enumeration:
         ``complete``; ``certified_fraction``; ``targeted_starts``, ``targeted_points`` (first found by a search from
         another point), ``rounds``; ``broken_images`` (of a symmetry that does not hold); how many ordinary starts ended
         ``critical``, ``degenerate``, ``gradient_flat``, ``max_iterations``, ``left_domain``, ``not_finite``;
-        ``saturation``, a list of (ordinary starts, orbits hit).
+        ``saturation``, a list of (ordinary starts, orbits hit); ``blind_below`` (3/starts: a basin that takes a
+        smaller share of the starts may have been missed) and ``note``, one line: what ``complete`` is worth here.
     """
 
     points: pd.DataFrame
     audit: dict[str, Any]
+
+    @property
+    def positions(self) -> Array:
+        """Coordinates of the points, shape (points, n); ``InputError`` where they were not asked for."""
+        if "x" not in self.points:
+            raise InputError("this enumeration has no positions; make it with positions=True")
+        return np.array(self.points["x"].to_list(), dtype=np.float64)
+
+    def summary(self) -> str:
+        """Return a few lines: points by index, whether that is all of them, and what this rests on."""
+        return summary(self.points, self.audit)
+
+    def __repr__(self) -> str:
+        return f"Enumeration: {self.summary()}"
 
 
 def enumerate_critical_points(
@@ -102,7 +123,8 @@ def enumerate_critical_points(
         ``.points``, a DataFrame with a row a distinct point, and ``.audit``, a dict; see ``simcore.Enumeration``. A
         draw is ``audit["complete"]`` when the sum of (-1)^index is the domain's Euler characteristic (Morse), every
         symmetry orbit has at least 4 ordinary hits, searches from every orbit give nothing new, and no start ended at a
-        degenerate point.
+        degenerate point. That is an empirical rule; ``audit["note"]`` says what is known of its error rate. An
+        incomplete enumeration warns (``simcore.IncompleteWarning``).
 
     Raises
     ------
@@ -117,7 +139,9 @@ def enumerate_critical_points(
         number, _ = check_draws(landscape, draw or 0, 1, "draw")
         only = landscape.draw(seed=chosen.seed, draw=number)
     with Workers(thread_count(threads)) as workers:
-        return enumerate_draw(Target.of(chosen, only), limits, workers, positions=positions, spectrum=spectrum)
+        found = enumerate_draw(Target.of(chosen, only), limits, workers, positions=positions, spectrum=spectrum)
+    warn_if_incomplete(found.audit, only)
+    return Enumeration(found.points, annotated(found.audit, only))
 
 
 def check_enumerable(landscape: Landscape) -> None:

@@ -189,6 +189,7 @@ def test_couplings_of_distinct_indices_have_fourteen_points():
 
 
 # ---- audits that must say no ------------------------------------------------------------------------------------
+@pytest.mark.filterwarnings("ignore::simcore.IncompleteWarning")
 def test_a_budget_that_is_too_small_is_reported():
     found = enumerate_critical_points(simcore.SphericalSpin(9), seed=1, starts=48, max_starts=48, threads=1)
     assert not found.audit["complete"]
@@ -198,6 +199,7 @@ def test_a_budget_that_is_too_small_is_reported():
     assert found.audit["chao1"] > (found.points["hits"] > 0).sum() / 2
 
 
+@pytest.mark.filterwarnings("ignore::simcore.IncompleteWarning")
 def test_a_symmetry_that_does_not_hold_is_noticed():
     def shift(x):
         return np.mod(x + np.array([1.0, 0.0]), 2 * np.pi)
@@ -209,6 +211,7 @@ def test_a_symmetry_that_does_not_hold_is_noticed():
     assert not found.audit["complete"]
 
 
+@pytest.mark.filterwarnings("ignore::simcore.IncompleteWarning")
 def test_degenerate_points_are_never_complete():
     draw = FixedWaves([[1, 0], [2, 0]], [1.0, 0.4], [0.3, 0.2])
     found = enumerate_critical_points(draw, starts=24, backend="reference", threads=1)
@@ -220,6 +223,7 @@ def test_degenerate_points_are_never_complete():
 @pytest.mark.parametrize(
     "couplings", [np.zeros((4, 4, 4)), np.eye(4), np.diag([1.0, 1.0, 2.0, 3.0])], ids=["zero", "one", "two"]
 )
+@pytest.mark.filterwarnings("ignore::simcore.IncompleteWarning")
 def test_spheres_of_critical_points_are_degenerate(couplings):
     draw = simcore.SphericalSpin.from_couplings(couplings)
     for backend in ("cpu", "reference"):
@@ -229,6 +233,7 @@ def test_spheres_of_critical_points_are_degenerate(couplings):
         assert len(found.points) == (4 if couplings.shape == (4, 4) and couplings[3, 3] == 3 else 0)
 
 
+@pytest.mark.filterwarnings("ignore::simcore.IncompleteWarning")
 def test_a_box_is_counted_but_not_called_complete():
     box = simcore.CustomLandscape(
         lambda x: float(np.cos(x).sum()),

@@ -64,6 +64,7 @@ def test_threads_and_batches_change_nothing_and_centres_differ():
     assert np.abs(np.subtract(one.audit["centre"], other.audit["centre"])).max() > 0.1
 
 
+@pytest.mark.filterwarnings("ignore::simcore.IncompleteWarning")
 def test_a_small_budget_is_reported_and_a_radius_is_obeyed():
     landscape = simcore.GaussianField(5, features=100)
     found = ball_critical_points(landscape, seed=1, radius=1.0, starts=24, max_starts=24, threads=1)

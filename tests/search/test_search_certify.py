@@ -52,6 +52,7 @@ def test_near_misses_are_refused(landscape):
     assert nearby.certified.mean() > 0.99
 
 
+@pytest.mark.filterwarnings("ignore::simcore.IncompleteWarning")
 def test_points_with_a_near_zero_eigenvalue_are_refused():
     # cos x + a cos 2x at 0: f'' = -(1 + 4a) = eps, f''' = 0, f'''' = 1 + 16 a: three critical points within sqrt(eps)
     class Pitchfork(WaveDraw):
