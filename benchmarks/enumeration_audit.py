@@ -25,7 +25,7 @@ import pandas as pd
 from scipy.stats import beta
 
 from simcore.landscapes.registry import from_dict
-from simcore.search.enumerate import MAX_STARTS, enumerate_draw, ordinary_of
+from simcore.search.enumerate import MAX_STARTS, descended_of, enumerate_draw
 from simcore.search.points import Points
 from simcore.search.rounds import FIRST_ROUND
 from simcore.search.target import Target, Workers, settings
@@ -43,7 +43,7 @@ def audited(entry: dict[str, Any], seed: int, number: int) -> dict[str, Any]:
     target = Target.of(chosen, landscape.draw(seed=seed, draw=number))
     alone = Workers(1)
     begin = time.process_time()
-    found = enumerate_draw(target, (FIRST_ROUND, MAX_STARTS), alone, positions=True, spectrum=False)
+    found = enumerate_draw(target, (FIRST_ROUND, MAX_STARTS), alone, prove=False, positions=True, spectrum=False)
     seconds = time.process_time() - begin
     row = {"draw": number, "milliseconds": 1e3 * seconds, **found.audit}
     del row["saturation"]
@@ -56,7 +56,10 @@ def audited(entry: dict[str, Any], seed: int, number: int) -> dict[str, Any]:
     starts = found.audit["starts"]
     half = HARDER * starts // 2
     short = replace(chosen, options=chosen.options._replace(step_cap=SHORT_CAP * landscape.scales.length))
-    points.add_ordinary(ordinary_of(target)(starts, half), starts)
+    points.add_ordinary(target.search(starts, half), starts)
+    descended = descended_of(target)
+    if descended is not None:
+        points.add_ordinary(descended(starts, half), starts, plain=False)
     points.add_targeted(Target(short, target.draw, target.problem).search(starts + half, half))
     new = len(points) - len(x)
     if new:

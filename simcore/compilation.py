@@ -31,6 +31,9 @@ INNER_FLAGS = {**FLAGS, "no_cpython_wrapper": True}
 """Those of functions that compiled code alone calls: without the glue for calls from Python they compile faster."""
 
 _PACKAGE = Path(__file__).parent
+_ROOMS = ("proof",)
+"""Rooms with kernels of their own: their code is stamped with all their files, and an edit there leaves the rest
+alone."""
 _KERNEL_SOURCES = ("compilation.py", "domains.py", "formulas/*.py", "backends/problems.py", "backends/cpu/*.py")
 
 
@@ -70,8 +73,19 @@ def cache_directory() -> Path | None:
     return directory
 
 
+@functools.cache
+def own_digest(path: Path) -> str:
+    """Return a digest of a source file, together with the other files of its room where that has kernels of its own."""
+    room = path.parent.name in _ROOMS and path.parent.parent == _PACKAGE
+    digest = hashlib.sha256()
+    for source in sorted(path.parent.glob("*.py")) if room else [path]:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
 class _Locator(_CacheLocator):
-    """Puts a function's code under ``cache_directory`` and stamps it with all kernel sources and its own file."""
+    """Puts a function's code under ``cache_directory`` and stamps it with all kernel sources and its own file, or
+    room."""
 
     def __init__(self, py_file: str, line: int) -> None:
         self._file = Path(py_file)
@@ -81,8 +95,7 @@ class _Locator(_CacheLocator):
         return str(cache_directory())
 
     def get_source_stamp(self) -> str:
-        own = hashlib.sha256(self._file.read_bytes()).hexdigest()
-        return source_digest() + own
+        return source_digest() + own_digest(self._file)
 
     def get_disambiguator(self) -> str:
         return str(self._line)

@@ -13,6 +13,7 @@ FLOORS = [
     {"simcore.sweep"},
     {"simcore.trajectories"},
     {"simcore.search"},
+    {"simcore.proof"},
     {"simcore.networks"},
     {"simcore.landscapes"},
     {"simcore.info"},

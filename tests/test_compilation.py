@@ -71,6 +71,22 @@ def test_every_kernel_lies_where_the_digest_looks():
             assert path in watched, f"{path} is not covered by simcore.compilation._KERNEL_SOURCES"
 
 
+def test_a_room_of_its_own_is_stamped_as_a_whole(tmp_path, monkeypatch):
+    """A proof's kernel must not go on using an old formula of its room, and the other kernels do not look there."""
+    package = tmp_path / "simcore"
+    (package / "proof").mkdir(parents=True)
+    for name in ("one.py", "two.py"):
+        (package / "proof" / name).write_text(name)
+        (package / name).write_text(name)
+    monkeypatch.setattr(compilation, "_PACKAGE", package)
+    stamp = compilation.own_digest.__wrapped__
+    inside, outside = stamp(package / "proof" / "one.py"), stamp(package / "one.py")
+    for folder in (package / "proof", package):
+        (folder / "two.py").write_text("edited")
+    assert stamp(package / "proof" / "one.py") != inside
+    assert stamp(package / "one.py") == outside
+
+
 def test_what_only_compiled_code_may_call_says_so():
     @compilation.jit(cache=False, inner=True)
     def inner(x):

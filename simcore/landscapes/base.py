@@ -63,8 +63,8 @@ class Landscape(ABC):
     law: ClassVar[str]  # one line: the law and its normalisation
     start_laws: ClassVar[tuple[str, ...]]  # the first is the default
     parameters: ClassVar[tuple[str, ...]]  # field names that identify the law, in column order
-    descends_from: ClassVar[int | None] = None
-    """Number of starts from which every other ordinary one of an enumeration begins with a few gradient steps."""
+    descends: ClassVar[bool] = False
+    """Whether an enumeration makes, beside each plain start, one that begins with a few gradient steps."""
 
     n: int
 

@@ -55,7 +55,7 @@ class SphericalSpin(Landscape):
 
     Search: ``method = "auto"`` is Newton's method on the sphere (step in the tangent space, back to the sphere by
     scaling) with the step cap ``sphere_step_cap(n, p)`` sqrt(n). Length sqrt(n/p), gradient scale sqrt((n-1) p)/n.
-    No outside. An enumeration that needs more than 48,000 starts begins every other one with a few gradient steps: in
+    No outside. Half of the starts of an enumeration that searches begin with a few gradient steps: in
     many dimensions uniform starts hardly ever reach minima and maxima (``simcore.search.enumerate``).
 
     Symmetries: f(-x) = (-1)^p f(x).
@@ -71,7 +71,7 @@ class SphericalSpin(Landscape):
     )
     start_laws: ClassVar[tuple[str, ...]] = ("uniform",)
     parameters: ClassVar[tuple[str, ...]] = ("n", "p")
-    descends_from: ClassVar[int | None] = 48_000
+    descends: ClassVar[bool] = True
 
     n: int
     p: int = 3

@@ -178,5 +178,6 @@ def search_ball(
     audit: dict[str, Any] = rounds.audit(certified)
     audit |= {"euler_sum": euler_sum(points.table.index[inside]), "euler_expected": None}
     audit |= {"radius": where.radius, "start_radius": where.start_radius, "volume": where.volume}
+    audit |= {"proved": False, "proof": None}
     audit |= {"expected": where.expected, "centre": centre.tolist()}
     return Enumeration(frame, audit)

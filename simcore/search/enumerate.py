@@ -3,7 +3,7 @@
 A draw is ``complete`` when, together,
 
 1. the sum of (-1)^index over all points is the Euler characteristic of the domain;
-2. every symmetry orbit has at least ``audit.ENOUGH_HITS`` hits by ordinary starts;
+2. every symmetry orbit has at least ``audit.ENOUGH_HITS`` hits by ordinary starts, plain and descended together;
 3. searches from every orbit (``targeted.py``) give nothing new;
 4. no start ended at a degenerate point, and every image under the draw's symmetries is a critical point itself.
 
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from simcore.backends.problems import Outcome
 from simcore.errors import InputError
 from simcore.landscapes.base import Draw, Landscape
+from simcore.search import proved
 from simcore.search.audit import euler_sum
 from simcore.search.frames import points_frame
 from simcore.search.points import Points
@@ -34,6 +35,7 @@ from simcore.search.solvers import Solver
 from simcore.search.summary import annotated, summary, warn_if_incomplete
 from simcore.search.target import Target, Workers, check_draws, settings, split_target, thread_count
 from simcore.search.targeted import flow
+from simcore.validate import COUNTERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +46,8 @@ MAX_STARTS = 8_000_000
 """Enough for 3-spin draws up to n = 20, which need up to three million."""
 DESCENT = 4
 """Gradient steps, each at most 0.4 correlation lengths, that an ordinary start may begin with."""
+DESCENDED = COUNTERS // 2
+"""Number of the first start that descends."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +56,20 @@ class Enumeration:
 
     points : DataFrame, a row a distinct point
         ``point`` int64, numbered by the first ordinary start that reached it, those that none reached last; ``cost``,
-        ``grad_norm`` float64; ``index``, ``nullity`` int32; ``hits`` int64, ordinary starts that ended there (beyond
-        ``landscape.descends_from`` starts of two kinds, ``simcore.search.enumerate.ordinary_of``);
-        ``certified`` bool (``simcore.search.certify``); ``x`` (n float64) unless ``positions=False``; ``eigenvalues``
-        (D float64, ascending) with ``spectrum=True``.
+        ``grad_norm`` float64; ``morse_index``, ``nullity`` int32; ``hits`` int64, plain Newton searches that ended
+        there; ``certified`` bool (``simcore.search.certify``); ``x`` (n float64) unless ``positions=False``;
+        ``eigenvalues`` (D float64, ascending) with ``spectrum=True``.
     audit : dict
-        ``distinct`` points; ``orbits`` under the draw's symmetries (the species of all that follows); ordinary
-        ``starts``; ``singletons`` (orbits with one hit); ``least_hits`` of an orbit; ``coverage`` (Good-Turing);
-        ``chao1`` (lower bound on the number of orbits); ``euler_sum``, ``euler_expected`` (None where not fixed);
-        ``complete``; ``certified_fraction``; ``targeted_starts``, ``targeted_points`` (first found by a search from
-        another point), ``rounds``; ``broken_images`` (of a symmetry that does not hold); how many ordinary starts ended
-        ``critical``, ``degenerate``, ``gradient_flat``, ``max_iterations``, ``left_domain``, ``not_finite``;
-        ``saturation``, a list of (ordinary starts, orbits hit); ``blind_below`` (3/starts: a basin that takes a
-        smaller share of the starts may have been missed) and ``note``, one line: what ``complete`` is worth here.
+        ``distinct`` points; ``orbits`` under the draw's symmetries (the species of all that follows); plain ordinary
+        ``starts``; ``descended_starts``, which begin with gradient steps; of both together ``singletons`` (orbits with
+        one hit); ``least_hits`` of an orbit; ``coverage`` (Good-Turing); ``chao1`` (lower bound on the number of
+        orbits); ``euler_sum``, ``euler_expected`` (None where not fixed); ``complete``; ``proved``; ``proof`` (None
+        where none was tried, else a dict: ``method``, ``bound``, ``certified``, ``paths`` or ``boxes``, ``retracked``);
+        ``certified_fraction``; ``targeted_starts``, ``targeted_points`` (first found by a search from another point),
+        ``rounds``; ``broken_images`` (of a symmetry that does not hold); how many ordinary starts ended ``critical``,
+        ``degenerate``, ``gradient_flat``, ``max_iterations``, ``left_domain``, ``not_finite``; ``saturation``, a list
+        of (ordinary starts, orbits hit); ``blind_below`` (3/starts: a basin that takes a smaller share of the starts
+        may have been missed; 0 with a proof) and ``note``, one line: what ``complete`` is worth here.
     """
 
     points: pd.DataFrame
@@ -95,6 +100,7 @@ def enumerate_critical_points(
     solver: Solver | None = None,
     backend: str = "cpu",
     start_law: str | None = None,
+    prove: bool | str = "auto",
     positions: bool = True,
     spectrum: bool = False,
     threads: int | None = None,
@@ -109,7 +115,11 @@ def enumerate_critical_points(
         Which function; with the other arguments they determine the result bit for bit. Default 0, or the seed of the
         draw given.
     starts : int
-        Ordinary starts of the first round; the rounds that follow are as long as the hits so far suggest.
+        Ordinary starts of the first round; the rounds that follow are as long as the hits so far suggest. With a proof
+        there are no further rounds, and ``starts=0`` leaves them out: hits are 0, the coverage is not a number.
+    prove : "auto", True or False
+        Prove that the list is complete: where that is cheap (the table of docs/proof.md), wherever a method exists, or
+        not at all. Where a proof fails the search without one is made, and ``audit["proved"]`` is False.
     max_starts : int
         Ordinary starts after which an incomplete draw is given up, and says so.
     solver, backend, start_law, threads
@@ -123,23 +133,28 @@ def enumerate_critical_points(
         ``.points``, a DataFrame with a row a distinct point, and ``.audit``, a dict; see ``simcore.Enumeration``. A
         draw is ``audit["complete"]`` when the sum of (-1)^index is the domain's Euler characteristic (Morse), every
         symmetry orbit has at least 4 ordinary hits, searches from every orbit give nothing new, and no start ended at a
-        degenerate point. That is an empirical rule; ``audit["note"]`` says what is known of its error rate. An
-        incomplete enumeration warns (``simcore.IncompleteWarning``).
+        degenerate point; or when it is ``audit["proved"]``, by a theorem (``simcore.proof``). The former is an
+        empirical rule; ``audit["note"]`` says what is known of its error rate. An incomplete enumeration warns
+        (``simcore.IncompleteWarning``).
 
     Raises
     ------
     InputError
-        For an argument out of range, or a domain whose critical points can't be enumerated (R^n without confinement).
+        For an argument out of range, a domain whose critical points can't be enumerated (R^n without confinement),
+        ``prove=True`` where no method exists, or no starts where no proof is tried.
     """
     landscape, only, seed = split_target(target, seed, draw=draw)
     chosen = settings(landscape, seed=seed, solver=solver, backend=backend, start_law=start_law)
     check_enumerable(landscape)
-    limits = check_limits(starts, max_starts)
+    prove = proved.check_prove(prove)
+    limits = check_limits(starts, max_starts, least=1 if prove is False else 0)
     if only is None:
         number, _ = check_draws(landscape, draw or 0, 1, "draw")
         only = landscape.draw(seed=chosen.seed, draw=number)
     with Workers(thread_count(threads)) as workers:
-        found = enumerate_draw(Target.of(chosen, only), limits, workers, positions=positions, spectrum=spectrum)
+        found = enumerate_draw(
+            Target.of(chosen, only), limits, workers, prove=prove, positions=positions, spectrum=spectrum
+        )
     warn_if_incomplete(found.audit, only)
     return Enumeration(found.points, annotated(found.audit, only))
 
@@ -157,35 +172,52 @@ def check_enumerable(landscape: Landscape) -> None:
         )
 
 
-def ordinary_of(target: Target) -> Callable[[int, int], Outcome]:
-    """Return the search from ordinary starts (first, count): Newton's method from the start law's points.
+def descended_of(target: Target) -> Callable[[int, int], Outcome] | None:
+    """Return the search from ordinary starts that descend first, (first, count) -> Outcome; None where none do.
 
     On a sphere of many dimensions minima and maxima are deep, narrow and hardly ever reached from uniform starts. So
-    from start number ``landscape.descends_from`` on every other one makes ``DESCENT`` gradient steps first, down and up
-    in turn. Such starts know nothing of the points found, so they are ordinary ones. Measured, starts until the rarest
-    orbit of a 3-spin draw has five hits on average: n = 12 250,000 by plain starts, 13,000 to 50,000 where all make 2,
-    4 or 8 steps, 11,000 by plain ones and 4 steps in turn; n = 14 500,000, more than 50,000, 26,000. On the torus and
-    for confined fields plain starts are the best.
+    beside each plain start there is one that makes ``DESCENT`` gradient steps first, down and up in turn, from a start
+    of its own. Such starts know nothing of the points found, so they are ordinary ones; but their hits measure other
+    basins, so ``hits`` leaves them out. Measured, starts until the rarest orbit of a 3-spin draw has five hits on
+    average: n = 12 250,000 by plain starts, 13,000 to 50,000 where all make 2, 4 or 8 steps, 11,000 by plain ones and 4
+    steps in turn; n = 14 500,000, more than 50,000, 26,000. On the torus and for confined fields plain starts are best.
     """
-    begin = target.settings.landscape.descends_from
-    if begin is None:
-        return target.search
+    if not target.settings.landscape.descends:
+        return None
 
     def search(first: int, count: int) -> Outcome:
-        number, x = np.arange(first, first + count), target.starts(first, count)
-        moved = np.flatnonzero((number >= begin) & (number % 2 == 1))
-        if len(moved):
-            x[moved] = flow(target, x[moved], np.where(number[moved] % 4 == 1, -1.0, 1.0), DESCENT)
-        return target.newton(x)
+        x = target.starts(DESCENDED + first, count)
+        down = np.arange(first, first + count) % 2 == 0
+        return target.newton(flow(target, x, np.where(down, -1.0, 1.0), DESCENT))
 
     return search
 
 
 def enumerate_draw(
-    target: Target, limits: tuple[int, int], workers: Workers, *, positions: bool, spectrum: bool
+    target: Target,
+    limits: tuple[int, int],
+    workers: Workers,
+    *,
+    prove: bool | str = "auto",
+    positions: bool,
+    spectrum: bool,
 ) -> Enumeration:
-    """Run the rounds for one draw; ``limits`` = (starts, max_starts)."""
+    """Prove one draw's list of points complete, or run the rounds; ``limits`` = (starts, max_starts)."""
     euler = target.settings.landscape.euler_characteristic
+    starts, most = limits
+    attempt = None
+    if proved.wanted(target, prove):
+        found, attempt = proved.proved_points(target, workers)
+        if found is not None and attempt is not None and proved.count_hits(target, found, starts, workers):
+            every = np.ones(len(found), np.bool_)
+            frame, certified = points_frame(target, found, every, positions=positions, spectrum=spectrum)
+            return Enumeration(frame, proved.audit(found, attempt, starts, certified, euler))
+    elif starts == 0:
+        raise InputError(
+            f"starts is 0, but no proof is tried for {target.settings.landscape.name} with these parameters; give at "
+            "least 1, or prove=True where a method exists"
+        )
+    limits = starts or FIRST_ROUND, most
     points = Points(target, workers)
 
     def everything() -> NDArray[np.bool_]:
@@ -195,9 +227,18 @@ def enumerate_draw(
         return euler is not None and euler_sum(points.table.index) == euler
 
     rounds = Rounds(
-        target, points, workers, ordinary_of(target), everything, everything, euler_right, decidable=euler is not None
+        target,
+        points,
+        workers,
+        target.search,
+        everything,
+        everything,
+        euler_right,
+        decidable=euler is not None,
+        descended=descended_of(target),
     )
     rounds.run(*limits)
     frame, certified = points_frame(target, points, everything(), positions=positions, spectrum=spectrum)
     audit = rounds.audit(certified) | {"euler_sum": euler_sum(points.table.index), "euler_expected": euler}
+    audit |= {"proved": False, "proof": None if attempt is None else attempt.mapping()}
     return Enumeration(frame, audit)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends.problems import Outcome
-from simcore.formulas.outcome import CRITICAL, STATUSES
+from simcore.formulas.outcome import CRITICAL, DEGENERATE, STATUSES
 from simcore.search.distinct import COST_TOLERANCE, FLOOR, MARGIN, PointTable
 from simcore.search.target import Target, Workers
 
@@ -22,10 +22,12 @@ class Points:
 
     Attributes
     ----------
-    hits : (K,) int64, ordinary starts that ended at the point.
-    first : (K,) int64, the first of them; ``NEVER`` without one.
+    hits : (K,) int64, plain ordinary starts that ended at the point.
+    reached : (K,) int64, those and the ordinary starts that descended first.
+    first : (K,) int64, the first plain one; ``NEVER`` without one.
     orbit : (K,) int64, the lowest number among the point's images under the draw's symmetries.
-    statuses : (6,) int64, how ordinary starts ended, in the order of ``STATUSES``.
+    statuses : (6,) int64, how plain ordinary starts ended, in the order of ``STATUSES``.
+    degenerate : int, ordinary starts of either kind that ended at a degenerate point.
     broken : int, images that the function did not confirm; above 0 a stated symmetry is wrong.
     """
 
@@ -34,20 +36,28 @@ class Points:
         self._target, self._workers = target, workers
         self.table = PointTable(chosen.landscape, chosen.options.decrement_tolerance, target.cost_unit)
         self.hits = np.empty(0, np.int64)
+        self.reached = np.empty(0, np.int64)
         self.first = np.empty(0, np.int64)
         self.orbit = np.empty(0, np.int64)
         self.statuses = np.zeros(len(STATUSES), np.int64)
         self.broken = 0
+        self.degenerate = 0
 
     def __len__(self) -> int:
         return self.table.count
 
-    def add_ordinary(self, outcome: Outcome, first: int) -> None:
-        """Count the ends of ordinary starts ``first``, ``first + 1``, ..."""
-        self.statuses += np.bincount(outcome.status, minlength=len(STATUSES))
+    def add_ordinary(self, outcome: Outcome, first: int, *, plain: bool = True) -> None:
+        """Count the ends of ordinary starts ``first``, ``first + 1``, ..., ``plain`` ones or such that descended."""
+        statuses = np.bincount(outcome.status, minlength=len(STATUSES))
+        self.degenerate += int(statuses[DEGENERATE])
         rows = np.flatnonzero(outcome.status == CRITICAL)
         labels = self._absorb(outcome, rows)
-        self.hits += np.bincount(labels, minlength=len(self))
+        times = np.bincount(labels, minlength=len(self))
+        self.reached += times
+        if not plain:
+            return
+        self.statuses += statuses
+        self.hits += times
         earliest = np.full(len(self), NEVER)
         earliest[labels[::-1]] = first + rows[::-1]  # of several starts the earliest is written last
         self.first = np.minimum(self.first, earliest)
@@ -55,6 +65,15 @@ class Points:
     def add_targeted(self, outcome: Outcome) -> None:
         """Add the ends of searches that are no ordinary starts: they bring points, but no hits."""
         self._absorb(outcome, np.flatnonzero(outcome.status == CRITICAL))
+
+    def add_known(self, x: Array, index: NDArray, cost: Array, orbit: NDArray) -> bool:
+        """Add points (K, n) known with all their images, ``orbit`` the lowest row of each one's; return whether they
+        are K different ones to this table too."""
+        self.table.absorb(x, index, cost, np.zeros(len(x)))
+        self._extend()
+        if len(self) == len(x):
+            self.orbit = np.asarray(orbit, np.int64)
+        return len(self) == len(x)
 
     def _absorb(self, outcome: Outcome, rows: NDArray) -> NDArray[np.int64]:
         before = len(self)
@@ -67,6 +86,7 @@ class Points:
     def _extend(self) -> None:
         new = np.arange(len(self.hits), len(self))
         self.hits = np.concatenate([self.hits, np.zeros(len(new), np.int64)])
+        self.reached = np.concatenate([self.reached, np.zeros(len(new), np.int64)])
         self.first = np.concatenate([self.first, np.full(len(new), NEVER)])
         self.orbit = np.concatenate([self.orbit, new])
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simcore.backends.problems import Outcome
 from simcore.errors import InputError
-from simcore.formulas.outcome import DEGENERATE, STATUSES
+from simcore.formulas.outcome import STATUSES
 from simcore.search.audit import ENOUGH_HITS, chao1, coverage
 from simcore.search.points import Points
 from simcore.search.target import TILE, Target, Workers
@@ -32,9 +32,9 @@ AT_ONCE = 2**16
 """Starts whose outcomes are held at a time: bounds the memory of long rounds."""
 
 
-def check_limits(starts: int, max_starts: int) -> tuple[int, int]:
-    """Return (starts, max_starts) after checking them."""
-    starts = whole("starts", starts, 1, COUNTERS)
+def check_limits(starts: int, max_starts: int, least: int = 1) -> tuple[int, int]:
+    """Return (starts, max_starts) after checking them; ``least`` starts must be made."""
+    starts = whole("starts", starts, least, COUNTERS)
     max_starts = whole("max_starts", max_starts, 1, COUNTERS)
     if max_starts < starts:
         raise InputError(f"max_starts is {max_starts} and starts is {starts}; give max_starts of at least starts")
@@ -45,11 +45,12 @@ def check_limits(starts: int, max_starts: int) -> tuple[int, int]:
 class Rounds:
     """The search of one draw in rounds.
 
-    ordinary : (first, count) -> Outcome, the ordinary starts ``first`` .. ``first + count - 1``.
+    ordinary : (first, count) -> Outcome, the plain ordinary starts ``first`` .. ``first + count - 1``.
     counted : () -> mask of the points found so far that are asked for.
     explored : () -> mask of the points to search from.
     right : () -> bool, a check on the counted points that must hold besides their hits.
     local : whether a part of the domain is searched: then there may be no point at all, and no flow is followed.
+    descended : as ``ordinary``, of starts that begin with a few gradient steps: as many are made, or none.
     decidable : whether anything can show the draw complete; where nothing can, hits end the search, unproved.
     """
 
@@ -62,7 +63,9 @@ class Rounds:
     right: Callable[[], bool]
     local: bool = False
     decidable: bool = True
+    descended: Callable[[int, int], Outcome] | None = None
     starts: int = 0
+    descended_starts: int = 0
     rounds: int = 0
     targeted_starts: int = 0
     targeted_points: int = 0
@@ -78,7 +81,7 @@ class Rounds:
             if coverage(self.hits()) >= KNOWN:  # before that ordinary starts find points faster
                 self._search_from_points()
             least, right = self.least_hits(), self.right()
-            sound = self.points.broken == 0 and self.points.statuses[DEGENERATE] == 0
+            sound = self.points.broken == 0 and self.points.degenerate == 0
             # A ball or box may hold no point; the second look guards against calling it empty too early.
             may_be_empty = self.local or not self.decidable
             enough = least >= ENOUGH_HITS if len(self.hits()) else may_be_empty and self.rounds > 1
@@ -88,26 +91,21 @@ class Rounds:
             wanted = min(self._next_total(least, right), max_starts)
 
     def _next_total(self, least: int, right: bool) -> int:
-        """Return how many starts to have made after the next round: what the rarest orbit seems to need, in limits.
-
-        Where starts change their kind rounds stop, and then grow slowly: the rarest orbit need not be as rare now.
-        """
+        """Return how many starts to have made after the next round: what the rarest orbit seems to need, in limits."""
         factor = 2.0 if least >= ENOUGH_HITS else 1.15 * ENOUGH_HITS / max(least, 0.5 if right else 1.0)
-        change = None if self.local else self.target.settings.landscape.descends_from
-        largest = 2.0 if change is not None and change <= self.starts < 4 * change else GROWTH[1]
-        total = -(-int(self.starts * min(max(factor, GROWTH[0]), largest)) // TILE) * TILE
-        return min(total, change) if change is not None and self.starts < change else total
+        return -(-int(self.starts * min(max(factor, GROWTH[0]), GROWTH[1])) // TILE) * TILE
 
     def _round(self, wanted: int) -> None:
-        for begin in range(self.starts, wanted, AT_ONCE):
-            many = min(AT_ONCE, wanted - begin)
-            outcome = self.workers.outcomes(partial(self._block, begin), many, self.target.settings.block)
-            self.points.add_ordinary(outcome, begin)
+        for search, plain in ((self.ordinary, True), (self.descended, False)):
+            if search is None:
+                continue
+            for begin in range(self.starts, wanted, AT_ONCE):
+                many = min(AT_ONCE, wanted - begin)
+                outcome = self.workers.outcomes(partial(block, search, begin), many, self.target.settings.block)
+                self.points.add_ordinary(outcome, begin, plain=plain)
+            self.descended_starts += 0 if plain else wanted - self.starts
         self.starts, self.rounds = wanted, self.rounds + 1
         self.saturation.append((wanted, int((self.hits() > 0).sum())))
-
-    def _block(self, begin: int, rows: slice) -> Outcome:
-        return self.ordinary(begin + rows.start, rows.stop - rows.start)
 
     def _search_from_points(self) -> None:
         """Search from every orbit not searched from yet, until that gives nothing new."""
@@ -133,9 +131,9 @@ class Rounds:
             self.targeted_points += len(points) - before
 
     def hits(self) -> NDArray[np.int64]:
-        """Return the ordinary hits of every counted orbit."""
+        """Return the ordinary hits of every counted orbit, by starts of both kinds."""
         points = self.points
-        total = np.bincount(points.orbit, weights=points.hits, minlength=len(points)).astype(np.int64)
+        total = np.bincount(points.orbit, weights=points.reached, minlength=len(points)).astype(np.int64)
         return total[(points.orbit == np.arange(len(points))) & self.counted()]
 
     def least_hits(self) -> int:
@@ -150,6 +148,7 @@ class Rounds:
             "distinct": int(self.counted().sum()),
             "orbits": len(hits),
             "starts": self.starts,
+            "descended_starts": self.descended_starts,
             "singletons": int((hits == 1).sum()),
             "least_hits": self.least_hits(),
             "coverage": coverage(hits),
@@ -163,3 +162,8 @@ class Rounds:
             **{name: int(count) for name, count in zip(STATUSES, self.points.statuses, strict=True)},
             "saturation": self.saturation,
         }
+
+
+def block(search: Callable[[int, int], Outcome], begin: int, rows: slice) -> Outcome:
+    """Search from the starts of some rows of a round that begins at start ``begin``."""
+    return search(begin + rows.start, rows.stop - rows.start)

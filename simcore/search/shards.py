@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from simcore.search import ball
 from simcore.search.enumerate import MAX_STARTS, Enumeration, check_enumerable, enumerate_draw
 from simcore.search.find import find_critical_points
+from simcore.search.proved import check_prove
 from simcore.search.rounds import FIRST_ROUND, check_limits
 from simcore.search.solvers import Solver
 from simcore.search.target import Target, Workers, check_draws, settings, thread_count
@@ -60,6 +61,7 @@ def enumerate_rows(
     solver: Solver | None = None,
     backend: str = "cpu",
     start_law: str | None = None,
+    prove: bool | str = "auto",
     positions: bool = False,
     spectrum: bool = False,
     threads: int | None = 1,
@@ -67,17 +69,19 @@ def enumerate_rows(
     """Return (points, audits) of several enumerated draws; the first column of both is ``draw`` (int64).
 
     ``points`` has a row a distinct point (``Enumeration.points``), ``audits`` a row a draw (``Enumeration.audit``
-    without ``saturation``). Threads take whole draws.
+    without ``saturation``, and of ``proof`` its entries, as ``proof_method``, ``proof_bound``, ``proof_certified``,
+    ``proof_work`` (paths or boxes), ``proof_retracked``). Threads take whole draws.
     """
     chosen = settings(landscape, seed=seed, solver=solver, backend=backend, start_law=start_law)
     check_enumerable(landscape)
-    limits = check_limits(starts, max_starts)
+    prove = check_prove(prove)
+    limits = check_limits(starts, max_starts, least=1 if prove is False else 0)
     first_draw, draws = check_draws(landscape, first_draw, draws)
     alone = Workers(1)
 
     def one(number: int) -> Enumeration:
         target = Target.of(chosen, landscape.draw(seed=chosen.seed, draw=number))
-        return enumerate_draw(target, limits, alone, positions=positions, spectrum=spectrum)
+        return enumerate_draw(target, limits, alone, prove=prove, positions=positions, spectrum=spectrum)
 
     numbers = range(first_draw, first_draw + draws)
     with Workers(thread_count(threads)) as workers:
@@ -125,7 +129,12 @@ def stacked(numbers: range, found: list[Any]) -> tuple[pd.DataFrame, pd.DataFram
     frames = [one.points for one in found]
     points = pd.concat(frames, ignore_index=True)
     points.insert(0, "draw", np.repeat(np.array(numbers, np.int64), [len(frame) for frame in frames]))
-    audits = pd.DataFrame([{k: v for k, v in one.audit.items() if k not in ("saturation", "centre")} for one in found])
+    left_out = ("saturation", "centre", "proof")
+    audits = pd.DataFrame([{k: v for k, v in one.audit.items() if k not in left_out} for one in found])
+    for name in ("method", "bound", "certified", "work", "retracked"):
+        entries = [(one.audit["proof"] or {}) for one in found]
+        values = [e.get(name, e.get("paths", e.get("boxes")) if name == "work" else None) for e in entries]
+        audits[f"proof_{name}"] = pd.array(values, dtype="string" if name == "method" else "Int64")
     audits.insert(0, "draw", np.array(numbers, np.int64))
     audits["euler_expected"] = audits["euler_expected"].astype("Int64")  # missing where the sum is not fixed
     return points, audits

@@ -38,7 +38,7 @@ def is_own(draw: Draw) -> bool:
 
 def annotated(audit: Mapping[str, Any], draw: Draw) -> dict[str, Any]:
     """Return the audit with ``blind_below`` (a number) and ``note`` (one line): what its ``complete`` is worth."""
-    blind = blind_below(audit["starts"])
+    blind = 0.0 if audit.get("proved") else blind_below(audit["starts"])
     return {**audit, "blind_below": blind, "note": _note(audit, blind, draw)}
 
 

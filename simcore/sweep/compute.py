@@ -69,6 +69,8 @@ def shard_rows(
     count = shards.enumerate_rows if configuration.method == "enumerate" else shards.ball_rows
     if configuration.max_starts is not None:
         common["max_starts"] = configuration.max_starts
+    if configuration.prove is not None:
+        common["prove"] = configuration.prove
     if configuration.radius is not None:
         common["radius"] = configuration.radius
     points, audits = count(landscape, starts=configuration.starts, **common)

@@ -45,7 +45,7 @@ SAMPLED_TORUS = 12  # beyond it a torus field has too many waves to draw; its la
 class Key:
     """What a key may hold: its kind, its range (inclusive, unless ``open``), its choices, and its default."""
 
-    kind: str  # "whole", "number", "flag", "word"
+    kind: str  # "whole", "number", "flag", "word", "proof"
     low: float = -math.inf
     high: float = math.inf
     open: bool = False
@@ -59,6 +59,8 @@ class Key:
             return f"one of {', '.join(self.choices)}"
         if self.kind == "flag":
             return "true or false"
+        if self.kind == "proof":
+            return 'true, false or "auto"'
         if self.kind == "word":
             return "a name in quotes"
         noun = "a whole number" if self.kind == "whole" else "a number"
@@ -77,7 +79,10 @@ class Key:
     def check(self, where: str, value: Any) -> Any:
         """Return the value, or raise ``InputError`` naming the key, the value and what is allowed."""
         kinds: dict[str, tuple[type, ...]] = {"whole": (int,), "number": (int, float), "flag": (bool,), "word": (str,)}
-        right = isinstance(value, kinds[self.kind]) and (self.kind == "flag" or not isinstance(value, bool))
+        if self.kind == "proof":
+            right = isinstance(value, bool) or value == "auto"
+        else:
+            right = isinstance(value, kinds[self.kind]) and (self.kind == "flag" or not isinstance(value, bool))
         if right and self.choices and value not in self.choices:
             raise unknown_name(where, value, self.choices)
         if right and self.kind in ("whole", "number"):
@@ -93,15 +98,18 @@ SEARCH: dict[str, Key] = {
     "draws": Key("whole", 1, WORD),
     "target_error": Key("number", 0, 1, open=True),
     "max_draws": Key("whole", FIRST_LOOK, WORD),
-    "starts": Key("whole", 1, WORD),
+    "starts": Key("whole", 0, WORD),
     "start_law": Key("word"),
     "positions": Key("flag", default=False),
     "spectrum": Key("flag", default=False),
     "max_starts": Key("whole", 1, WORD, methods=("enumerate", "ball")),
+    "prove": Key("proof", methods=("enumerate",)),
     "radius": Key("number", 0, math.inf, open=True, methods=("ball",)),
 }
-"""Keys of ``[search]``. ``max_starts``: starts after which a draw that is not complete is given up (and says so);
-``radius``: of the ball, a length in x, by default one that holds some ten points."""
+"""Keys of ``[search]``. ``prove``: prove lists complete, wherever a method exists (true), nowhere (false) or where that
+is cheap ("auto", the default); with a proof ``starts`` may be 0. ``max_starts``: starts after which a draw that is not
+complete is given up (and says so); ``radius``: of the ball, a length in x, by default one that holds some ten
+points."""
 
 DEFAULT_STARTS = {"newton": 256, "enumerate": 512, "ball": 512}
 TABLES = ("seed", "landscape", "search", "solver")
@@ -129,7 +137,7 @@ class Configuration:
     method : "newton", "enumerate" or "ball".
     draws : functions per combination; None where ``target_error`` (relative standard error of the ratio of saddles to
         minima, annealed) with ``max_draws`` decides.
-    starts, max_starts, radius, start_law, positions, spectrum : see ``[search]``; ``start_law`` None is each
+    starts, max_starts, prove, radius, start_law, positions, spectrum : see ``[search]``; ``start_law`` None is each
     landscape's default. solver : the ``[solver]`` table, normalised.
     """
 
@@ -141,6 +149,7 @@ class Configuration:
     target_error: float | None = None
     max_draws: int | None = None
     max_starts: int | None = None
+    prove: bool | str | None = None
     radius: float | None = None
     start_law: str | None = None
     positions: bool = False
@@ -322,6 +331,10 @@ def _search_settings(table: Mapping[str, Any]) -> dict[str, Any]:
     if "draws" not in settings and ("target_error" not in settings or "max_draws" not in settings):
         raise InputError("[search] says not how many draws; give draws, or both target_error and max_draws")
     settings.setdefault("starts", DEFAULT_STARTS[method])
+    if method == "enumerate":
+        settings.setdefault("prove", "auto")
+    if settings["starts"] == 0 and settings.get("prove", False) is False:
+        raise InputError(f"search.starts is 0; give {Key('whole', 1, WORD).wants()}")
     most = settings.get("max_starts")
     if most is not None and most < settings["starts"]:
         raise InputError(

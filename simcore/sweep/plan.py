@@ -155,6 +155,7 @@ def layout(configuration: Configuration, combination: int) -> Layout:
             if block < starts:
                 return Layout(1, block, starts)
     most = rows / starts if configuration.method == "newton" else float(1 << 14)
+    starts = max(starts, 1)  # with a proof there may be none: a shard still is one block
     return Layout(_power_of_two(min(SHARD_SECONDS / per_draw, most)), starts, starts)
 
 

@@ -41,6 +41,13 @@ UNITS = {
     "eigenvalues": "Hessian eigenvalues, ascending",
     "distinct": "distinct critical points found",
     "starts": "ordinary starts searched",
+    "descended_starts": "starts that made gradient steps first",
+    "proved": "a theorem says that no point is missing",
+    "proof_method": "eigenvectors, bezout, kushnirenko or exclusion; missing where no proof was tried",
+    "proof_bound": "most isolated zeros there can be",
+    "proof_certified": "zeros certified",
+    "proof_work": "paths followed, or boxes examined",
+    "proof_retracked": "paths followed more than once",
     "singletons": "points hit once",
     "coverage": "Good-Turing estimate of the mass of basins seen",
     "euler_sum": "sum of (-1)^index over the points found",
@@ -53,6 +60,7 @@ _WHOLE = ("draw", "start", "point", "hits")
 _SMALL = ("iterations", "morse_index", "nullity")
 _WORDS = ("status", "source")
 _LISTS = ("x", "eigenvalues")
+_TEXTS = ("proof_method",)
 
 
 def check_kind(method: str, kind: str | None) -> str:
@@ -98,6 +106,8 @@ def _array(name: str, column: pd.Series) -> pa.Array:
         return pa.array(column.to_numpy(), pa.int64())
     if name in _SMALL:
         return pa.array(column.to_numpy(), pa.int32())
+    if name in _TEXTS:
+        return pa.array([None if value is pd.NA else value for value in column], pa.string())
     values = column.to_numpy()
     if values.dtype == object or pd.api.types.is_extension_array_dtype(column.dtype):
         return _guessed(column.tolist())

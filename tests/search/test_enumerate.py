@@ -17,10 +17,10 @@ from simcore.landscapes.base import Symmetry
 from simcore.landscapes.waves import ConfinedField, GaussianField, TorusField, WaveDraw
 from simcore.search import rounds
 from simcore.search.audit import chao1, coverage
-from simcore.search.enumerate import enumerate_critical_points, ordinary_of
+from simcore.search.enumerate import descended_of, enumerate_critical_points
 from simcore.search.find import find_critical_points
 from simcore.search.shards import enumerate_rows
-from simcore.search.target import Target, Workers, settings
+from simcore.search.target import Target, settings
 
 
 class FixedWaves(WaveDraw):
@@ -191,7 +191,9 @@ def test_couplings_of_distinct_indices_have_fourteen_points():
 # ---- audits that must say no ------------------------------------------------------------------------------------
 @pytest.mark.filterwarnings("ignore::simcore.IncompleteWarning")
 def test_a_budget_that_is_too_small_is_reported():
-    found = enumerate_critical_points(simcore.SphericalSpin(9), seed=1, starts=48, max_starts=48, threads=1)
+    found = enumerate_critical_points(
+        simcore.SphericalSpin(9), seed=1, starts=48, max_starts=48, threads=1, prove=False
+    )
     assert not found.audit["complete"]
     assert found.audit["starts"] == 48
     assert found.audit["least_hits"] < 4
@@ -326,32 +328,32 @@ def test_confined_points_lie_where_the_bound_says():
 def test_starts_that_descend_first_are_ordinary_and_reach_the_rarest_points():
     """3-spin n = 12, draw 3 of seed 1: plain starts need 528,384 for four hits of every orbit."""
     landscape = simcore.SphericalSpin(12)
-    found = enumerate_critical_points(landscape, draw=3, seed=1, threads=2)
-    assert found.audit["complete"]
-    assert landscape.descends_from < found.audit["starts"] <= 150_000
-    assert found.points["hits"].sum() == found.audit["critical"]
-    other = enumerate_critical_points(landscape, draw=3, seed=1, threads=1)
+    found = enumerate_critical_points(landscape, draw=3, seed=1, threads=2, prove=False)
+    assert found.audit["complete"] and not found.audit["proved"]
+    assert found.audit["starts"] == found.audit["descended_starts"] <= 40_000
+    assert found.points["hits"].sum() == found.audit["critical"] <= found.audit["starts"]  # plain ones alone
+    assert (found.points["hits"] == 0).any() and found.audit["least_hits"] >= 4  # of both kinds
+    other = enumerate_critical_points(landscape, draw=3, seed=1, threads=1, prove=False)
     pd.testing.assert_frame_equal(found.points, other.points, check_exact=True)
+    proved = enumerate_critical_points(landscape, draw=3, seed=1, starts=0)
+    assert proved.audit["proved"] and len(proved.points) == len(found.points)
+    assert np.abs(np.sort(proved.points["cost"]) - np.sort(found.points["cost"])).max() < 1e-12
+
+
+def test_descended_starts_are_addressed_like_all_others():
+    landscape = simcore.SphericalSpin(6)
     chosen = settings(landscape, seed=1, solver=None, backend="cpu", start_law=None)
     target = Target.of(chosen, landscape.draw(seed=1, draw=3))
-    first = landscape.descends_from - 10
-    both, plain = ordinary_of(target)(first, 40), target.search(first, 40)
-    same = (both.x == plain.x).all(axis=1)
-    moved = (np.arange(first, first + 40) >= landscape.descends_from) & (np.arange(first, first + 40) % 2 == 1)
-    assert same[~moved].all() and not same[moved].all()
-    part = ordinary_of(target)(first + 7, 11)
-    assert (part.x == both.x[7:18]).all()
-    # Newton's method from half a million uniform starts, and every point that it finds is in the list.
-    from simcore.search.points import Points
-
-    points = Points(target, Workers(1))
-    points.add_targeted(target.newton(np.stack(found.points["x"].to_list())))
-    points.add_ordinary(target.search(10**6, 500_000), 10**6)
-    assert len(points) == len(found.points)
+    search = descended_of(target)
+    whole, part = search(10, 40), search(17, 11)
+    assert (part.x == whole.x[7:18]).all()
+    assert not (whole.x == target.search(10, 40).x).all(axis=1).any()
+    assert descended_of(Target.of(settings(TorusField(2), seed=1, solver=None, backend="cpu", start_law=None),
+                                  TorusField(2).draw(seed=1))) is None  # fmt: skip
 
 
 def test_rounds_grow_within_their_limits():
-    found = enumerate_critical_points(simcore.SphericalSpin(8), draw=3, seed=1, starts=100, threads=1)
+    found = enumerate_critical_points(simcore.SphericalSpin(8), draw=3, seed=1, starts=100, threads=1, prove=False)
     totals = [starts for starts, _ in found.audit["saturation"]]
     seen = [orbits for _, orbits in found.audit["saturation"]]
     assert totals[0] == 100

@@ -1,0 +1,112 @@
+"""An enumeration whose points come with a proof that there are no others (``simcore.proof``).
+
+The points are the homotopy's; ordinary starts, where asked for, only measure how often Newton's method ends at each.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.backends.problems import Spin
+from simcore.errors import InputError
+from simcore.formulas.outcome import STATUSES
+from simcore.proof import prove as proofs
+from simcore.search.audit import chao1, coverage, euler_sum
+from simcore.search.certify import derivatives_at
+from simcore.search.points import Points
+from simcore.search.rounds import AT_ONCE, block
+from simcore.search.target import Target, Workers
+
+Array = NDArray[np.float64]
+
+
+def check_prove(prove: bool | str) -> bool | str:
+    """Return ``prove`` after checking that it is True, False or "auto"."""
+    if prove is True or prove is False or (isinstance(prove, str) and prove == "auto"):
+        return prove
+    raise InputError(f"prove is {prove!r}; give True, False or 'auto'")
+
+
+def wanted(target: Target, prove: bool | str) -> bool:
+    """Whether a proof is to be tried; ``InputError`` where one is asked for and no method exists."""
+    found = None if _changed(target) else proofs.method(target.problem)
+    if prove is True and found is None:
+        raise InputError(
+            f"prove is True, but no method proves a list of {target.settings.landscape.name} with these parameters "
+            "complete (docs/proof.md has the table); use prove='auto'"
+        )
+    return found is not None and (prove is True or (prove == "auto" and proofs.automatic(target.problem)))
+
+
+def _changed(target: Target) -> bool:
+    """Whether the draw says of itself that its critical points are not all isolated."""
+    return hasattr(target.draw, "symmetry_dimension")
+
+
+def proved_points(target: Target, workers: Workers) -> tuple[Points | None, proofs.Proof | None]:
+    """Return the points of a draw on the sphere with their proof; no points where the proof fails."""
+    problem = target.problem
+    if not isinstance(problem, Spin):
+        return None, None
+    proof = proofs.on_the_sphere(problem, workers.map)
+    if proof is None or not proof.proved:
+        return None, proof
+    x = proof.x
+    at = derivatives_at(target, x)
+    dimension = target.settings.landscape.dimension
+    sign = 1 if problem.p % 2 == 0 else -1
+    index = np.asarray(at.negative, np.int64)
+    order = np.argsort(at.value, kind="stable")
+    x, value, index = x[order], at.value[order], index[order]
+    points = Points(target, workers)
+    added = points.add_known(
+        np.concatenate([x, -x]),
+        np.concatenate([index, index if sign > 0 else dimension - index]),
+        np.concatenate([value, sign * value]),
+        np.tile(np.arange(len(x)), 2),
+    )
+    return (points if added else None), proof
+
+
+def count_hits(target: Target, points: Points, starts: int, workers: Workers) -> bool:
+    """Search from ordinary starts 0 .. starts - 1 and count where they end; return whether all ends were known."""
+    before = len(points)
+    for begin in range(0, starts, AT_ONCE):
+        many = min(AT_ONCE, starts - begin)
+        outcome = workers.outcomes(partial(block, target.search, begin), many, target.settings.block)
+        points.add_ordinary(outcome, begin)
+    return len(points) == before
+
+
+def audit(
+    points: Points, proof: proofs.Proof, starts: int, certified: NDArray[np.bool_], euler: int | None
+) -> dict[str, Any]:
+    """Return the audit of a proved enumeration, with the keys of every other one."""
+    leaders = points.orbit == np.arange(len(points))
+    hits = np.bincount(points.orbit, weights=points.hits, minlength=len(points)).astype(np.int64)[leaders]
+    return {
+        "distinct": len(points),
+        "orbits": len(hits),
+        "starts": starts,
+        "descended_starts": 0,
+        "singletons": int((hits == 1).sum()),
+        "least_hits": int(hits.min()) if len(hits) else 0,
+        "coverage": coverage(hits),
+        "chao1": chao1(hits),
+        "complete": True,
+        "proved": True,
+        "proof": proof.mapping(),
+        "certified_fraction": float(certified.mean()) if len(certified) else float("nan"),
+        "targeted_starts": 0,
+        "targeted_points": 0,
+        "rounds": 1 if starts else 0,
+        "broken_images": points.broken,
+        **{name: int(count) for name, count in zip(STATUSES, points.statuses, strict=True)},
+        "saturation": [(starts, int((hits > 0).sum()))] if starts else [],
+        "euler_sum": euler_sum(points.table.index),
+        "euler_expected": euler,
+    }

@@ -1,0 +1,151 @@
+"""Homotopies that fill Bezout's bound: the search's points on random draws, and no proof where none can be."""
+
+import numpy as np
+import pytest
+
+import simcore
+from simcore.proof.bezout import LEVELS, Cubic
+from simcore.proof.cubic import track
+
+
+def spin(tensor):
+    return simcore.SphericalSpin.from_couplings(tensor)
+
+
+def same_points(count, found, n):
+    """Whether the real zeros are the points of an enumeration, up to sign."""
+    x = simcore_positions(found)
+    if len(x) != 2 * len(count.real):
+        return False
+    y = np.sqrt(n) * count.real / np.linalg.norm(count.real, axis=1, keepdims=True)
+    every = np.vstack([y, -y])
+    gaps = np.linalg.norm(x[:, np.newaxis] - every, axis=2)
+    return len(set(gaps.argmin(axis=1))) == len(x) and gaps.min(axis=1).max() < 1e-4
+
+
+def simcore_positions(found):
+    return np.stack(found.points["x"].to_numpy())
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 8])
+def test_draws_are_proved_and_equal_the_search(n):
+    landscape = simcore.SphericalSpin(n=n, p=3)
+    for number in range(6):
+        draw = landscape.draw(seed=20, draw=number)
+        count = Cubic(draw.problem).run()
+        assert count.proved and count.certified == count.bound == 2**n and count.paths == 2**n - 1
+        found = simcore.enumerate_critical_points(draw)
+        assert found.audit["complete"] and same_points(count, found, n)
+
+
+@pytest.mark.parametrize("n", [11])
+def test_paths_that_jump_are_tracked_again(n):
+    """Sloppy limits lose zeros; more careful levels find them."""
+    draw = simcore.SphericalSpin(n=n, p=3).draw(seed=21)
+    count = Cubic(draw.problem).run()
+    assert count.proved and 0 < count.retracked < 0.1 * count.paths
+
+
+def test_threads_seed_and_chunks_change_nothing():
+    problem = simcore.SphericalSpin(n=9, p=3).draw(seed=22).problem
+    one = Cubic(problem).run()
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(3) as pool:
+        other = Cubic(problem, mapped=lambda f, items: list(pool.map(f, items))).run()
+    assert np.array_equal(one.real, other.real) and one.tries == other.tries
+    again = Cubic(problem, seed=5).run()  # another g, other paths, the same zeros
+    assert again.proved and len(again.real) == len(one.real)
+    near = np.linalg.norm(one.real[:, None] - again.real, axis=2).min(axis=1)
+    assert (near <= 1e-9 * np.linalg.norm(one.real, axis=1)).all()
+
+
+def test_both_precisions_follow_the_same_paths():
+    problem = simcore.SphericalSpin(n=6, p=3).draw(seed=23).problem
+    solver = Cubic(problem)
+    paths = np.arange(solver.paths)
+    bits = ((paths[:, np.newaxis] + 1) >> np.arange(6)) & 1
+    ends = []
+    for coefficients, kind in ((solver.single, np.float32), (solver.double, np.float64)):
+        part = np.hstack([bits * solver.g.real, bits * -solver.g.imag]).astype(kind)
+        status, tries = np.ones(len(part), np.int64), np.zeros(len(part), np.int64)
+        aim, closeness = LEVELS[2]
+        for second in (False, True):
+            track(
+                coefficients, 6, second, solver.g.real, solver.g.imag, (aim, closeness, 1e-3, 1e4), part, status, tries
+            )
+        assert (status == 1).all()
+        ends.append(part.astype(np.float64))
+    assert np.abs(ends[0] - ends[1]).max() < 1e-3 * np.abs(ends[1]).max()
+
+
+def rank(n, terms, seed):
+    rng = np.random.default_rng(seed)
+    v = rng.normal(size=(terms, n))
+    return np.einsum("ti,tj,tk->ijk", v, v, v)
+
+
+def ignored_variable(n):
+    tensor = simcore.SphericalSpin(n=n - 1, p=3).draw(seed=1)._tensor
+    padded = np.zeros((n, n, n))
+    padded[:-1, :-1, :-1] = tensor
+    return padded
+
+
+def null_vector(n):
+    """A real v with T(v, v) = 0: a zero at infinity, a critical point with lambda = 0."""
+    tensor = np.array(simcore.SphericalSpin(n=n, p=3).draw(seed=2)._tensor)
+    for i in range(n):
+        for q in {(i, 0, 0), (0, i, 0), (0, 0, i)}:
+            tensor[q] = 0.0
+    return tensor
+
+
+def double_zero(n):
+    """y = e_1 is a zero at which DF is singular."""
+    tensor = np.array(simcore.SphericalSpin(n=n, p=3).draw(seed=3)._tensor)
+    tensor /= np.abs(tensor).max()
+    for i in range(1, n):
+        for q in {(i, 0, 0), (0, i, 0), (0, 0, i)}:
+            tensor[q] = 0.0
+    for i in range(1, n):
+        for q in {(1, i, 0), (1, 0, i), (i, 1, 0), (0, 1, i), (i, 0, 1), (0, i, 1)}:
+            tensor[q] = 0.5 if i == 1 else 0.0
+    tensor[0, 0, 0] = 1.0
+    return tensor
+
+
+DEGENERATE = {
+    "rank 1": rank(4, 1, 0),
+    "rank 3": rank(4, 3, 1),
+    "rank 2 of 5": rank(5, 2, 2),
+    "ignored": ignored_variable(4),
+    "ignored of 6": ignored_variable(6),
+    "null": null_vector(4),
+    "null of 5": null_vector(5),
+    "double": double_zero(3),
+    "double of 5": double_zero(5),
+}
+
+
+@pytest.mark.parametrize("tensor", DEGENERATE.values(), ids=DEGENERATE)
+def test_degenerate_tensors_are_never_proved(tensor):
+    for seed in range(3):
+        count = Cubic(spin(tensor).problem, seed=seed).run()
+        assert not count.proved and count.certified < count.bound
+
+
+def test_a_diagonal_tensor_has_all_its_zeros():
+    """T(y, y)_i = d_i y_i^2: y_i is 0 or 1/d_i, all 2^n zeros are real."""
+    n, d = 5, np.array([1.0, -0.5, 2.0, 1.5, -3.0])
+    tensor = np.zeros((n, n, n))
+    tensor[np.arange(n), np.arange(n), np.arange(n)] = d
+    count = Cubic(spin(tensor).problem).run()
+    assert count.proved and len(count.real) == 2**n - 1
+    scaled = count.real * d
+    assert np.abs(scaled / scaled.max() - np.round(scaled / scaled.max())).max() < 1e-12
+
+
+def test_no_couplings_are_refused():
+    with pytest.raises(ValueError, match="zero"):
+        Cubic(spin(np.zeros((3, 3, 3))).problem)
