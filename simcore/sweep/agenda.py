@@ -36,6 +36,7 @@ class Stage:
     draws: int = 0
     waiting: set[Shard] = field(default_factory=set)
     finished: bool = False
+    others: bool = False  # finished for now: its look waits for shards of other jobs
 
 
 class Agenda:
@@ -52,7 +53,6 @@ class Agenda:
         self.ready: deque[Shard] = deque()
         self.later: deque[Shard] = deque()  # failed before: tried again when nothing else is left
         self.set_aside: set[Shard] = set()
-        self.notes: list[str] = []
         self.total = 0
         self.weights = {
             c: seconds_per_draw(configuration, configuration.landscape(c)) / configuration.starts
@@ -119,8 +119,7 @@ class Agenda:
                 if self.part is not None:
                     self._held[c] = [shard for shard in self.run.shards() if shard.combination == c]
                     if next(missing(self.configuration, c, stage.draws, self._held[c]), None) is not None:
-                        self._note_waiting(c, stage.draws)
-                        stage.finished = True
+                        stage.finished = stage.others = True
                         return
                 shards = [shard for shard in self._held[c] if shard.first_draw < stage.draws]
                 if ratio_error(self.run, self.configuration, c, stage.draws, shards) <= self.configuration.target_error:
@@ -138,12 +137,24 @@ class Agenda:
                 self.total += len(stage.waiting)
                 return
 
-    def _note_waiting(self, combination: int, draws: int) -> None:
-        name = self.configuration.combinations[combination]["name"]
-        self.notes.append(
-            f"{name} (combination {combination}): the look after {draws} draws waits for other jobs' shards; "
-            "run this job again when they are done"
-        )
+    def look_again(self) -> bool:
+        """Look once more where a look waited for other jobs' shards; return whether that opened new stages."""
+        for stage in self._stages:
+            if stage.others:
+                stage.finished = stage.others = False
+                self._advance(stage)
+        self._sort()
+        return not self.empty
+
+    @property
+    def waits(self) -> list[str]:
+        """A sentence for each combination whose look waits for shards of other jobs."""
+        return [
+            f"{self.configuration.combinations[stage.combination]['name']} (combination {stage.combination}): the look "
+            f"after {stage.draws} draws waits for other jobs' shards; run this job again when they are done"
+            for stage in self._stages
+            if stage.others
+        ]
 
 
 def held_shards(run: RunDirectory, configuration: Configuration) -> set[Shard]:

@@ -23,7 +23,7 @@ from simcore.sweep import provenance
 from simcore.sweep.agenda import Agenda, held_shards
 from simcore.sweep.config import Configuration, read_configuration
 from simcore.sweep.files import UNWRITABLE, disk_message, write_document
-from simcore.sweep.lock import RunLock
+from simcore.sweep.lock import RunLock, alone
 from simcore.sweep.merge import mergeable
 from simcore.sweep.plan import Shard, check_part
 from simcore.sweep.progress import Progress, duration
@@ -53,12 +53,13 @@ class Engine(Protocol):
 
 @dataclass
 class RunSummary:
-    """What a call of ``run_sweep`` did. ``int(summary)`` is the exit code: 0 done, 1 shards were set aside.
+    """What a call of ``run_sweep`` did. ``int(summary)`` is the exit code: 0 done, 1 the run is incomplete.
 
     computed, held : shards computed now, shards that were there.
     set_aside : names of shards that failed repeatedly, with the error of each.
     rows : rows computed now, by kind.
     wall_seconds, start_seconds, cpu_seconds : the whole call, the start of the engine, processor time of all shards.
+    waits : a sentence for each combination that can't go on before other jobs' shards are there.
     notes : sentences for the user.
     """
 
@@ -68,6 +69,7 @@ class RunSummary:
     held: int = 0
     rows: dict[str, int] = field(default_factory=dict)
     set_aside: dict[str, str] = field(default_factory=dict)
+    waits: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     wall_seconds: float = 0.0
     start_seconds: float = 0.0
@@ -77,8 +79,8 @@ class RunSummary:
 
     @property
     def exit_code(self) -> int:
-        """0 where everything asked for is there, 1 where shards were set aside."""
-        return 1 if self.set_aside else 0
+        """0 where everything asked for is there, 1 where shards were set aside or wait for other jobs."""
+        return 1 if self.set_aside or self.waits else 0
 
     def __int__(self) -> int:
         return self.exit_code
@@ -213,7 +215,8 @@ class _Session:
             outcome = "interrupted"
             try:
                 self._work(agenda, threads)
-                outcome = "incomplete" if self.summary.set_aside else "done"
+                self.summary.waits = agenda.waits
+                outcome = "incomplete" if self.summary.exit_code else "done"
             except SimcoreError as error:
                 outcome = f"stopped: {error}"
                 raise
@@ -229,7 +232,7 @@ class _Session:
     def _work(self, agenda: Agenda, threads: int) -> None:
         weight = sum(map(agenda.weight, agenda.remaining()))
         self.progress.start(self.summary.held, agenda.total, weight)
-        if agenda.empty and not mergeable(self.run, self.configuration, agenda.held):
+        if agenda.empty and not self._mergeable(agenda):
             return
         with _Signals() as signals:
             began = time.monotonic()
@@ -242,7 +245,9 @@ class _Session:
             self.summary.start_seconds = round(time.monotonic() - began, 3)
             try:
                 self._loop(agenda, engine, signals)
-                self._merge(mergeable(self.run, self.configuration, agenda.held), engine, signals)
+                while agenda.look_again():
+                    self._loop(agenda, engine, signals)
+                self._finish_split_draws(agenda, engine, signals)
             finally:
                 engine.close()
 
@@ -259,6 +264,22 @@ class _Session:
                 self.progress.extend(agenda.total, weight)
             self.progress.tick()
         signals.check(0)
+
+    def _mergeable(self, agenda: Agenda) -> list[Shard]:
+        """Return the draws that can be merged now, from every job's shards: other parts may have ended meanwhile."""
+        held = agenda.held if self.part is None else self.run.shards()
+        return mergeable(self.run, self.configuration, held)
+
+    def _finish_split_draws(self, agenda: Agenda, engine: Engine, signals: _Signals) -> None:
+        """Merge what is whole. Of several jobs i/k the one that ends last does it.
+
+        Each looks after its own last record is written, so the later of two looks sees the shards of both; a lock lets
+        one merge at a time, and whoever waited looks again.
+        """
+        if not self._mergeable(agenda):
+            return
+        with alone(self.run.path, "merge", lambda: signals.check(0)):
+            self._merge(self._mergeable(agenda), engine, signals)
 
     def _merge(self, draws: list[Shard], engine: Engine, signals: _Signals) -> None:
         """Finish draws whose starts lie in several shards; a merge that fails is tried again, then set aside."""
@@ -351,9 +372,8 @@ class _Session:
 
     def _report(self, agenda: Agenda) -> None:
         summary = self.summary
-        summary.notes.extend(agenda.notes)
         summary.shards = len(agenda.held)
-        for note in summary.notes:
+        for note in [*summary.notes, *summary.waits]:
             self.progress.log(note)
         if summary.set_aside:
             for name, error in summary.set_aside.items():
@@ -366,7 +386,8 @@ class _Session:
             return
         rows = ", ".join(f"{count:,} {kind}" for kind, count in summary.rows.items()) or "nothing was missing"
         share = "" if self.part is None else f" (part {self.part[0]} of {self.part[1]})"
-        self.progress.log(f"done{share}: {rows}, {duration(summary.wall_seconds)}; {summary.run}")
+        state = "incomplete" if summary.waits else "done"
+        self.progress.log(f"{state}{share}: {rows}, {duration(summary.wall_seconds)}; {summary.run}")
 
 
 class _Signals:

@@ -1,17 +1,17 @@
-"""One writer per run directory, also after crashes.
+"""Who may write a run directory.
 
-Every writer holds a file in ``RUN/locks``: the operating system's lock on it, and in it who holds it. The system drops
-its lock when the holder dies, however it dies, so a dead holder never blocks a run. Where the lock can't be trusted
-alone:
+The locks are ``filelock``'s (``flock``, which a dead process does not hold). What it does not do is here, since a
+network file system may keep its locks from other machines and users want to know whom they wait for: beside each lock
+``NAME.lock`` its holder describes itself in ``NAME.json``.
 
-- on the same machine, the holder's process number counts only with its start time (in clock ticks since boot, which no
+- a holder on this machine is told by its process number *and* its start time (in clock ticks since boot, which no
   change of the clock touches), so a reused process number is not taken for the holder;
 - a holder on another machine of a shared file system is watched for a few seconds of the monotonic clock: it counts up
-  a
-  heartbeat in its file. A count that stands still is a dead holder's. Wall clocks are never compared.
+  a heartbeat in its file. A count that stands still is a dead holder's. Wall clocks are never compared.
 
 A plain writer excludes all others; jobs ``i/k`` exclude writers of the same i, of another k, and plain ones.
-Lock files are emptied on release and never deleted: deleting would let two processes lock two files of one name.
+Descriptions are emptied on release; lock files are never deleted: two processes might lock two files of one name.
+Files get the rights that the umask leaves, so that a group with umask 002 shares a run.
 """
 
 from __future__ import annotations
@@ -22,20 +22,18 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from simcore.errors import RunError
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: process numbers alone decide
-    fcntl = None  # type: ignore[assignment]
 
 HEARTBEAT = 2.0  # seconds between counts
 WATCH = 7.0  # seconds a holder on another machine is watched: more than three heartbeats
 PATIENCE = 60.0  # seconds to wait for other processes that are just looking at the locks
+LOOK = 0.02  # seconds between two tries
 
 
 class RunLock:
@@ -47,13 +45,14 @@ class RunLock:
     def __init__(self, run: Path, shard: tuple[int, int] | None = None) -> None:
         self.directory = run / "locks"
         self.name = "writer" if shard is None else f"shard-{shard[0]}-of-{shard[1]}"
-        self.stream: IO[bytes] | None = None
+        self.description = self.directory / f"{self.name}.json"
+        self._lock: FileLock | None = None
         self._stop = threading.Event()
         self._beat: threading.Thread | None = None
 
     def __enter__(self) -> RunLock:
         with gate(self.directory.parent):
-            for path in sorted(self.directory.glob("*.lock")):
+            for path in sorted(self.directory.glob("*.json")):
                 if self._conflicts(path.stem) and (holder := living_holder(path)):
                     raise RunError(
                         f"{self.directory.parent} is being written by process {holder.get('pid')} on "
@@ -66,10 +65,10 @@ class RunLock:
         self._stop.set()
         if self._beat is not None:
             self._beat.join()
-        if self.stream is not None:
-            with contextlib.suppress(OSError):  # a vanished disk must not hide the error that ended the run
-                self.stream.truncate(0)
-            self.stream.close()
+        with contextlib.suppress(OSError):  # a vanished disk must not hide the error that ended the run
+            self.description.write_bytes(b"")
+        if self._lock is not None:
+            self._lock.release()
 
     def _conflicts(self, other: str) -> bool:
         if "writer" in (self.name, other):
@@ -77,8 +76,8 @@ class RunLock:
         return other == self.name or other.rpartition("-of-")[2] != self.name.rpartition("-of-")[2]
 
     def _take(self) -> None:
-        self.stream = _open(self.directory / f"{self.name}.lock")
-        if not _try_lock(self.stream):
+        self._lock = acquired(self.description.with_suffix(".lock"))
+        if self._lock is None:
             raise RunError(f"{self.directory.parent}: another process took the lock {self.name}; try again")
         self._write(0)
         self._beat = threading.Thread(target=self._count, name="simcore-lock", daemon=True)
@@ -94,25 +93,50 @@ class RunLock:
                 return  # the run itself will meet the same error and report it
 
     def _write(self, count: int) -> None:
-        assert self.stream is not None
         text = json.dumps({**identity(os.getpid()), "count": count}).encode()
-        self.stream.seek(0)
-        self.stream.write(text)
-        self.stream.truncate(len(text))
-        self.stream.flush()
+        # In place and cut to length last, so that a reader never finds it empty.
+        with os.fdopen(os.open(self.description, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0) as stream:
+            stream.write(text)
+            stream.truncate(len(text))
+
+
+def acquired(path: Path) -> FileLock | None:
+    """Return a lock on a file, taken; None where another process has it."""
+    # Made here, not by filelock, which would set rights of its own against the umask.
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    mode = os.fstat(handle).st_mode & 0o777
+    os.close(handle)
+    lock = FileLock(path, mode=mode)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    return lock
+
+
+@contextlib.contextmanager
+def alone(run: Path, name: str, tick: Callable[[], object]) -> Iterator[None]:
+    """Be the only process of a run in a section of that name; while another one is there, call ``tick`` and wait."""
+    (run / "locks").mkdir(exist_ok=True)
+    while (lock := acquired(run / "locks" / name)) is None:
+        tick()
+        time.sleep(LOOK)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
 def gate(run: Path) -> Iterator[None]:
     """Be alone with a run's locks and its run.json for a moment; jobs of one run wait for each other here."""
-    directory = run / "locks"
-    directory.mkdir(exist_ok=True)
-    with _open(directory / "gate") as stream:
-        deadline = time.monotonic() + PATIENCE
-        while not _try_lock(stream):
-            if time.monotonic() > deadline:
-                raise RunError(f"{directory}: another process holds the gate for long; wait for it, then try again")
-            time.sleep(0.02)
+    deadline = time.monotonic() + PATIENCE
+
+    def tick() -> None:
+        if time.monotonic() > deadline:
+            raise RunError(f"{run / 'locks'}: another process holds the gate for long; wait for it, then try again")
+
+    with alone(run, "gate", tick):
         yield
 
 
@@ -131,17 +155,13 @@ def start_time(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
-def living_holder(path: Path) -> dict[str, Any] | None:
-    """Return who holds a lock file, None where nobody does or the holder is dead."""
-    try:
-        stream = _open(path)
-    except FileNotFoundError:
-        return None
-    with stream:
-        free = _try_lock(stream)
-        holder = _holder(path)
-        if not free:
-            return holder or {"pid": "unknown", "host": "this file system"}
+def living_holder(description: Path) -> dict[str, Any] | None:
+    """Return who holds the lock that a description stands beside, None where nobody does or the holder is dead."""
+    lock = acquired(description.with_suffix(".lock"))
+    holder = _holder(description)
+    if lock is None:
+        return holder or {"pid": "unknown", "host": "this file system"}
+    lock.release()
     if not holder:
         return None
     if holder.get("host") == socket.gethostname():
@@ -151,7 +171,7 @@ def living_holder(path: Path) -> dict[str, Any] | None:
     deadline = time.monotonic() + WATCH
     while time.monotonic() < deadline:
         time.sleep(HEARTBEAT / 4)
-        if _holder(path).get("count") != holder.get("count"):
+        if _holder(description).get("count") != holder.get("count"):
             return holder
     return None
 
@@ -162,20 +182,6 @@ def _holder(path: Path) -> dict[str, Any]:
         return found if isinstance(found, dict) and isinstance(found.get("pid", 0), int) else {}
     except (OSError, ValueError):
         return {}
-
-
-def _open(path: Path) -> IO[bytes]:
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
-
-
-def _try_lock(stream: IO[bytes]) -> bool:
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in (11, 13)  # a file system without locks: identities and heartbeats decide alone
-    return True
 
 
 def _boot() -> str:

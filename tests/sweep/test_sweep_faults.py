@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from sweep_tools import (
     FAKE_ENUMERATE,
     FAKE_NEWTON,
@@ -347,10 +348,10 @@ def test_locks_of_the_dead_are_recovered(tmp_path, monkeypatch):
         {**me, "host": "elsewhere", "count": 4},
         {"nonsense": []},
     ):
-        (locks / "writer.lock").write_text(json.dumps(holder))
+        (locks / "writer.json").write_text(json.dumps(holder))
         with RunLock(tmp_path):
             pass
-    (locks / "writer.lock").write_text("{torn")
+    (locks / "writer.json").write_text("{torn")
     with RunLock(tmp_path):
         pass
 
@@ -358,7 +359,7 @@ def test_locks_of_the_dead_are_recovered(tmp_path, monkeypatch):
 def test_a_living_holder_elsewhere_is_seen_by_its_heartbeat(tmp_path):
     import threading
 
-    path = tmp_path / "locks" / "writer.lock"
+    path = tmp_path / "locks" / "writer.json"
     path.parent.mkdir()
     stop = threading.Event()
 
@@ -382,9 +383,9 @@ def test_a_living_holder_elsewhere_is_seen_by_its_heartbeat(tmp_path):
 def test_a_living_holder_is_seen_where_the_system_has_no_locks(tmp_path, monkeypatch):
     from simcore.sweep import lock
 
-    monkeypatch.setattr(lock, "_try_lock", lambda stream: True)
+    monkeypatch.setattr(lock, "acquired", lambda path: FileLock(path))  # never taken
     with RunLock(tmp_path):
-        assert json.loads((tmp_path / "locks" / "writer.lock").read_text())["host"] == socket.gethostname()
+        assert json.loads((tmp_path / "locks" / "writer.json").read_text())["host"] == socket.gethostname()
         with pytest.raises(RunError, match=f"process {os.getpid()}"):
             RunLock(tmp_path).__enter__()
 

@@ -209,7 +209,7 @@ def test_parts_of_a_run_make_the_whole(whole, small_shards, tmp_path):
 def test_parts_wait_for_each_other_at_a_look(tmp_path, small_shards):
     tables = {**ENUMERATE, "search": {"method": "enumerate", "starts": 64, "target_error": 0.15, "max_draws": 128}}
     first = run_sweep(tables, tmp_path / "run", workers=0, shard=(1, 2))
-    assert first.computed == 32 and "waits for other jobs" in first.notes[0]
+    assert first.computed == 32 and "waits for other jobs" in first.waits[0] and int(first) == 1
     second = run_sweep(tables, tmp_path / "run", workers=0, shard=(2, 2))
     third = run_sweep(tables, tmp_path / "run", workers=0, shard=(1, 2))
     run_sweep(tables, tmp_path / "one", workers=0)
