@@ -73,7 +73,7 @@ def count_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:
         ratio, hits = sample.ratio(), sample.ratio_hits()
         complete = int(sample.complete.sum())
         exact = sample.ratio_exact
-        judged = exact is not None and sample.dimension >= 2 and complete == sample.draws and math.isfinite(ratio.se)
+        judged = exact is not None and sample.dimension >= 2 and complete == sample.draws
         rows.append(
             {
                 **sample.parameters,
@@ -83,7 +83,7 @@ def count_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:
                 "minima": int(sample.minima.sum()),
                 "ratio_distinct": ratio,
                 "ratio_exact": exact,
-                "z": ratio.z(exact) if judged and exact is not None else None,
+                "z": _blank(ratio.z(exact)) if judged and exact is not None else None,
                 "ratio_hits": None if math.isnan(hits.value) else hits.value,
                 "ratio_coin_flip": coin_flip_ratio(sample.dimension),
             }
@@ -179,6 +179,11 @@ def _parameter_columns(samples: Sequence[Sample]) -> list[Column]:
     for sample in samples:
         names += [name for name in sample.parameters if name not in names]
     return [Column(name, name, f"${name}$" if len(name) == 1 else "") for name in names]
+
+
+def _blank(z: float) -> float | None:
+    """A z-score, or a blank where there is none (a one-sided bound has no standard error)."""
+    return z if math.isfinite(z) else None
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

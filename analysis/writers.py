@@ -13,7 +13,7 @@ from typing import Any
 
 from simcore.errors import unknown_name
 
-from .estimates import Estimate
+from .estimates import LEAST_DRAWS, Estimate
 
 FORMATS = ("markdown", "latex", "csv")
 
@@ -201,12 +201,20 @@ def _text(cell: Any, column: Column, between: str) -> str:
         return number(cell, column.digits)
     if not isinstance(cell, Estimate):
         return str(cell)
+    if not cell.tells:
+        return _untold(cell, column.digits)
     if cell.sides == 1 and math.isnan(cell.se):
         return _bound(cell, column.digits)
     value, error, power = scaled(cell.value, cell.se)
     if error in ("", "0"):
         return value
     return f"({value}{between}{error})e{power:+03d}" if power else value + between + error
+
+
+def _untold(cell: Estimate, digits: int) -> str:
+    """A number whose draws cannot tell its error, in words: ``14.9 (too few draws)``, ``6 (cannot tell)``."""
+    why = "too few draws" if cell.draws < LEAST_DRAWS else "cannot tell"
+    return why if math.isnan(cell.value) else f"{number(cell.value, min(digits, 3))} ({why})"
 
 
 def _bound(cell: Estimate, digits: int) -> str:
@@ -220,6 +228,8 @@ def _bound(cell: Estimate, digits: int) -> str:
 
 def _latex(cell: Any, column: Column) -> str:
     if isinstance(cell, Estimate):
+        if not cell.tells:
+            return f"{{{escape(_untold(cell, column.digits))}}}"
         if cell.sides == 1 and math.isnan(cell.se):
             bound = _bound(cell, column.digits)
             return f"{{${bound}$}}" if bound[:1] in "<>" and bound else bound

@@ -11,6 +11,7 @@ FLOORS = [
     {"simcore.cli"},
     {"analysis", "simcore.benchmarks"},
     {"simcore.sweep"},
+    {"simcore.statistics"},
     {"simcore.trajectories"},
     {"simcore.search"},
     {"simcore.proof"},

@@ -131,13 +131,13 @@ def test_demo_csv_has_the_contracts_columns_and_blanks():
     line = samples_from_frames(
         *[f.assign(landscape="torus_field", n=1).drop(columns="p").query("draw < 2") for f in _one_dimensional()]
     )[0]
-    text = tables.demo_csv(tables.count_table([sample(), sample(complete=False), line]))
+    text = tables.demo_csv(tables.count_table([sample(draws=24), sample(draws=24, complete=False), line]))
     rows = list(csv.DictReader(io.StringIO(text)))
     contract = "landscape n functions complete critical_points minima ratio_distinct ratio_distinct_se"
     assert list(rows[0]) == [*contract.split(), "ratio_exact", "z", "ratio_hits", "ratio_coin_flip"]
-    assert [r["functions"] for r in rows] == ["8", "8", "2"]
-    assert [r["complete"] for r in rows] == ["8", "7", "2"]
-    assert rows[0]["minima"] == "20"
+    assert [r["functions"] for r in rows] == ["24", "24", "2"]
+    assert [r["complete"] for r in rows] == ["24", "23", "2"]
+    assert rows[0]["minima"] == "68"
     assert rows[0]["ratio_coin_flip"] == "14"
     z = (float(rows[0]["ratio_distinct"]) - float(rows[0]["ratio_exact"])) / float(rows[0]["ratio_distinct_se"])
     assert float(rows[0]["z"]) == pytest.approx(z)
@@ -155,11 +155,11 @@ def _one_dimensional():
 
 
 def test_tables_name_hits_incomplete_draws_and_their_data():
-    text = tables.count_table([sample(complete=False)], ["Data: simcore 0, seed 1."]).markdown()
-    assert "1 of 8 draws are incomplete" in text
+    text = tables.count_table([sample(draws=24, complete=False)], ["Data: simcore 0, seed 1."]).markdown()
+    assert "1 of 24 draws are incomplete" in text
     assert "by hits" in text
     assert "Data: simcore 0, seed 1." in text
-    assert "6.70 ±" in text or "6.700 ±" in text
+    assert "6.676 ±" in text or "6.68 ±" in text
     newton = tables.hits_table(samples_from_starts(starts_frame()))
     for column in newton.columns:
         if "minima" in column.heading or "saddles" in column.heading:
@@ -167,8 +167,18 @@ def test_tables_name_hits_incomplete_draws_and_their_data():
     assert "gradient flat" in newton.markdown()
 
 
+def test_tables_say_that_too_few_draws_cannot_tell():
+    table = tables.count_table([sample(draws=9)])
+    markdown, (row,) = table.markdown(), csv.DictReader(io.StringIO(tables.demo_csv(table)))
+    assert "6.73 (too few draws)" in markdown and "±" not in markdown
+    assert "cannot tell: too few draws, 9 of the 10 that are needed" in markdown
+    assert "{6.73 (too few draws)}" in table.latex()
+    assert row["z"] == "" and float(row["ratio_distinct"]) == pytest.approx(148 / 22)
+    assert "±" in tables.count_table([sample(draws=16)]).markdown()
+
+
 def test_latex_is_booktabs_and_siunitx():
-    text = tables.count_table([sample()]).latex()
+    text = tables.count_table([sample(draws=24)]).latex()
     for word in ("\\toprule", "\\midrule", "\\bottomrule", "S[table-format=", "spherical\\_spin", "siunitx"):
         assert word in text
     body = [line for line in text.splitlines() if line.strip().endswith("\\\\")]
