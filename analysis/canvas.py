@@ -103,7 +103,9 @@ def title(axis: Axes, text: str) -> None:
     """Set a panel's title, broken at commas into lines that fit the panel."""
     figure = axis.get_figure()
     assert figure is not None
-    panel = figure.get_figwidth() / axis.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
+    place = axis.get_subplotspec()  # none: axes that a user put somewhere by hand
+    share = axis.get_position().width if place is None else 1 / place.get_gridspec().ncols
+    panel = figure.get_figwidth() * share
     lines = [""]
     for part in text.split(", "):
         longer = f"{lines[-1]}, {part}" if lines[-1] else part

@@ -51,9 +51,15 @@ def run_figure(runs: Sequence[Any] | Any, kind: str = "ratio", out: Path | str |
     if kind not in KINDS:
         raise unknown_name("figure kind", kind, KINDS)
     path = canvas.check_suffix(out or f"{kind}.pdf")
+    return canvas.save(draw(runs, kind), path)
+
+
+def draw(runs: Sequence[Any] | Any, kind: str) -> Figure:
+    """Return one figure of one or several run directories, as ``run_figure`` writes it."""
+    if kind not in KINDS:
+        raise unknown_name("figure kind", kind, KINDS)
     with canvas.style():
-        figure = KINDS[kind](as_runs(runs))
-    return canvas.save(figure, path)
+        return KINDS[kind](as_runs(runs))
 
 
 # ---- ratio -------------------------------------------------------------------------------------------------------
@@ -62,7 +68,7 @@ def ratio_figure(samples: Sequence[Sample]) -> Figure:
 
     Below, where an exact law is known: the measured ratio over the exact one.
     """
-    families = _families(samples)
+    families = by_family(samples)
     with canvas.style():
         judged = any(s.law is not None and s.method != "newton" for s in samples)
         heights = {"gridspec_kw": {"height_ratios": [3, 1]}} if judged else {}
@@ -70,7 +76,7 @@ def ratio_figure(samples: Sequence[Sample]) -> Figure:
             2 if judged else 1, len(families), width=3.6, height=2.2 if judged else 3.0, sharex="col", **heights
         )
         for column, members in enumerate(families.values()):
-            _ratio_panel(axes[0, column], members)
+            ratio_panel(axes[0, column], members)
             if judged:
                 _agreement_panel(axes[1, column], members)
             axes[-1, column].set_xlabel("dimension $n$")
@@ -82,7 +88,8 @@ def ratio_figure(samples: Sequence[Sample]) -> Figure:
     return figure
 
 
-def _ratio_panel(axis: Axes, members: list[Sample]) -> None:
+def ratio_panel(axis: Axes, members: list[Sample]) -> None:
+    """Draw one family's saddles over minima against n."""
     canvas.title(axis, members[0].title)
     members = [s for s in members if s.dimension >= 2]
     axis.set_yscale("log")
@@ -152,18 +159,19 @@ def index_cost_figure(samples: Sequence[Sample], points: pd.DataFrame) -> Figure
     samples : the combinations.
     points : their rows (parameter columns, ``index``, ``cost``); starts in place of points for ``newton`` runs.
     """
-    chosen = [max(members, key=lambda s: s.n) for members in _families(samples).values()]
+    chosen = [max(members, key=lambda s: s.n) for members in by_family(samples).values()]
     with canvas.style():
         figure, axes = canvas.grid(1, len(chosen), width=3.9, height=3.2)
         for axis, sample in zip(axes[0], chosen, strict=True):
-            _index_cost_panel(axis, sample, rows_of(sample, points))
+            index_cost_panel(axis, sample, rows_of(sample, points))
         axes[0, 0].set_ylabel(r"index fraction $\alpha = k / D$")
         canvas.panel_letters(axes)
         canvas.common_legend(figure, axes)
     return figure
 
 
-def _index_cost_panel(axis: Axes, sample: Sample, rows: pd.DataFrame) -> None:
+def index_cost_panel(axis: Axes, sample: Sample, rows: pd.DataFrame) -> None:
+    """Draw one combination's index fractions against costs."""
     index, cost = rows["morse_index"].to_numpy(np.int64), rows["cost"].to_numpy(np.float64)
     d = max(sample.dimension, 1)
     # spread each index's row of points over a strip so that they do not hide each other; golden-ratio steps, no chance
@@ -208,68 +216,77 @@ def spectrum_figure(samples: Sequence[Sample], points: pd.DataFrame) -> Figure:
     """Density of the Hessian's eigenvalues at minima, saddles of middle index and maxima, a panel a landscape."""
     if "eigenvalues" not in points or points["eigenvalues"].isna().all():
         raise InputError("the run holds no eigenvalues; run it with spectrum = true under [search]")
-    chosen = [max(members, key=lambda s: s.n) for members in _families(samples).values()]
+    chosen = [max(members, key=lambda s: s.n) for members in by_family(samples).values()]
     with canvas.style():
         figure, axes = canvas.grid(1, len(chosen), width=3.9, height=3.0)
         for axis, sample in zip(axes[0], chosen, strict=True):
-            rows = rows_of(sample, points)
-            index = rows["morse_index"].to_numpy()
-            values = np.stack([np.asarray(v, float) for v in rows["eigenvalues"]])
-            bins = int(np.clip(2 * np.cbrt(values.size), 12, 80))
-            edges = np.linspace(values.min(), values.max(), bins + 1)
-            d = sample.dimension
-            groups = {"all critical points": index >= 0, "minima": index == 0, f"index {d // 2}": index == d // 2}
-            groups["maxima"] = index == d
-            for j, (name, mask) in enumerate(groups.items()):
-                if mask.any():
-                    axis.hist(
-                        values[mask].ravel(), edges, density=True, histtype="step", color=canvas.SEQUENCE[j],
-                        linestyle=canvas.LINES[j], label=f"{name} ({int(mask.sum())})",
-                    )  # fmt: skip
-            axis.axvline(0, color="#999999", linewidth=0.6)
-            axis.set_xlabel(r"Hessian eigenvalue $\lambda$")
-            canvas.title(axis, f"{sample.title}, $n = {sample.n}$")
-            axis.set_ylim(top=1.35 * axis.get_ylim()[1])
-            axis.legend(loc="upper left", ncols=2)
+            spectrum_panel(axis, sample, rows_of(sample, points))
         axes[0, 0].set_ylabel(r"density $\rho(\lambda)$")
         canvas.panel_letters(axes)
     return figure
 
 
+def spectrum_panel(axis: Axes, sample: Sample, rows: pd.DataFrame) -> None:
+    """Draw one combination's densities of Hessian eigenvalues."""
+    index = rows["morse_index"].to_numpy()
+    values = np.stack([np.asarray(v, float) for v in rows["eigenvalues"]])
+    bins = int(np.clip(2 * np.cbrt(values.size), 12, 80))
+    edges = np.linspace(values.min(), values.max(), bins + 1)
+    d = sample.dimension
+    groups = {"all critical points": index >= 0, "minima": index == 0, f"index {d // 2}": index == d // 2}
+    groups["maxima"] = index == d
+    for j, (name, mask) in enumerate(groups.items()):
+        if mask.any():
+            axis.hist(
+                values[mask].ravel(), edges, density=True, histtype="step", color=canvas.SEQUENCE[j],
+                linestyle=canvas.LINES[j], label=f"{name} ({int(mask.sum())})",
+            )  # fmt: skip
+    axis.axvline(0, color="#999999", linewidth=0.6)
+    axis.set_xlabel(r"Hessian eigenvalue $\lambda$")
+    canvas.title(axis, f"{sample.title}, $n = {sample.n}$")
+    axis.set_ylim(top=1.35 * axis.get_ylim()[1])
+    axis.legend(loc="upper left", ncols=2)
+
+
 # ---- outcomes ----------------------------------------------------------------------------------------------------
 def outcomes_figure(samples: Sequence[Sample]) -> Figure:
     """Share of the starts that ended in each status, a bar a combination."""
-    from simcore.formulas.outcome import STATUSES
-
     shown = [s for s in samples if s.statuses]
     if not shown:
         raise InputError('the run records no outcomes of starts; run it with method = "newton"')
-    hatches = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
-    shades = ("#d9d9d9", "#ffffff", "#bdd7ee", "#f6cfae", "#ffffff", "#8c8c8c")
     with canvas.style():
         figure, axes = canvas.grid(1, 1, width=6.0, height=1.25 + 0.26 * len(shown))
         axis = axes[0, 0]
-        left = np.zeros(len(shown))
-        total = np.array([sum(s.statuses.values()) for s in shown], dtype=float)
-        for status, hatch, shade in zip(STATUSES, hatches, shades, strict=True):
-            if not any(s.statuses.get(status) for s in shown):
-                continue
-            share = np.array([s.statuses.get(status, 0) for s in shown]) / total
-            axis.barh(
-                np.arange(len(shown)), share, left=left, hatch=hatch, color=shade, edgecolor="black", linewidth=0.5,
-                label=status.replace("_", " "),
-            )  # fmt: skip
-            left += share
-        for row, sample in enumerate(shown):
-            failed = 1 - sample.statuses.get("critical", 0) / total[row]
-            axis.annotate(f"{100 * failed:.2g} %", (1.01, row), va="center", fontsize=8, annotation_clip=False)
-        axis.annotate("not critical", (1.01, 1.0), xycoords="axes fraction", va="bottom", fontsize=8)
-        axis.set_yticks(np.arange(len(shown)), [f"{s.title}, $n = {s.n}$" for s in shown])
-        axis.invert_yaxis()
-        axis.set_xlim(0, 1)
-        axis.set_xlabel("share of starts")
+        outcomes_panel(axis, shown)
         figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
+
+
+def outcomes_panel(axis: Axes, shown: Sequence[Sample]) -> None:
+    """Draw the shares of statuses, a bar a combination."""
+    from simcore.formulas.outcome import STATUSES
+
+    hatches = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
+    shades = ("#d9d9d9", "#ffffff", "#bdd7ee", "#f6cfae", "#ffffff", "#8c8c8c")
+    left = np.zeros(len(shown))
+    total = np.array([sum(s.statuses.values()) for s in shown], dtype=float)
+    for status, hatch, shade in zip(STATUSES, hatches, shades, strict=True):
+        if not any(s.statuses.get(status) for s in shown):
+            continue
+        share = np.array([s.statuses.get(status, 0) for s in shown]) / total
+        axis.barh(
+            np.arange(len(shown)), share, left=left, hatch=hatch, color=shade, edgecolor="black", linewidth=0.5,
+            label=status.replace("_", " "),
+        )  # fmt: skip
+        left += share
+    for row, sample in enumerate(shown):
+        failed = 1 - sample.statuses.get("critical", 0) / total[row]
+        axis.annotate(f"{100 * failed:.2g} %", (1.01, row), va="center", fontsize=8, annotation_clip=False)
+    axis.annotate("not critical", (1.01, 1.0), xycoords="axes fraction", va="bottom", fontsize=8)
+    axis.set_yticks(np.arange(len(shown)), [f"{s.title}, $n = {s.n}$" for s in shown])
+    axis.invert_yaxis()
+    axis.set_xlim(0, 1)
+    axis.set_xlabel("share of starts")
 
 
 # ---- completeness ------------------------------------------------------------------------------------------------
@@ -280,7 +297,7 @@ def coverage_figure(samples: Sequence[Sample], points: pd.DataFrame, audits: pd.
     probability 1 - (1 - t)^h. The legend states Good and Turing's coverage, averaged over draws, and how many draws
     are complete. Points without a hit were found by targeted searches or symmetry.
     """
-    largest = [max(members, key=lambda s: s.n) for members in _families(samples).values()]
+    largest = [max(members, key=lambda s: s.n) for members in by_family(samples).values()]
     with canvas.style():
         figure, axes = canvas.grid(1, 2, width=3.8, height=3.1)
         share = np.logspace(-3, 0, 60)
@@ -309,7 +326,7 @@ def coverage_figure(samples: Sequence[Sample], points: pd.DataFrame, audits: pd.
 
 
 # ---- inside ------------------------------------------------------------------------------------------------------
-def _families(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+def by_family(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     """Combinations that differ in n alone, sorted by n, keyed by their label."""
     families: dict[str, list[Sample]] = {}
     for sample in samples:
@@ -319,7 +336,9 @@ def _families(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     return {label: sorted(members, key=lambda s: s.n) for label, members in families.items()}
 
 
-def _load(runs: list[Any], columns: Sequence[str], *, kind: str | None = None, accepted: bool = False) -> pd.DataFrame:
+def load_rows(
+    runs: list[Any], columns: Sequence[str], *, kind: str | None = None, accepted: bool = False
+) -> pd.DataFrame:
     """Rows of several runs, only the parameters, ``draw`` and these columns; ``accepted``: critical starts alone."""
     from simcore.sweep import load
 
@@ -347,7 +366,7 @@ def _spectrum(runs: list[Any]) -> pd.DataFrame:
     for run in runs:
         if not run_configuration(run)["spectrum"]:
             raise InputError(f"{run} holds no eigenvalues; run it with spectrum = true under [search]")
-    return _load(runs, ["morse_index", "eigenvalues"], accepted=True)
+    return load_rows(runs, ["morse_index", "eigenvalues"], accepted=True)
 
 
 def _counting_only(runs: list[Any]) -> list[Any]:
@@ -360,7 +379,7 @@ def _counting_only(runs: list[Any]) -> list[Any]:
 KINDS: dict[str, Callable[[list[Any]], Figure]] = {
     "ratio": lambda runs: ratio_figure(load_samples(runs)),
     "index_cost": lambda runs: index_cost_figure(
-        load_samples(runs), _load(runs, ["morse_index", "cost"], accepted=True)
+        load_samples(runs), load_rows(runs, ["morse_index", "cost"], accepted=True)
     ),
     "spectrum": lambda runs: spectrum_figure(load_samples(runs), _spectrum(runs)),
     "outcomes": lambda runs: outcomes_figure(load_samples(runs)),
@@ -368,6 +387,13 @@ KINDS: dict[str, Callable[[list[Any]], Figure]] = {
         load_samples(runs), _merged(runs, [tolerance_rows(run) for run in runs])
     ),
     "coverage": lambda runs: coverage_figure(
-        load_samples(_counting_only(runs)), _load(runs, ["hits"]), _load(runs, ["coverage"], kind="audits")
+        load_samples(_counting_only(runs)), load_rows(runs, ["hits"]), load_rows(runs, ["coverage"], kind="audits")
     ),
 }
+
+FIGURES_OF_METHOD = {
+    "enumerate": ("ratio", "index_cost", "coverage"),
+    "ball": ("ratio", "index_cost", "coverage"),
+    "newton": ("ratio", "index_cost", "outcomes"),
+}
+"""The figures that a report shows, by the method of the run."""

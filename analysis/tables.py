@@ -51,6 +51,14 @@ def run_table(runs: Sequence[Any] | Any, format: str = "markdown") -> str:
     """
     if format not in FORMATS:
         raise unknown_name("table format", format, FORMATS)
+    tables = run_tables(runs)
+    if format == "csv":
+        return "\n".join(csv_of(table) for table in tables)
+    return "\n".join(table.write(format) for table in tables)
+
+
+def run_tables(runs: Sequence[Any] | Any) -> list[Table]:
+    """Return the tables of ``run_table``: counts, and hits where a run holds hits alone."""
     directories = as_runs(runs)
     notes = [provenance_note(run) for run in directories]
     samples = load_samples(directories)
@@ -61,9 +69,7 @@ def run_table(runs: Sequence[Any] | Any, format: str = "markdown") -> str:
         tables.append(count_table(counted, notes if not searched else []))
     if searched:
         tables.append(hits_table(searched, notes))
-    if format == "csv":
-        return "\n".join(csv_of(table) for table in tables)
-    return "\n".join(table.write(format) for table in tables)
+    return tables
 
 
 def count_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:

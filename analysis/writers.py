@@ -54,12 +54,17 @@ class Table:
             raise unknown_name("table format", format, FORMATS)
         return writers[format]()
 
+    def texts(self) -> tuple[list[bool], list[str], list[list[str]]]:
+        """Return which columns are numeric, the headings, and the cells of each row as plain text."""
+        cells = [[_text(row.get(c.key), c, " ± ") for c in self.columns] for row in self.rows]
+        return [self._numeric(c) for c in self.columns], [c.heading for c in self.columns], cells
+
     def markdown(self) -> str:
         """Return a pipe table with the caption above and the notes below; uncertain numbers read ``14.93 ± 0.41``."""
-        cells = [[_text(row.get(c.key), c, " ± ").replace("|", "\\|") for c in self.columns] for row in self.rows]
-        headings = [c.heading.replace("|", "\\|") for c in self.columns]
+        numeric, headings, cells = self.texts()
+        headings = [text.replace("|", "\\|") for text in headings]
+        cells = [[text.replace("|", "\\|") for text in row] for row in cells]
         widths = [max(len(h), 3, *(len(r[j]) for r in cells)) for j, h in enumerate(headings)]
-        numeric = [self._numeric(c) for c in self.columns]
 
         def line(parts: list[str]) -> str:
             sides = zip(parts, widths, numeric, strict=True)

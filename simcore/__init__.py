@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simcore import plot as plot
     from simcore import theory as theory
     from simcore.domains import Box as Box
     from simcore.domains import Space as Space
@@ -36,10 +37,12 @@ if TYPE_CHECKING:
     from simcore.networks.linear import LinearNetwork as LinearNetwork
     from simcore.networks.mlp import MLP as MLP
     from simcore.networks.sigmoid_unit import SigmoidUnit as SigmoidUnit
+    from simcore.run import run as run
     from simcore.search.ball import ball_critical_points as ball_critical_points
     from simcore.search.enumerate import Enumeration as Enumeration
     from simcore.search.enumerate import enumerate_critical_points as enumerate_critical_points
     from simcore.search.find import find_critical_points as find_critical_points
+    from simcore.search.frames import positions as positions
     from simcore.search.solvers import Auto as Auto
     from simcore.search.solvers import LevenbergMarquardt as LevenbergMarquardt
     from simcore.search.solvers import Newton as Newton
@@ -81,11 +84,13 @@ _HOME = {
     "find_critical_points": "simcore.search.find",
     "iter_shards": "simcore.sweep",
     "load": "simcore.sweep",
+    "positions": "simcore.search.frames",
+    "run": "simcore.run",
     "trajectory": "simcore.trajectories.trajectory",
 }
 """The module that defines each public name."""
 
-_MODULES = ("theory",)
+_MODULES = ("plot", "theory")
 
 __all__ = ["__version__", "expected_counts", *_MODULES, *_HOME]
 

@@ -137,6 +137,13 @@ def _figure(given: argparse.Namespace) -> int:
     return DONE
 
 
+def _report(given: argparse.Namespace) -> int:
+    from simcore_analysis.page import report
+
+    print(report(given.runs, given.out), file=sys.stderr)
+    return DONE
+
+
 def _reproduce(given: argparse.Namespace) -> int:
     from simcore_analysis import studies
 
@@ -272,6 +279,10 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         help="ratio, index_cost, spectrum, outcomes, tolerance or coverage (default: %(default)s)",
     )
     v.add_argument("--out", metavar="FILE", help="a file that ends in .pdf, .png or .svg (default: KIND.pdf)")
+
+    v = verb("report", _report, "write one self-contained page of a run, or of a directory of reproduce")
+    v.add_argument("runs", nargs="+", metavar="RUN", help="a run's directory, or one of simcore reproduce")
+    v.add_argument("--out", metavar="FILE", help="a file that ends in .html (default: report.html)")
 
     v = verb("reproduce", _reproduce, "measure published claims again")
     v.add_argument("studies", nargs="*", metavar="STUDY", help="a study's name, see --list")

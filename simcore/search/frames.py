@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore.errors import InputError
 from simcore.search.certify import derivatives_at, prove
 from simcore.search.points import Points
 from simcore.search.spectrum import CHUNK, spectra
@@ -47,6 +48,34 @@ def points_frame(
     if spectrum:
         columns["eigenvalues"] = list(spectra(target, x))
     return pd.DataFrame(columns), certified
+
+
+def positions(rows: pd.DataFrame) -> Array:
+    """Return the coordinates of starts or points as one array.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        With the column ``x``: rows of ``find_critical_points(positions=True)``, of ``simcore.load``, or points of an
+        Enumeration.
+
+    Returns
+    -------
+    ndarray, shape (rows, n), float64
+
+    Raises
+    ------
+    InputError
+        Where there is no column ``x``, or the rows are of functions of different numbers of variables.
+    """
+    if "x" not in rows:
+        raise InputError("these rows have no positions; search with positions=True")
+    lengths = sorted({len(x) for x in rows["x"]})
+    if len(lengths) > 1:
+        raise InputError(
+            f"these rows have {', '.join(map(str, lengths))} coordinates; give rows of one number at a time"
+        )
+    return np.array(rows["x"].to_list(), np.float64).reshape(len(rows), *lengths)
 
 
 def _chunks(rows: int) -> range:

@@ -1,0 +1,52 @@
+"""``simcore.run``: a sweep from Python, as ``simcore run`` makes it from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def run(
+    config: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path,
+    backend: str = "cpu",
+    workers: int | None = None,
+    dask: Any = None,
+    shard: tuple[int, int] | str | None = None,
+    allow_version: bool = False,
+) -> Path:
+    """Compute what is missing of a sweep and return its directory; called again with the same ``out`` it resumes.
+
+    Parameters
+    ----------
+    config : path or dict
+        A TOML file, or its tables: ``{"seed": 1, "landscape": [{"name": "torus_field", "n": [2, 3]}], "search":
+        {"method": "enumerate", "draws": 50}}``.
+    out : path
+        The run directory, for ``simcore.load``, ``simcore.plot`` and the command line.
+    backend, workers, dask, shard, allow_version
+        As the options of ``simcore run``; ``workers=0`` computes in this very process, on all threads.
+
+    Returns
+    -------
+    Path
+        ``out``; with ``shard`` other parts of the run may still be missing.
+
+    Raises
+    ------
+    InputError
+        For a bad configuration or argument, or a directory that belongs to another configuration.
+    RunError
+        Where some shards failed (what finished is kept), the disk is full, or another process writes the run.
+    """
+    from simcore.errors import RunError
+    from simcore.sweep import run_sweep
+
+    done = run_sweep(
+        config, out, backend=backend, workers=workers, dask=dask, shard=shard, allow_version=allow_version
+    )
+    if int(done) != 0:
+        raise RunError(f"some shards of {out} failed; `simcore verify {out}` names them, and a second call tries again")
+    return Path(out)
