@@ -44,9 +44,7 @@ def run(
     from simcore.errors import RunError
     from simcore.sweep import run_sweep
 
-    done = run_sweep(
-        config, out, backend=backend, workers=workers, dask=dask, shard=shard, allow_version=allow_version
-    )
+    done = run_sweep(config, out, backend=backend, workers=workers, dask=dask, shard=shard, allow_version=allow_version)
     if int(done) != 0:
         raise RunError(f"some shards of {out} failed; `simcore verify {out}` names them, and a second call tries again")
     return Path(out)
