@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-SCHEMA_VERSION = 1
-"""Raised whenever a file written now could not be read by an older version of simcore."""
+SCHEMA_VERSION = 2
+"""Raised whenever a file written now could not be read by an older version of simcore.
+
+2: Morse indices stand in the column ``morse_index``. In version 1 it was ``index``, which a DataFrame's attribute of
+that name hides: ``(rows.index == 0).sum()`` counted row labels.
+"""
 
 KINDS = {"newton": ("starts",), "enumerate": ("points", "audits"), "ball": ("points", "audits")}
 """Kinds of rows that a method yields; the first is what ``load`` returns unless asked for another."""

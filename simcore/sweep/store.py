@@ -116,9 +116,12 @@ def check_schema(document: dict[str, Any], path: Path) -> None:
     """Raise ``RunError`` for a document of another schema version than this simcore reads."""
     version = document.get("schema")
     if version != SCHEMA_VERSION:
+        listed = document.get("versions")  # run.json lists them, a shard's record names libraries as well
+        wrote = listed.get("simcore") if isinstance(listed, dict) else ", ".join(map(str, listed or ()))
+        old = " (the column morse_index was still called index)" if version == 1 else ""
         raise RunError(
-            f"{path} has schema version {version!r}; this simcore reads version {SCHEMA_VERSION}; "
-            "use the simcore that wrote it"
+            f"{path} was written by simcore {wrote or 'of an unknown version'} in schema version {version!r}{old}; "
+            f"this simcore reads version {SCHEMA_VERSION}; use the simcore that wrote it, or run the sweep again"
         )
 
 
