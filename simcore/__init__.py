@@ -126,13 +126,11 @@ def expected_counts(landscape: Landscape, *, finite_features: bool = False) -> p
     Kac-Rice: mean number of index k = int E[|det Hess f| 1(index = k) | grad f = 0] p_{grad f}(0) dx. The docstring of
     each module of ``simcore.theory`` turns it into integrals over GOE matrices and cites the paper.
     """
-    from simcore.errors import InputError
+    from simcore.errors import instance_wanted
     from simcore.landscapes.base import Landscape
 
     if not isinstance(landscape, Landscape):
-        raise InputError(
-            f"expected_counts was given {type(landscape).__name__}; give a landscape, such as TorusField(n=4)"
-        )
+        raise instance_wanted("the landscape of expected_counts", landscape, "TorusField(n=4)")
     return landscape.expected_counts(finite_features=finite_features)
 
 

@@ -386,6 +386,8 @@ def _sizes(text: str) -> list[int]:
     """Return the sizes that a text such as ``3``, ``2,4,8`` or ``1:20`` (inclusive) names, each once."""
     sizes: dict[int, None] = {}
     for part in text.split(","):
+        if part.count(":") > 1:
+            raise argparse.ArgumentTypeError(f"{part!r} has two colons; give first:last, such as 1:20, or a list 1,3,5")
         low, colon, high = part.partition(":")
         first = _positive(low)
         last = _positive(high) if colon else first

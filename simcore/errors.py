@@ -6,7 +6,7 @@ prints it without a traceback and exits with the class's ``exit_code``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
@@ -34,12 +34,24 @@ class IncompleteWarning(UserWarning):
     """An enumeration ended before its rule of completeness held: points may be missing."""
 
 
-def unknown_name(what: str, given: object, choices: Iterable[str]) -> InputError:
-    """Return the error for a name that is not among the choices, with the nearest known name."""
+def unknown_name(
+    what: str, given: object, choices: Iterable[str], meant: Mapping[str, str] | None = None
+) -> InputError:
+    """Return the error for a name that is not among the choices, with the nearest known name.
+
+    ``meant`` maps other words for a choice to it: "gpu" is nearer to "cpu" by letters, but means "cuda".
+    """
     known = sorted(choices)
-    near = nearest(str(given), known)
+    near = (meant or {}).get(str(given).lower()) or nearest(str(given), known)
     hint = f"; did you mean {near!r}?" if near else ""
     return InputError(f"unknown {what} {given!r}; choose from {', '.join(known)}{hint}")
+
+
+def instance_wanted(what: str, given: object, advice: str) -> InputError:
+    """Return the error for an argument that is no instance of what was asked for; a class has its own words."""
+    if isinstance(given, type):
+        return InputError(f"{what} is the class {given.__name__}; give an instance, such as {advice}")
+    return InputError(f"{what} is {type(given).__name__}; give {advice}")
 
 
 def nearest(given: str, known: list[str]) -> str | None:

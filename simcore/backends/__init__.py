@@ -8,6 +8,8 @@ from types import ModuleType
 from simcore.errors import unknown_name
 
 NAMES = ("cpu", "cuda", "reference")
+MEANT = {"gpu": "cuda", "nvidia": "cuda", "device": "cuda", "numba": "cpu", "numpy": "reference", "python": "reference"}
+"""Other words for a backend, for messages."""
 
 
 def get(name: str) -> ModuleType:
@@ -19,5 +21,5 @@ def get(name: str) -> ModuleType:
     input alone. Raises ``InputError`` for an unknown name.
     """
     if name not in NAMES:
-        raise unknown_name("backend", name, NAMES)
+        raise unknown_name("backend", name, NAMES, MEANT)
     return import_module(f"simcore.backends.{name}")

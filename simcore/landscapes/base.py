@@ -66,6 +66,9 @@ class Landscape(ABC):
     descends: ClassVar[bool] = False
     """Whether an enumeration makes, beside each plain start, one that begins with a few gradient steps."""
 
+    stationary: ClassVar[bool] = False
+    """Whether the law is that of a stationary field in R^n, whose points in a ball the ball method counts."""
+
     n: int
 
     # ---- the law -------------------------------------------------------------------------------------------------

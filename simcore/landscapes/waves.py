@@ -236,6 +236,7 @@ class GaussianField(_WaveLandscape):
     Source: random features: Rahimi & Recht (2007); law: Fyodorov (2004), Bray & Dean (2007).
     """
 
+    stationary: ClassVar[bool] = True
     name: ClassVar[str] = "gaussian_field"
     law: ClassVar[str] = "Gaussian field on R^n of M random waves, covariance exp(-r^2/2) over draws"
     start_laws: ClassVar[tuple[str, ...]] = ("box", "normal", "ball")

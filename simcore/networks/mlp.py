@@ -151,7 +151,12 @@ class MLP(Network):
         if isinstance(self.l2, bool) or not isinstance(self.l2, (int, float)) or not 0 <= self.l2 < np.inf:
             raise InputError(f"l2 is {self.l2!r}; give a number of at least 0")
         found = training_data.source(self.data)
-        _, inputs, outputs = found.shape
+        samples, inputs, outputs = found.shape
+        if self.loss == "cross_entropy" and outputs == 1 and outputs != widths[-1]:
+            raise InputError(
+                f"cross_entropy was given one number a sample; labels are written one-hot, shape ({samples}, "
+                f"{widths[-1]}): give numpy.eye({widths[-1]})[labels]"
+            )
         if (inputs, outputs) != (widths[0], widths[-1]):
             raise InputError(
                 f"widths is {widths}, but the data have {inputs} inputs and {outputs} outputs; make them equal"

@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends.problems import Outcome
-from simcore.domains import Space
 from simcore.errors import InputError
 from simcore.formulas.random import normals
 from simcore.landscapes.base import Draw, Landscape
@@ -119,10 +118,11 @@ def ball_settings(
     landscape: Landscape, *, seed: int | None, solver: Solver | None, backend: str, start_law: str | None
 ) -> Settings:
     """Check the arguments that all balls share and return the settings, with the local step cap."""
-    if type(landscape.domain) is not Space or landscape.draws is not None:
+    if not landscape.stationary:
+        other = "enumerate_critical_points" if landscape.euler_characteristic is not None else "find_critical_points"
         raise InputError(
-            f"{landscape.name} is not a stationary random field in R^n; the ball method serves gaussian_field, "
-            "others are counted by 'enumerate' or 'newton'"
+            f"{landscape.name} is not a stationary random field in R^n, such as gaussian_field, which the ball method "
+            f"serves alone; use {other}"
         )
     if start_law is not None:
         raise InputError(f"start_law is {start_law!r}, but a ball has its own starts; leave start_law out")

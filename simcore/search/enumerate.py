@@ -166,9 +166,10 @@ def check_enumerable(landscape: Landscape) -> None:
     ends when every point has its hits and searches from the points give nothing new.
     """
     if landscape.euler_characteristic is None and not landscape.domain.bounded:
+        instead = "count by ball_critical_points, or search" if landscape.stationary else "search"
         raise InputError(
-            f"{landscape.name} has no compact domain, so its critical points can't be enumerated; count by method "
-            "'ball' in R^n, or search by find_critical_points"
+            f"{landscape.name} has no compact domain, so its critical points can't be enumerated; {instead} by "
+            "find_critical_points"
         )
 
 

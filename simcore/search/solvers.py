@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 from simcore.backends.problems import NewtonOptions
 from simcore.errors import InputError, unknown_name
 from simcore.landscapes.base import Landscape
+from simcore.validate import whole
 
+MOST_ITERATIONS = 2**31 - 1  # rows count them in int32
 ZERO = 1e-10
 """Eigenvalues within this fraction of |H|_F are null."""
 
@@ -36,8 +38,7 @@ class Solver:
             or not 0 < self.tolerance < 1
         ):
             raise InputError(f"tolerance is {self.tolerance!r}; give a number between 0 and 1, such as 1e-10")
-        if isinstance(self.max_iterations, bool) or not isinstance(self.max_iterations, int) or self.max_iterations < 1:
-            raise InputError(f"max_iterations is {self.max_iterations!r}; give a whole number of at least 1")
+        object.__setattr__(self, "max_iterations", whole("max_iterations", self.max_iterations, 1, MOST_ITERATIONS))
 
     def options(self, landscape: Landscape) -> NewtonOptions:
         """Return the absolute limits for one landscape."""
@@ -239,6 +240,11 @@ def resolve(solver: Solver | None, landscape: Landscape) -> Solver:
     """
     if solver is None:
         solver = Auto()
+    if isinstance(solver, SaddleFreeNewton) and solver.index > landscape.dimension:
+        raise InputError(
+            f"index is {solver.index}, but {landscape.name} has {landscape.dimension} dimensions here; give an index "
+            f"from 0 to {landscape.dimension}"
+        )
     if not isinstance(solver, Auto):
         return solver
     kind = SOLVERS[getattr(landscape, "solver", Newton.method)]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from simcore import backends
 from simcore.backends.problems import NewtonOptions, Outcome, Waves
 from simcore.domains import Domain
-from simcore.errors import InputError
+from simcore.errors import InputError, instance_wanted
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
 from simcore.info import usable_processors
 from simcore.landscapes.base import Draw, Landscape
@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+MOST_THREADS = 4096
 DOUBT = 1e-8
 """Newton decrement, in correlation lengths, of an accepted end beyond which it is judged again. Measured: no start in
 3,000 on torus n = 4, 3-spin n = 8 and 12 and waves n = 5 and 20, one in 3,000 on waves n = 50."""
@@ -153,7 +154,7 @@ def settings(
 ) -> Settings:
     """Check the arguments that all searches share; ``InputError`` names what is wrong with the first bad one."""
     if solver is not None and not isinstance(solver, Solver):
-        raise InputError(f"solver is {solver!r}; give a solver such as simcore.Newton(tolerance=1e-10)")
+        raise instance_wanted("solver", solver, "simcore.Newton(tolerance=1e-10)")
     chosen = resolve(solver, landscape)
     if backend == "cuda" and isinstance(chosen, RegularisedNewton) and chosen is not solver:
         chosen = Newton(**{f.name: getattr(solver, f.name) for f in fields(Newton)} if solver is not None else {})
@@ -177,7 +178,8 @@ def split_target(
     if isinstance(target, Landscape):
         return target, None, seed
     if not isinstance(target, Draw):
-        raise InputError(f"{type(target).__name__} can't be searched; give a landscape or one of its draws")
+        example = f"{target.__name__}(...)" if isinstance(target, type) else "a landscape or one of its draws"
+        raise instance_wanted("the target", target, example)
     for name, value in draw_arguments.items():
         if value is not None:
             raise InputError(f"{name}={value!r} was given together with one draw; leave it out, or give the landscape")
@@ -199,7 +201,7 @@ def check_draws(landscape: Landscape, first: int, draws: int, name: str = "first
 def thread_count(threads: int | None) -> int:
     """Return the number of threads: the one given, else NUMBA_NUM_THREADS, else the processors this process may use."""
     if threads is not None:
-        return whole("threads", threads, 1)
+        return whole("threads", threads, 1, MOST_THREADS)
     named = os.environ.get("NUMBA_NUM_THREADS", "")
     if named.isdigit() and int(named) > 0:
         return int(named)

@@ -472,19 +472,18 @@ def _check_search(landscape: Landscape, search: Mapping[str, Any]) -> None:
             f"{_one_line(landscape.to_dict())} can't be sampled; give n up to {SAMPLED_TORUS}, or use gaussian_field"
         )
     if search["method"] == "ball":
-        from simcore.domains import Space
-
-        if type(landscape.domain) is not Space or landscape.draws is not None:
+        if not landscape.stationary:
+            other = "newton" if landscape.euler_characteristic is None else "enumerate"
             raise InputError(
                 f"search.method is 'ball', but {landscape.name} is not a stationary random field in R^n; "
-                "use gaussian_field, or another method"
+                f'give method = "{other}", or use gaussian_field'
             )
         if search.get("start_law") is not None:
             raise InputError("search.start_law is given, but a ball has its own starts; leave it out")
     if search["method"] == "enumerate" and landscape.domain.compact is False and landscape.euler_characteristic is None:
         raise InputError(
             f"search.method is 'enumerate', but the domain of {landscape.name} is neither compact nor confined; "
-            'give method = "newton" or "ball"'
+            f'give method = "newton"{" or " + chr(34) + "ball" + chr(34) if landscape.stationary else ""}'
         )
 
 

@@ -147,7 +147,7 @@ def run_sweep(
     from simcore import backends
 
     if backend not in backends.NAMES:
-        raise unknown_name("backend", backend, backends.NAMES)
+        raise unknown_name("backend", backend, backends.NAMES, backends.MEANT)
     run = RunDirectory(out)
     count = default_workers(backend) if workers is None else workers
     provenance.check_run(run, configuration, backend=backend, allow_version=allow_version)

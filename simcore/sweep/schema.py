@@ -74,7 +74,7 @@ def check_kind(method: str, kind: str | None) -> str:
     if kind is None:
         return KINDS[method][0]
     if kind not in KINDS[method]:
-        raise unknown_name(f"kind of rows of a {method} run", kind, KINDS[method])
+        raise unknown_name(f"kind of rows of runs of method {method!r}", kind, KINDS[method])
     return kind
 
 

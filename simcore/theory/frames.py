@@ -37,11 +37,13 @@ def law_frame(
     ``mean_cost``, ``sd_cost`` float64 (NaN where the quantity does not exist); ``log_mean_count``, ``log_fraction``
     natural logarithms, which stay finite where the others underflow. ``attrs``: ``unit``, ``dimension`` D, ``total``
     (and ``log_total``) mean number over all indices, ``complete`` (False where only the lowest and highest indices are
-    listed), ``relative_error`` (an estimate for mean_count) and the parameters of the law.
+    listed), ``relative_error`` (an estimate for mean_count) and the parameters of the law. What is 0 within that error
+    (mean costs by symmetry, ln 1) is 0.
     """
     import pandas as pd
 
-    log_fraction = log_mean_count - log_total
+    log_fraction = _settled(log_mean_count - log_total, relative_error)
+    log_mean_count, mean_cost = _settled(log_mean_count, relative_error), _settled(mean_cost, relative_error * sd_cost)
     columns = (index, np.exp(log_mean_count), np.exp(log_fraction), mean_cost, sd_cost, log_mean_count, log_fraction)
     frame = pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
     frame.attrs.update(
@@ -54,6 +56,11 @@ def law_frame(
         **law,
     )
     return frame
+
+
+def _settled(values: Array, error: Array | float) -> Array:
+    """Return the values, 0 where they are 0 within their own error: the rounding of a cancellation is no digit."""
+    return np.where(np.abs(values) <= error, 0.0, values)
 
 
 def log_saddles_over_minima(frame: pd.DataFrame) -> float | None:

@@ -267,7 +267,8 @@ def test_estimates_of_what_is_unseen():
     assert coverage(np.array([2, 2])) == 1.0
     assert math.isnan(coverage(np.array([], dtype=int)))
     assert chao1(np.array([5, 2, 1, 1, 1])) == pytest.approx(5 + 3 * 2 / (2 * 2))
-    assert chao1(np.array([3, 0])) == 1.0
+    assert chao1(np.array([5, 2, 1, 1, 1, 0])) == pytest.approx(5 + 3 * 2 / (2 * 2)), "0 hits: one of those estimated"
+    assert chao1(np.array([3, 0])) == 2.0, "never below the orbits found"
 
 
 # ---- the exact law ----------------------------------------------------------------------------------------------
