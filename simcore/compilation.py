@@ -31,7 +31,7 @@ INNER_FLAGS = {**FLAGS, "no_cpython_wrapper": True}
 """Those of functions that compiled code alone calls: without the glue for calls from Python they compile faster."""
 
 _PACKAGE = Path(__file__).parent
-_ROOMS = ("proof",)
+_ROOMS = ("arcs", "proof")
 """Rooms with kernels of their own: their code is stamped with all their files, and an edit there leaves the rest
 alone."""
 _KERNEL_SOURCES = ("compilation.py", "domains.py", "formulas/*.py", "backends/problems.py", "backends/cpu/*.py")

@@ -1,0 +1,199 @@
+"""The arc walk in plain NumPy, one walker a generator: the readable twin of ``walk.py``, and the way for functions that
+have no compiled kernel.
+
+A generator yields the point at which it wants the function and is sent (value, tangent gradient, tangent Hessian,
+tangent basis) there; ``advance`` runs all walkers side by side, so that one call of a backend serves them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.arcs.rule import (
+    ARRIVED,
+    ESCAPED,
+    IRREVERSIBLE,
+    POLISHES,
+    REVERSIBLE,
+    SETTLED,
+    SHRUNK,
+    TOO_MANY_STEPS,
+    TURN,
+    UNSETTLED,
+    Rule,
+)
+from simcore.backends.geometry import move, on_sphere, outside, tangent_basis, wrap
+from simcore.formulas.random import normals, uniforms
+
+Array = NDArray[np.float64]
+
+
+class Local(NamedTuple):
+    """The function near a point, in tangent coordinates."""
+
+    value: float
+    gradient: Array  # (D,)
+    hessian: Array  # (D, D)
+    basis: Array  # (n, D)
+
+
+class Move(NamedTuple):
+    """What became of one move; a failed one proposes to stay."""
+
+    status: int
+    index: int  # of what was proposed
+    accepted: bool
+    cost: float  # of what was proposed
+    x: Array  # proposed point (n,), not a number where the arc failed
+
+
+class State(NamedTuple):
+    """Where a walker is."""
+
+    x: Array
+    index: int
+    cost: float
+
+
+Asking = Generator[Array, Local, Any]
+
+
+def tilted(problem: Any, x: Array, local: Local, s: float, u: Array) -> tuple[Array, Array, Array]:
+    """Return tangent u, gradient and Hessian of f(x) - s u.x; on the sphere the multiplier adds s (u.x)/n."""
+    along = local.basis.T @ u
+    curvature = s * (u @ x) / len(x) if on_sphere(problem) else 0.0
+    return along, local.gradient - s * along, local.hessian + curvature * np.eye(len(along))
+
+
+def arc(problem: Any, c: Array, u: Array, rule: Rule) -> Asking:
+    """Follow the arc of u from the critical point c; return (status, end, index, value) when s is back at 0."""
+    failed = (np.full(len(c), np.nan), -1, np.nan)
+    local = yield c
+    along, _, hessian = tilted(problem, c, local, 0.0, u)
+    v = _solve(hessian, along)
+    rate = 1.0 / np.linalg.norm(v)
+    tangent = local.basis @ v * rate
+    x, s, h, past = c, 0.0, rule.first, 0.0
+    old_tangent, old_rate = tangent, rate
+    refused = False
+    for _ in range(int(rule.steps)):
+        bend = 0.5 * h * h / past if past > 0.0 and not refused else 0.0
+        step = 0.0 if refused else h
+        guess = _moved(problem, x, step * tangent + bend * (tangent - old_tangent))
+        s_guess = s + step * rate + bend * (rate - old_rate)
+        local = yield guess
+        along, residual, hessian = tilted(problem, guess, local, s_guess, u)
+        v, w = _solve(hessian, np.column_stack([along, residual])).T
+        t = local.basis.T @ tangent
+        ds = (t @ w) / (t @ v)
+        correction = ds * v - w
+        length, turn = float(np.linalg.norm(correction)), float(np.linalg.norm(v) / abs(t @ v)) - 1.0
+        if not refused and not (length < rule.tolerance * h and turn < TURN):
+            h, refused = 0.5 * h, True
+            if h <= 1e-5 * rule.first:
+                return SHRUNK, *failed
+            continue
+        if refused and not length < 0.5 * rule.first:
+            return SHRUNK, *failed
+        before, x_before = s, x
+        x, s = _moved(problem, guess, local.basis @ correction), s_guess + ds
+        old_tangent, old_rate = tangent, rate
+        rate = np.sign(t @ v) / np.linalg.norm(v)
+        tangent = local.basis @ v * rate
+        past = 0.0 if refused else h
+        if not abs(s) < rule.largest or outside(problem, x):
+            return ESCAPED, *failed
+        if not refused and s <= 0.0:
+            begin = _moved(problem, x, s / (s - before) * (x_before - x))
+            return (yield from settle(problem, begin, h, rule))
+        if not refused:
+            strain = max(length / (h * rule.tolerance), turn / TURN, 1e-4)
+            h = min(rule.longest, h * min(2.0, max(0.5, 0.8 / np.sqrt(strain))))
+        refused = False
+    return TOO_MANY_STEPS, *failed
+
+
+def settle(problem: Any, x: Array, h: float, rule: Rule) -> Asking:
+    """Take Newton's steps for f from x to a critical point no further than the last step h; return as ``arc``."""
+    moved = 0.0
+    for _ in range(POLISHES):
+        local = yield x
+        step = _solve(local.hessian, local.gradient)
+        length = float(np.linalg.norm(step))
+        moved += length
+        if not moved <= h + 0.1 * rule.first:
+            break
+        x = _moved(problem, x, -local.basis @ step)
+        if length < SETTLED * rule.unit and not outside(problem, x):
+            index = int((np.linalg.eigvalsh(local.hessian) < 0).sum())
+            return ARRIVED, x, index, local.value
+    return UNSETTLED, np.full(len(x), np.nan), -1, np.nan
+
+
+def _solve(matrix: Array, right: Array) -> Array:
+    """Return the solution, not a number where the matrix is singular: the step is then refused."""
+    try:
+        return np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError:
+        return np.full_like(right, np.nan)
+
+
+def _moved(problem: Any, x: Array, step: Array) -> Array:
+    """Return the point that a step leads to: scaled back to the sphere; not wrapped on a torus, where the arc is to be
+    followed back."""
+    return move(problem, x, step) if on_sphere(problem) else x + step
+
+
+def walker(
+    problem: Any, state: State, moves: range, log_weight: Array, rule: Rule, address: tuple[int, int, int]
+) -> Asking:
+    """Make the moves with these numbers; return (state, list of Move).
+
+    ``address`` = (seed, stream, draw): a move's random numbers are those of the item of its number, u first, then the
+    uniform that decides on acceptance.
+    """
+    done: list[Move] = []
+    x, index, cost = state
+    n = len(x)
+    for number in moves:
+        u = rule.sigma * normals(*address, number, n)
+        status, end, new, value = yield from arc(problem, x, u, rule)
+        if status == ARRIVED:
+            back, there, _, _ = yield from arc(problem, end, u, rule)
+            if back != ARRIVED or not np.linalg.norm(there - x) < REVERSIBLE * rule.unit:
+                status = IRREVERSIBLE
+        if status != ARRIVED:
+            done.append(Move(status, index, False, cost, np.full(n, np.nan)))
+            continue
+        end = wrap(end, rule.period)
+        chance = uniforms(*address, number, n + n % 2 + 1)[-1]
+        accepted = bool(np.log(chance) < log_weight[new] - log_weight[index])
+        done.append(Move(status, new, accepted, value, end))
+        if accepted:
+            x, index, cost = end, new, value
+    return State(x, index, cost), done
+
+
+def advance(
+    evaluate: Callable[[Array], tuple[Array, Array, Array]], problem: Any, walkers: Sequence[Asking]
+) -> list[tuple[State, list[Move]]]:
+    """Run walkers side by side to their ends; ``evaluate`` gives value, gradient and Hessian at points (S, n)."""
+    results: list[Any] = [None] * len(walkers)
+    asked = {i: next(each) for i, each in enumerate(walkers)}
+    while asked:
+        order = list(asked)
+        points = np.ascontiguousarray([asked[i] for i in order])
+        values, gradients, hessians = evaluate(points)
+        for row, i in enumerate(order):
+            basis = tangent_basis(problem, points[row])
+            local = Local(float(values[row]), basis.T @ gradients[row], basis.T @ hessians[row] @ basis, basis)
+            try:
+                asked[i] = walkers[i].send(local)
+            except StopIteration as end:
+                results[i] = end.value
+                del asked[i]
+    return results

@@ -1,0 +1,140 @@
+"""The compiled walk against its readable twin, and what each move must obey."""
+
+import numpy as np
+import pytest
+
+import simcore
+from simcore.arcs.chains import Chains
+from simcore.arcs.rule import ARRIVED, arc_rule
+
+CASES = {
+    "spin": simcore.SphericalSpin(n=7, p=3),
+    "spin4": simcore.SphericalSpin(n=5, p=4),
+    "torus": simcore.TorusField(n=4),
+    "confined": simcore.ConfinedField(n=3, m=0.5),
+    "confined12": simcore.ConfinedField(n=12, m=0.8, frequencies="random", features=64),
+}
+
+
+def beginnings(landscape, count):
+    rows = simcore.find_critical_points(landscape, draws=1, starts=6 * count, seed=1, positions=True)
+    rows = rows[rows.status == "critical"].head(count)
+    return (
+        np.stack(rows.x.to_list()),
+        rows.morse_index.to_numpy(),
+        rows.cost.to_numpy(),
+    )
+
+
+def chains(landscape, count, *, threads=1, compiled=True, weight=None):
+    draw = landscape.draw(seed=1, draw=0)
+    scales = landscape.scales
+    rule = arc_rule(scales.length, scales.gradient, landscape.dimension, landscape.domain.period)
+    weight = np.zeros(landscape.dimension + 1) if weight is None else weight
+    streams = [landscape.stream(f"walk:{i}") for i in range(count)]
+    return Chains(
+        draw.problem,
+        landscape.dimension,
+        *beginnings(landscape, count),
+        rule,
+        weight,
+        (1, 0),
+        streams,
+        threads=threads,
+        compiled=compiled,
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_compiled_walk_is_its_twin(name):
+    """The same moves end at the same points. Rounding may part the two where an arc passes very near another: such
+    moves (here at most 3 in 100) are caught by following back in at least one of them."""
+    landscape = CASES[name]
+    fast, slow = chains(landscape, 5), chains(landscape, 5, compiled=False)
+    moves, twin = fast.advance(20), slow.advance(20)
+    both = (moves.status == ARRIVED) & (twin.status == ARRIVED)
+    alive = np.cumsum(moves.accepted != twin.accepted, axis=1) == 0  # beyond the first difference paths have parted
+    assert (both & alive).sum() > 60
+    assert ((moves.status != twin.status) & alive).sum() <= 3
+    same = both & alive
+    np.testing.assert_array_equal(moves.index[same], twin.index[same])
+    np.testing.assert_allclose(moves.x[same], twin.x[same], atol=1e-7)
+    np.testing.assert_allclose(moves.cost[same], twin.cost[same], atol=1e-10)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_proposal_is_a_critical_point_of_other_parity(name):
+    """Each arc passes an odd number of folds (3 in 1,000 stray alike there and back, and stay reversible), and what it
+    reaches has no gradient and the index stated."""
+    landscape = CASES[name]
+    moves = chains(landscape, 8).advance(30)
+    draw = landscape.draw(seed=1, draw=0)
+    arrived = moves.status == ARRIVED
+    assert arrived.mean() > 0.7
+    x = moves.x[arrived]
+    assert np.abs(draw.gradient(x)).max() < 1e-10 * max(1.0, landscape.scales.gradient)
+    spectrum = np.linalg.eigvalsh(draw.hessian(x))
+    size = np.abs(spectrum).max()
+    np.testing.assert_array_equal((spectrum < -1e-9 * size).sum(axis=1), moves.index[arrived])
+    assert ((moves.index - moves.before)[arrived] % 2 == 1).mean() > 0.97  # the rest went astray on both ways alike
+    np.testing.assert_allclose(draw.value(x), moves.cost[arrived], atol=1e-11)
+
+
+def test_same_rows_for_any_threads_chunks_and_company():
+    """Row i of a walker depends on that walker alone, and not on where the run is cut."""
+    landscape = CASES["spin"]
+    whole = chains(landscape, 9).advance(40)
+    pair = chains(landscape, 9, threads=2)
+    first, second = pair.advance(13), pair.advance(27)
+    few = chains(landscape, 3).advance(40)
+    for name in ("status", "index", "accepted", "cost", "x"):
+        joined = np.concatenate([getattr(first, name), getattr(second, name)], axis=1)
+        np.testing.assert_array_equal(joined, getattr(whole, name))
+        np.testing.assert_array_equal(getattr(few, name), getattr(whole, name)[:3])
+
+
+def test_arcs_are_an_involution():
+    """T_u(T_u(c)) = c: what an arc reaches leads back by the same u, and the walk stays where a move was refused."""
+    landscape = CASES["torus"]
+    none = np.where(np.arange(landscape.dimension + 1) % 2 == 0, 0.0, -1e9)  # refuses every odd index
+    walkers = chains(landscape, 6, weight=none)
+    x, index, _ = beginnings(landscape, 6)
+    moves = walkers.advance(25)
+    even = index % 2 == 0
+    assert even.sum() >= 2
+    assert not moves.accepted[even].any()
+    np.testing.assert_array_equal(walkers.state()[0][even], x[even])
+
+
+def test_walk_is_uniform_over_the_critical_points():
+    """Visits a point of 3-spin n = 7, without weights, as numbers of independent walkers: with W walkers, counts c_wi
+    and means over walkers m_i, sum_i (m_i - m)^2/s_i^2 is compared with its law by simulation of the walkers' own
+    spread. False-alarm rate 1e-3."""
+    landscape = simcore.SphericalSpin(n=7, p=3)
+    known = simcore.enumerate_critical_points(landscape, draw=0, seed=1)
+    places = np.stack(known.points.x.to_list())
+    walkers = chains(landscape, 16)
+    walkers.advance(50)
+    x = walkers.state()[0]
+    moves = walkers.advance(1200)
+    counts = np.zeros((16, len(places)))
+    for w in range(16):
+        at = x[w]
+        for m in range(moves.status.shape[1]):
+            if moves.accepted[w, m]:
+                at = moves.x[w, m]
+            gap = np.abs(places - at).max(axis=1)
+            assert gap.min() < 1e-6  # nothing outside the enumeration
+            counts[w, gap.argmin()] += 1
+    share = counts / counts.sum(axis=1, keepdims=True) - 1.0 / len(places)
+    statistic = _studentised(share)
+    generator = np.random.default_rng(1)
+    null = share - share.mean(axis=0)
+    resampled = np.array([_studentised(null[generator.integers(0, 16, 16)]) for _ in range(2000)])
+    assert (counts.sum(axis=0) > 0).all()
+    assert (resampled >= statistic).mean() > 1e-3
+
+
+def _studentised(share):
+    spread = share.var(axis=0, ddof=1) / len(share)
+    return float((share.mean(axis=0) ** 2).sum() / spread.sum())
