@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from simcore import plot as plot
     from simcore import theory as theory
+    from simcore.counts.estimate import estimate_counts as estimate_counts
+    from simcore.counts.result import Counts as Counts
     from simcore.domains import Box as Box
     from simcore.domains import Space as Space
     from simcore.domains import Sphere as Sphere
@@ -59,6 +61,7 @@ _HOME = {
     "Auto": "simcore.search.solvers",
     "Box": "simcore.domains",
     "ConfinedField": "simcore.landscapes.waves",
+    "Counts": "simcore.counts.result",
     "CustomLandscape": "simcore.landscapes.custom",
     "Enumeration": "simcore.search.enumerate",
     "GaussianField": "simcore.landscapes.waves",
@@ -81,6 +84,7 @@ _HOME = {
     "TorusField": "simcore.landscapes.waves",
     "ball_critical_points": "simcore.search.ball",
     "enumerate_critical_points": "simcore.search.enumerate",
+    "estimate_counts": "simcore.counts.estimate",
     "find_critical_points": "simcore.search.find",
     "iter_shards": "simcore.sweep",
     "load": "simcore.sweep",

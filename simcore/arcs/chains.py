@@ -133,7 +133,7 @@ class Chains:
         numbers = range(self.moves, self.moves + moves)
         seed, draw = self._address
         walkers = [
-            plain.walker(self._problem, state, numbers, self._weight, self._rule, (seed, stream, draw))
+            plain.walker(self._problem.domain, state, numbers, self._weight, self._rule, (seed, stream, draw))
             for state, stream in zip(self._states, self._streams, strict=True)
         ]
 
@@ -141,7 +141,7 @@ class Chains:
             self.evaluations += len(x)
             return backends.get("cpu").evaluate(self._problem, x)
 
-        results = plain.advance(evaluate, self._problem, walkers)
+        results = plain.advance(evaluate, self._problem.domain, walkers)
         self._states = [state for state, _ in results]
         rows = [[tuple(move) for move in done] for _, done in results]
         columns = [np.array([[move[c] for move in done] for done in rows]) for c in range(5)]

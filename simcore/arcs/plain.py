@@ -26,7 +26,7 @@ from simcore.arcs.rule import (
     UNSETTLED,
     Rule,
 )
-from simcore.backends.geometry import move, on_sphere, outside, tangent_basis, wrap
+from simcore.domains import Domain
 from simcore.formulas.random import normals, uniforms
 
 Array = NDArray[np.float64]
@@ -62,18 +62,18 @@ class State(NamedTuple):
 Asking = Generator[Array, Local, Any]
 
 
-def tilted(problem: Any, x: Array, local: Local, s: float, u: Array) -> tuple[Array, Array, Array]:
+def tilted(domain: Domain, x: Array, local: Local, s: float, u: Array) -> tuple[Array, Array, Array]:
     """Return tangent u, gradient and Hessian of f(x) - s u.x; on the sphere the multiplier adds s (u.x)/n."""
     along = local.basis.T @ u
-    curvature = s * (u @ x) / len(x) if on_sphere(problem) else 0.0
+    curvature = 0.0 if domain.flat else s * (u @ x) / len(x)
     return along, local.gradient - s * along, local.hessian + curvature * np.eye(len(along))
 
 
-def arc(problem: Any, c: Array, u: Array, rule: Rule) -> Asking:
+def arc(domain: Domain, c: Array, u: Array, rule: Rule) -> Asking:
     """Follow the arc of u from the critical point c; return (status, end, index, value) when s is back at 0."""
     failed = (np.full(len(c), np.nan), -1, np.nan)
     local = yield c
-    along, _, hessian = tilted(problem, c, local, 0.0, u)
+    along, _, hessian = tilted(domain, c, local, 0.0, u)
     v = _solve(hessian, along)
     rate = 1.0 / np.linalg.norm(v)
     tangent = local.basis @ v * rate
@@ -83,10 +83,10 @@ def arc(problem: Any, c: Array, u: Array, rule: Rule) -> Asking:
     for _ in range(int(rule.steps)):
         bend = 0.5 * h * h / past if past > 0.0 and not refused else 0.0
         step = 0.0 if refused else h
-        guess = _moved(problem, x, step * tangent + bend * (tangent - old_tangent))
+        guess = _moved(domain, x, step * tangent + bend * (tangent - old_tangent))
         s_guess = s + step * rate + bend * (rate - old_rate)
         local = yield guess
-        along, residual, hessian = tilted(problem, guess, local, s_guess, u)
+        along, residual, hessian = tilted(domain, guess, local, s_guess, u)
         v, w = _solve(hessian, np.column_stack([along, residual])).T
         t = local.basis.T @ tangent
         ds = (t @ w) / (t @ v)
@@ -100,16 +100,16 @@ def arc(problem: Any, c: Array, u: Array, rule: Rule) -> Asking:
         if refused and not length < 0.5 * rule.first:
             return SHRUNK, *failed
         before, x_before = s, x
-        x, s = _moved(problem, guess, local.basis @ correction), s_guess + ds
+        x, s = _moved(domain, guess, local.basis @ correction), s_guess + ds
         old_tangent, old_rate = tangent, rate
         rate = np.sign(t @ v) / np.linalg.norm(v)
         tangent = local.basis @ v * rate
         past = 0.0 if refused else h
-        if not abs(s) < rule.largest or outside(problem, x):
+        if not abs(s) < rule.largest or domain.outside(x):
             return ESCAPED, *failed
         if not refused and s <= 0.0:
-            begin = _moved(problem, x, s / (s - before) * (x_before - x))
-            return (yield from settle(problem, begin, h, rule))
+            begin = _moved(domain, x, s / (s - before) * (x_before - x))
+            return (yield from settle(domain, begin, h, rule))
         if not refused:
             strain = max(length / (h * rule.tolerance), turn / TURN, 1e-4)
             h = min(rule.longest, h * min(2.0, max(0.5, 0.8 / np.sqrt(strain))))
@@ -117,7 +117,7 @@ def arc(problem: Any, c: Array, u: Array, rule: Rule) -> Asking:
     return TOO_MANY_STEPS, *failed
 
 
-def settle(problem: Any, x: Array, h: float, rule: Rule) -> Asking:
+def settle(domain: Domain, x: Array, h: float, rule: Rule) -> Asking:
     """Take Newton's steps for f from x to a critical point no further than the last step h; return as ``arc``."""
     moved = 0.0
     for _ in range(POLISHES):
@@ -127,8 +127,8 @@ def settle(problem: Any, x: Array, h: float, rule: Rule) -> Asking:
         moved += length
         if not moved <= h + 0.1 * rule.first:
             break
-        x = _moved(problem, x, -local.basis @ step)
-        if length < SETTLED * rule.unit and not outside(problem, x):
+        x = _moved(domain, x, -local.basis @ step)
+        if length < SETTLED * rule.unit and not domain.outside(x):
             index = int((np.linalg.eigvalsh(local.hessian) < 0).sum())
             return ARRIVED, x, index, local.value
     return UNSETTLED, np.full(len(x), np.nan), -1, np.nan
@@ -142,14 +142,14 @@ def _solve(matrix: Array, right: Array) -> Array:
         return np.full_like(right, np.nan)
 
 
-def _moved(problem: Any, x: Array, step: Array) -> Array:
+def _moved(domain: Domain, x: Array, step: Array) -> Array:
     """Return the point that a step leads to: scaled back to the sphere; not wrapped on a torus, where the arc is to be
     followed back."""
-    return move(problem, x, step) if on_sphere(problem) else x + step
+    return x + step if domain.flat else domain.retract(x + step)
 
 
 def walker(
-    problem: Any, state: State, moves: range, log_weight: Array, rule: Rule, address: tuple[int, int, int]
+    domain: Domain, state: State, moves: range, log_weight: Array, rule: Rule, address: tuple[int, int, int]
 ) -> Asking:
     """Make the moves with these numbers; return (state, list of Move).
 
@@ -161,15 +161,15 @@ def walker(
     n = len(x)
     for number in moves:
         u = rule.sigma * normals(*address, number, n)
-        status, end, new, value = yield from arc(problem, x, u, rule)
+        status, end, new, value = yield from arc(domain, x, u, rule)
         if status == ARRIVED:
-            back, there, _, _ = yield from arc(problem, end, u, rule)
+            back, there, _, _ = yield from arc(domain, end, u, rule)
             if back != ARRIVED or not np.linalg.norm(there - x) < REVERSIBLE * rule.unit:
                 status = IRREVERSIBLE
         if status != ARRIVED:
             done.append(Move(status, index, False, cost, np.full(n, np.nan)))
             continue
-        end = wrap(end, rule.period)
+        end = domain.wrap(end)
         chance = uniforms(*address, number, n + n % 2 + 1)[-1]
         accepted = bool(np.log(chance) < log_weight[new] - log_weight[index])
         done.append(Move(status, new, accepted, value, end))
@@ -179,7 +179,7 @@ def walker(
 
 
 def advance(
-    evaluate: Callable[[Array], tuple[Array, Array, Array]], problem: Any, walkers: Sequence[Asking]
+    evaluate: Callable[[Array], tuple[Array, Array, Array]], domain: Domain, walkers: Sequence[Asking]
 ) -> list[tuple[State, list[Move]]]:
     """Run walkers side by side to their ends; ``evaluate`` gives value, gradient and Hessian at points (S, n)."""
     results: list[Any] = [None] * len(walkers)
@@ -188,8 +188,9 @@ def advance(
         order = list(asked)
         points = np.ascontiguousarray([asked[i] for i in order])
         values, gradients, hessians = evaluate(points)
+        frames = domain.frame(points)
         for row, i in enumerate(order):
-            basis = tangent_basis(problem, points[row])
+            basis = frames[row]
             local = Local(float(values[row]), basis.T @ gradients[row], basis.T @ hessians[row] @ basis, basis)
             try:
                 asked[i] = walkers[i].send(local)
