@@ -28,7 +28,7 @@ class Moves(NamedTuple):
 
     status: NDArray[np.int8]  # codes of simcore.arcs.rule
     before: NDArray[np.int16]
-    index: NDArray[np.int16]
+    index: NDArray[np.int16]  # type: ignore[assignment]
     accepted: NDArray[np.bool_]
     cost: Array
     x: Array  # (W, M, n)
@@ -117,9 +117,9 @@ class Chains:
                 from concurrent.futures import ThreadPoolExecutor
 
                 with ThreadPoolExecutor(self._threads) as pool:
-                    list(pool.map(lambda pair: pair[0].advance(pair[1]), work))
+                    list(pool.map(_advance_tile, work))
             else:
-                (run or _run)(lambda pair: pair[0].advance(pair[1]), work)
+                (run or _run)(_advance_tile, work)
         self.moves += moves
         index = before
         for m in range(moves):
@@ -153,6 +153,11 @@ class Chains:
 
 def _run(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     return [function(item) for item in items]
+
+
+def _advance_tile(work: tuple[_Tile, Moves]) -> None:
+    tile, made = work
+    tile.advance(made)
 
 
 def _shares(walkers: int, threads: int) -> list[slice]:
@@ -222,7 +227,8 @@ class _Tile:
                 address, self._streams, self._points, self._numbers, self._counts, out,
             )  # fmt: skip
             chains.evaluations += evaluated
-        for target, source in zip((made.status, made.index, made.accepted, made.cost, made.x), out, strict=True):
+        targets: tuple[Any, ...] = (made.status, made.index, made.accepted, made.cost, made.x)
+        for target, source in zip(targets, out, strict=True):
             target[rows] = source[:count]
         for lane in range(count):
             chains._states[rows.start + lane] = plain.State(

@@ -45,7 +45,7 @@ class Move(NamedTuple):
     """What became of one move; a failed one proposes to stay."""
 
     status: int
-    index: int  # of what was proposed
+    index: int  # type: ignore[assignment]  # (a tuple has a method index) of what was proposed
     accepted: bool
     cost: float  # of what was proposed
     x: Array  # proposed point (n,), not a number where the arc failed
@@ -55,7 +55,7 @@ class State(NamedTuple):
     """Where a walker is."""
 
     x: Array
-    index: int
+    index: int  # type: ignore[assignment]
     cost: float
 
 
@@ -77,7 +77,8 @@ def arc(domain: Domain, c: Array, u: Array, rule: Rule) -> Asking:
     v = _solve(hessian, along)
     rate = 1.0 / np.linalg.norm(v)
     tangent = local.basis @ v * rate
-    x, s, h, past = c, 0.0, rule.first, 0.0
+    x, h, past = c, rule.first, 0.0
+    s: Any = 0.0
     old_tangent, old_rate = tangent, rate
     refused = False
     for _ in range(int(rule.steps)):
@@ -137,7 +138,7 @@ def settle(domain: Domain, x: Array, h: float, rule: Rule) -> Asking:
 def _solve(matrix: Array, right: Array) -> Array:
     """Return the solution, not a number where the matrix is singular: the step is then refused."""
     try:
-        return np.linalg.solve(matrix, right)
+        return np.asarray(np.linalg.solve(matrix, right), np.float64)
     except np.linalg.LinAlgError:
         return np.full_like(right, np.nan)
 

@@ -28,7 +28,7 @@ class Beginning(NamedTuple):
     """Critical points, a row a walker: x (W, n), index (W,), cost (W,)."""
 
     x: Array
-    index: NDArray[np.int64]
+    index: NDArray[np.int64]  # type: ignore[assignment]
     cost: Array
 
 
@@ -76,4 +76,4 @@ def beginnings(target: Target, walkers: range) -> Beginning:
 
 
 def _rows(outcome: Outcome, mask: NDArray[np.bool_]) -> Outcome:
-    return Outcome(*(column[mask] for column in outcome))
+    return Outcome(*(column[mask] for column in outcome))  # type: ignore[arg-type]

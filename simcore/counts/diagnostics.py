@@ -60,7 +60,7 @@ def round_trips(history: NDArray[np.int64], classes: Classes, log_n: Array) -> i
     return trips
 
 
-def rank_rhat(series: Array) -> float:
+def rank_rhat(series: NDArray[Any]) -> float:
     """Return the rank-normalised split R-hat of chains (walkers, M); 1 for chains that have mixed.
 
     Source: Vehtari, Gelman, Simpson, Carpenter and Buerkner, Bayesian Analysis 16 (2021) 667, equations 1 to 4 and 14.
@@ -87,7 +87,7 @@ def disagreement(tallies: Array, classes: Classes) -> float:
         return float("nan")
     groups = [jackknife(tallies[first::2], classes) for first in (0, 1)]
     a, b = (group.log_ratio for group in groups)
-    error = np.hypot(*(group.log_ratio_se for group in groups))
+    error = np.hypot(groups[0].log_ratio_se, groups[1].log_ratio_se)
     return float(abs(a - b) / error) if error > 0 else float("nan")
 
 

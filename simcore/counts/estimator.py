@@ -60,7 +60,7 @@ class Classes(NamedTuple):
     mirrored: bool
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         """Number of classes."""
         return self.dimension + 3
 

@@ -113,7 +113,7 @@ class Record:
     def tallies(self) -> Array:
         """Return the proposals between classes of every unit after the burn-in, shape (units, K, K)."""
         before, proposed = np.concatenate(self.before, axis=1), np.concatenate(self.proposed, axis=1)
-        count, skip = self.classes.count, before.shape[1] // BURN_IN
+        count, skip = self.classes.number, before.shape[1] // BURN_IN
         cell = before[:, skip:].astype(np.int64) * count + proposed[:, skip:]
         tallies = np.zeros((int(self.units.max()) + 1, count * count))
         for walker, unit in enumerate(self.units):

@@ -96,7 +96,7 @@ class Walk:
             return np.zeros(self.dimension + 1), "none"
         weight = np.zeros(self.dimension + 1)
         chains = self._chains("pilot", begin, weight)
-        at, tally = begin.index.astype(np.int64), np.zeros((self.classes.count,) * 2)
+        at, tally = begin.index.astype(np.int64), np.zeros((self.classes.number,) * 2)
         for _ in range(PILOT_ROUNDS):
             for chain in chains:
                 chain.reweight(weight)
