@@ -86,7 +86,7 @@ def reproduce(
     for number, study in enumerate(known, 1):
         began = time.monotonic()
         try:
-            verdicts[study.name] = write_study(study, full, Path(out) / study.name)
+            verdicts[study.name] = write_study(study, full, Path(out) / study.name, len(STUDIES))
         except SimcoreError as error:
             if not all:
                 raise

@@ -28,15 +28,19 @@ from .. import canvas
 from ..estimates import Estimate, bootstrap, mean, mean_costs
 from ..writers import Column, Table
 from .dauphin_2014 import sign_of
-from .runs import SEED, compute
+from .proportions import correlation
+from .runs import compute, seed_of
 from .study import Result, Study
-from .verdicts import Claim
+from .verdicts import Claim, measurement
 
+SEED = seed_of("choromanska_2014")
 WIDTHS = (25, 50, 100, 250, 500)
 RUNS = {False: 60, True: 200}
 STEPS = {False: 400, True: 1000}
 SPINS = {False: {4: 200, 6: 200, 8: 200, 10: 100}, True: {4: 600, 6: 600, 8: 600, 10: 300, 12: 100}}
 """Draws per n."""
+LAYERS = 3
+"""Indices 0, 1, .. of the spin model whose energies are judged."""
 SAMPLES = 500
 IMAGES = 1797
 BLOCK = 30
@@ -49,8 +53,9 @@ def measure(full: bool, out: Path) -> Result:
     """Train the networks, enumerate the spin model, and judge how both move with size."""
     runs = out / "runs"
     trained = {h: trained_costs(h, RUNS[full], STEPS[full], runs / "networks") for h in WIDTHS}
-    spins = {n: spin_minima(n, draws, runs) for n, draws in SPINS[full].items()}
-    claims = network_claims(trained) + [claim for n, points in spins.items() for claim in spin_claims(n, points)]
+    layers = {n: spin_points(n, draws, runs) for n, draws in SPINS[full].items()}
+    spins = {n: points[points["morse_index"] == 0] for n, points in layers.items()}
+    claims = [*network_claims(trained), *layer_claims(max(layers), layers[max(layers)]), *spread_claims(spins)]
     return Result(size_table(trained, spins, STEPS[full]), size_figure(trained, spins), claims)
 
 
@@ -110,13 +115,13 @@ def _trained(hidden: int, first: int, count: int, steps: int) -> np.ndarray:
     return np.column_stack([ends.cost.to_numpy(), others])
 
 
-def spin_minima(n: int, draws: int, out: Path) -> pd.DataFrame:
-    """Return the minima of complete enumerations, a row a minimum: draw, cost."""
+def spin_points(n: int, draws: int, out: Path) -> pd.DataFrame:
+    """Return the points of the lowest ``LAYERS`` indices of complete enumerations: draw, morse_index, cost."""
     from simcore import load
 
     table = {"name": "spherical_spin", "n": n, "p": 3}
-    points = load(compute(out / f"spin-{n}", [table], draws=draws))
-    return points.loc[points["morse_index"] == 0, ["draw", "cost"]]
+    points = load(compute(out / f"spin-{n}", [table], seed=SEED, draws=draws))
+    return points.loc[points["morse_index"] < LAYERS, ["draw", "morse_index", "cost"]]
 
 
 def spread_of(costs: np.ndarray) -> float:
@@ -138,10 +143,25 @@ def network_claims(trained: dict[int, np.ndarray]) -> list[Claim]:
     return [
         Claim(
             f"{words}: sign of the change of the {what} of the cost of {images} images with width", -1.0, SOURCE,
-            sign_of(_resampled(s, costs[:, :, k])), 1.0,
+            sign_of(_resampled(s, costs[:, :, k])), 0.5, 0.0,
         )
         for k, images in enumerate(("training", "unseen"))
         for s, what in ((mean_slope, "mean"), (spread_slope, "standard deviation"))
+    ] + [
+        *[
+            measurement(
+                f"{words}: slope of ln(standard deviation of the cost of {images} images) against ln(width)", SOURCE,
+                _resampled(spread_slope, costs[:, :, k]),
+            )
+            for k, images in enumerate(("training", "unseen"))
+        ],
+        *[
+            measurement(
+                f"{h} hidden units: correlation of the costs of training and of unseen images over starts", SOURCE,
+                correlation(trained[h][:, 0], trained[h][:, 1]),
+            )
+            for h in (min(trained), max(trained))
+        ],
     ]  # fmt: skip
 
 
@@ -149,11 +169,11 @@ def _resampled(statistic: Callable[[np.ndarray], float], table: np.ndarray) -> C
     return lambda level: bootstrap(statistic, table, level=level)
 
 
-def exact_minima(n: int) -> tuple[float, float]:
-    """Return the exact mean and standard deviation of the energy per spin of minima."""
+def exact_minima(n: int, index: int = 0) -> tuple[float, float]:
+    """Return the exact mean and standard deviation of the energy per spin of minima, or of points of another index."""
     from simcore.landscapes.spin import SphericalSpin
 
-    row = SphericalSpin(n, 3).expected_counts().iloc[0]
+    row = SphericalSpin(n, 3).expected_counts().sort_values("morse_index").iloc[index]
     return float(row.mean_cost), float(row.sd_cost)
 
 
@@ -180,18 +200,48 @@ def spin_spread(points: pd.DataFrame, level: float = 0.95) -> Estimate:
     return bootstrap(pooled_spread, moments(points), level=level)
 
 
-def spin_claims(n: int, points: pd.DataFrame) -> list[Claim]:
-    """Mean and spread of the minima's energies are the exact ones."""
-    centre, spread = exact_minima(n)
+def layer_claims(n: int, points: pd.DataFrame) -> list[Claim]:
+    """Critical points lie in layers by index: the mean energies of the lowest are the exact ones, each told from the
+    next.
+    """
+    claims = []
+    for index in range(LAYERS):
+        centre, above = exact_minima(n, index)[0], exact_minima(n, index + 1)[0]
+        layer = points[points["morse_index"] == index]
+        claims.append(
+            Claim(
+                f"3-spin, n = {n}: layers by index: mean energy per spin of critical points of index {index}", centre,
+                EXACT, _layer_mean(layer), 0.5 * (above - centre), above,
+            )
+        )  # fmt: skip
+    return claims
+
+
+def _layer_mean(layer: pd.DataFrame) -> Callable[[float], Estimate]:
+    return lambda level: spin_mean(layer, level)
+
+
+def spread_claims(spins: dict[int, pd.DataFrame]) -> list[Claim]:
+    """The energies of minima concentrate as the exact law says: slope of the logarithm of their spread."""
+    sizes = sorted(spins)
+    x = np.log(sizes)
+    weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+    exact = float(weights @ np.log([exact_minima(n)[1] for n in sizes]))
+
+    def slope(level: float) -> Estimate:
+        parts = [spin_spread(spins[n], level) for n in sizes]  # independent draws
+        value = float(weights @ np.log([e.value for e in parts]))
+        logs = np.log([[e.low, e.value, e.high] for e in parts])
+        down = np.where(weights > 0, logs[:, 1] - logs[:, 0], logs[:, 2] - logs[:, 1])
+        up = np.where(weights > 0, logs[:, 2] - logs[:, 1], logs[:, 1] - logs[:, 0])
+        low, high = (float(np.sqrt(((weights * d) ** 2).sum())) for d in (down, up))
+        return Estimate(value, 0.0, value - low, value + high, level, 2, sum(map(len, spins.values())), "slope")
+
     return [
         Claim(
-            f"3-spin, n = {n}: mean energy per spin of minima", centre, EXACT,
-            lambda level: spin_mean(points, level), 0.1 * abs(centre),
-        ),
-        Claim(
-            f"3-spin, n = {n}: standard deviation of the energies of minima", spread, EXACT,
-            lambda level: spin_spread(points, level), 0.25 * spread,
-        ),
+            f"3-spin, n = {sizes[0]} to {sizes[-1]}: the energies of minima concentrate: slope of ln(standard "
+            "deviation) against ln n", exact, EXACT, slope, 0.5 * abs(exact), 0.0,
+        )
     ]  # fmt: skip
 
 

@@ -2,15 +2,18 @@
 
 Goodfellow, Bengio and Courville (2016), section 8.2.3: a minimum is n heads in a row, so exponentially rare. Measured:
 the fraction of minima among all critical points, and that of the other indices, in two families with an exact law,
-beside coin flips (binomial) and plain random matrices (GOE; Dean and Majumdar 2006), the latter sampled too.
+beside coin flips (binomial) and plain random matrices (GOE; Dean and Majumdar 2006), the latter sampled too. And the
+book's conditional version, that heads are likelier at low cost: the share of positive eigenvalues at critical points
+below the mean cost of minima, beside the exact one (``simcore.theory.conditional``) and fair coins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -18,10 +21,12 @@ from .. import canvas
 from ..estimates import Estimate, index_fractions, mean
 from ..samples import Sample
 from ..writers import Column, Table
-from .runs import SEED, counted
+from .bands import band_counts, band_edges, exact_bands
+from .runs import counted, seed_of
 from .study import Result, Study
 from .verdicts import Claim
 
+SEED = seed_of("coin_flip")
 QUICK = {
     "torus_field": {2: 400, 3: 400, 4: 200, 5: 100, 6: 60},
     "spherical_spin": {3: 400, 4: 400, 5: 400, 6: 200, 7: 200, 8: 200},
@@ -42,12 +47,15 @@ WORDS = {"torus_field": "isotropic Gaussian field", "spherical_spin": "spherical
 def measure(full: bool, out: Path) -> Result:
     """Enumerate both families, sample plain matrices, and judge who has the law of minima."""
     plan = FULL if full else QUICK
+    spin = {"name": "spherical_spin", "p": 3}
     families = [
-        counted(out / "runs", {"name": "torus_field"}, plan["torus_field"]),
-        counted(out / "runs", {"name": "spherical_spin", "p": 3}, plan["spherical_spin"]),
+        counted(out / "runs", {"name": "torus_field"}, plan["torus_field"], seed=SEED),
+        counted(out / "runs", spin, plan["spherical_spin"], seed=SEED),
     ]
+    low = points_of(out / "runs", plan["spherical_spin"], families[1][-1])
     matrices = {n: positive_definite(n, MATRICES * (5 if full else 1)) for n in ORDERS}
     claims = [claim for family in families for claim in family_claims(family)] + matrix_claims(matrices)
+    claims += conditional_claims(families[1][-1], low)
     return Result(table([s for f in families for s in f], matrices), figure(families, matrices), claims)
 
 
@@ -63,15 +71,16 @@ def family_claims(family: Sequence[Sample]) -> list[Claim]:
 
     claims = [
         Claim(
-            f"{where}: the fraction of minima is the exact one", exact, EXACT[last.landscape], minima(last), 0.5 * exact
+            f"{where}: the fraction of minima is the exact one", exact, EXACT[last.landscape], minima(last),
+            0.5 * abs(exact - coin), coin,
         ),
         Claim(
             f"{where}: a minimum is D heads in a row, 2^-D", coin, f"simcore.theory.coin_flip; {BOOK}", minima(last),
-            0.5 * coin,
+            0.5 * abs(exact - coin), exact, expected=False,
         ),
         Claim(
             f"{where}: a minimum is as rare as a positive GOE matrix", goe,
-            "Dean & Majumdar (2006), simcore.theory.goe", minima(last), 0.5 * goe,
+            "Dean & Majumdar (2006), simcore.theory.goe", minima(last), 0.5 * abs(exact - goe), exact, expected=False,
         ),
     ]  # fmt: skip
     if family[0].landscape == "torus_field" and family[0].n == 2:
@@ -79,10 +88,46 @@ def family_claims(family: Sequence[Sample]) -> list[Claim]:
         claims.append(
             Claim(
                 f"{WORDS['torus_field']}, n = 2: a minimum is two heads in a row",
-                two, "simcore.theory.coin_flip", minima(family[0]), 0.2 * two,
+                two, "simcore.theory.coin_flip", minima(family[0]), 0.5 * (two - goe_fractions(2)[0]),
+                goe_fractions(2)[0],
             )
         )  # fmt: skip
     return claims
+
+
+def points_of(runs: Path, draws: Mapping[int, int], sample: Sample) -> pd.DataFrame:
+    """Return the critical points behind a sample of the 3-spin."""
+    from simcore.sweep import load
+
+    rows = load(runs / f"spherical_spin-{draws[sample.n]}")
+    return rows[rows["n"] == sample.n]
+
+
+def conditional_claims(sample: Sample, points: pd.DataFrame) -> list[Claim]:
+    """Return the claims that heads (positive eigenvalues) are likelier at low cost, and that they stay fair there."""
+    law = sample.law
+    assert law is not None, "the 3-spin has an exact law"
+    edges, d = band_edges(law), sample.dimension
+    low = band_counts(sample, points, edges)[:, 0]  # (draws, D + 1)
+    heads = d - np.arange(d + 1)
+    exact = float(exact_bands(sample, edges)[1][0] @ heads / d)
+    tosses = np.stack([low @ heads, low @ (d - heads)], axis=1)
+
+    def share(level: float) -> Estimate:
+        return index_fractions(tosses, level=level)[0]
+
+    where = f"{WORDS[sample.landscape]}, n = {sample.n}, critical points below the mean cost of minima ({edges[1]:.3g})"
+    half = 0.5 * (exact - 0.5)
+    return [
+        Claim(
+            f"{where}: heads are likelier at low cost, by the exact law: share of positive eigenvalues", exact,
+            f"simcore.theory.conditional; {BOOK}", share, half, 0.5,
+        ),
+        Claim(
+            f"{where}: coins are fair at low cost too: share of positive eigenvalues", 0.5,
+            "simcore.theory.coin_flip, whatever the cost", share, half, exact, expected=False,
+        ),
+    ]  # fmt: skip
 
 
 def matrix_claims(matrices: dict[int, Estimate]) -> list[Claim]:
@@ -97,11 +142,11 @@ def matrix_claims(matrices: dict[int, Estimate]) -> list[Claim]:
     return [
         Claim(
             f"GOE matrices of order {n} (sampled): all eigenvalues positive with the exact probability", goe,
-            "Dean & Majumdar (2006), simcore.theory.goe", measured, 0.5 * goe,
+            "Dean & Majumdar (2006), simcore.theory.goe", measured, 0.5 * goe, 0.0,
         ),
         Claim(
             f"GOE matrices of order {n} (sampled): the signs of their eigenvalues are coin flips", coin,
-            "simcore.theory.coin_flip", measured, 0.5 * coin,
+            "simcore.theory.coin_flip", measured, 0.5 * (coin - goe), goe, expected=False,
         ),
     ]  # fmt: skip
 

@@ -30,10 +30,11 @@ from ..estimates import Array
 from ..writers import Column, Table
 from .paths import BOOK
 from .proportions import share
-from .runs import SEED
+from .runs import seed_of
 from .study import Result, Study
-from .verdicts import Claim
+from .verdicts import Claim, measurement
 
+SEED = seed_of("gradient_norm_test")
 SECTION = f"{BOOK}, 8.2.2"
 INSIGNIFICANT = 0.01
 THRESHOLDS = (0.1, INSIGNIFICANT, 0.001)
@@ -185,39 +186,44 @@ def measure(full: bool, out: Path) -> Result:
 
 
 def built_claims(built: Sequence[Case]) -> list[Claim]:
-    """Return the claims about the constructed cases: the test's two directions."""
-    reaches, wanders, flat, infinite = built
+    """Return the claims about the constructed cases: the test, and its converse, which is to be refuted."""
+    _, wanders, flat, infinite = built
+    converse = "the converse, that a norm which shrinks means a critical point: such paths that have one"
     return [
-        _claim(
-            f"{reaches.name}: paths at a critical point on which the test leaves that open",
-            ~reaches.ruled_out()[reaches.arrives], 1.0,
-        ),
-        _claim(f"{wanders.name}: paths never near one on which the test rules it out", wanders.ruled_out(), 1.0),
-        _claim(
-            f"{flat.name}: the converse, that a norm which shrinks means a critical point: such paths that have one",
-            flat.arrives[~flat.ruled_out()], 1.0,
-        ),
-        _claim(
-            f"{infinite.name}: the converse again", infinite.arrives[~infinite.ruled_out()], 1.0,
-        ),
+        wrong_claim("constructed cases", built),
+        _measured(f"{wanders.name}: paths never near one on which the test rules it out", wanders.ruled_out()),
+        *[
+            Claim(
+                f"{case.name}: {converse}: share", 1.0, "the test turned round",
+                share(int(kept.sum()), len(kept)), 0.5, 0.0, expected=False,
+            )
+            for case in (flat, infinite)
+            if len(kept := case.arrives[~case.ruled_out()])
+        ],
     ]  # fmt: skip
 
 
 def digit_claims(trained: Sequence[Case]) -> list[Claim]:
-    """Return the claims about digits: whether training arrives at critical points, whether the test was ever wrong."""
+    """Return how often training arrives at critical points, and the claim that the test was never wrong there."""
     words = "training does not arrive at a critical point"
-    claims = [_claim(f"digits, {c.name}: {words}", ~c.arrives, 1.0) for c in trained]
-    wrong = np.concatenate([c.arrives[c.ruled_out()] for c in trained])
-    return [
-        *claims,
-        _claim("digits, all: paths on which the test rules out a critical point that is there", wrong, 0.0),
-    ]
+    return [*[_measured(f"{c.name}: {words}", ~c.arrives) for c in trained], wrong_claim("training, all", trained)]
 
 
-def _claim(words: str, hits: NDArray[np.bool_], reference: float) -> Claim:
-    if not len(hits):
-        words, hits = f"{words} (no path of this kind)", np.array([reference == 0])
-    return Claim(f"{words}: share", reference, SECTION, share(int(hits.sum()), len(hits)), 0.5)
+def wrong_claim(where: str, cases: Sequence[Case]) -> Claim:
+    """Return the test's own claim, that no path which it rules out is at a critical point.
+
+    The rival is a test that tells nothing: it would rule out paths at critical points as often as they are among all.
+    """
+    wrong = np.concatenate([c.arrives[c.ruled_out()] for c in cases])
+    base = float(np.concatenate([c.arrives for c in cases]).mean())
+    words = f"{where}: paths on which the test rules out a critical point that is there: share"
+    if not len(wrong) or not base:
+        return _measured(f"{words} of all", np.concatenate([c.arrives & c.ruled_out() for c in cases]))
+    return Claim(words, 0.0, SECTION, share(int(wrong.sum()), len(wrong)), 0.5 * base, base)
+
+
+def _measured(words: str, hits: NDArray[np.bool_]) -> Claim:
+    return measurement(f"{words}: share", SECTION, share(int(hits.sum()), len(hits)))
 
 
 def table(cases: Sequence[Case]) -> Table:

@@ -1,34 +1,45 @@
-"""Eigenvalues are likelier positive at low cost: minima are low, high critical points are saddles.
+"""Eigenvalues are likelier positive at low cost: minima are low, high critical points saddles, the highest maxima.
 
 Goodfellow, Bengio and Courville (2016), section 8.2.3, after Bray and Dean (2007). Measured: the mean cost at each
-index and the slope of the index fraction against the cost, in two families with an exact law at finite n; beside them
-Bray and Dean's curve for n large.
+index and the slope of the index fraction against the cost, in three families with an exact law at finite n; beside them
+Bray and Dean's curve for n large. For the spins also the conditional law itself, P(index | cost) in bands of cost,
+beside the exact one (``simcore.theory.conditional``): below the mean cost of minima most points are minima, above that
+of maxima most are maxima. A 3-spin's points at cost f and -f mirror each other in every draw; a 4-spin's do not.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .. import canvas
-from ..estimates import jackknife
-from ..figures import index_cost_figure
+from ..estimates import Estimate, index_fractions, jackknife
+from ..figures import index_cost_panel
 from ..samples import Sample, load_samples
 from ..writers import Column, Table
-from .runs import compute
+from .bands import band_counts, band_edges, band_names, exact_bands
+from .runs import compute, seed_of
 from .study import Result, Study
 from .verdicts import Claim
 
-QUICK = [({"name": "torus_field", "n": 5}, 100), ({"name": "spherical_spin", "n": 9, "p": 3}, 150)]
-FULL = [({"name": "torus_field", "n": 6}, 400), ({"name": "spherical_spin", "n": 12, "p": 3}, 400)]
+SEED = seed_of("index_cost")
+QUICK = [
+    ({"name": "torus_field", "n": 5}, 100), ({"name": "spherical_spin", "n": 9, "p": 3}, 150),
+    ({"name": "spherical_spin", "n": 6, "p": 4}, 400),
+]  # fmt: skip
+FULL = [
+    ({"name": "torus_field", "n": 6}, 400), ({"name": "spherical_spin", "n": 12, "p": 3}, 400),
+    ({"name": "spherical_spin", "n": 7, "p": 4}, 2000),
+]  # fmt: skip
 EXACT = {"torus_field": "simcore.theory.gaussian", "spherical_spin": "simcore.theory.spin"}
-WORDS = {"torus_field": "isotropic Gaussian field", "spherical_spin": "spherical 3-spin"}
+GIVEN = "simcore.theory.conditional"
 
 
 def measure(full: bool, out: Path) -> Result:
@@ -37,7 +48,8 @@ def measure(full: bool, out: Path) -> Result:
 
     samples, frames = [], []
     for landscape, draws in FULL if full else QUICK:
-        run = compute(out / "runs" / f"{landscape['name']}-{landscape['n']}", [landscape], draws=draws)
+        name = "-".join(str(v) for v in landscape.values())
+        run = compute(out / "runs" / name, [landscape], seed=SEED, draws=draws)
         samples += load_samples(run)
         frames.append(load(run))
     claims = [c for s, frame in zip(samples, frames, strict=True) for c in family_claims(s, frame)]
@@ -47,31 +59,33 @@ def measure(full: bool, out: Path) -> Result:
 def family_claims(sample: Sample, points: pd.DataFrame) -> list[Claim]:
     """Return the claims about one combination."""
     law, d = _law(sample), sample.dimension
-    where, source = f"{WORDS[sample.landscape]}, n = {sample.n}", EXACT[sample.landscape]
-    centre, width = law["mean_cost"].to_numpy(float), law["sd_cost"].to_numpy(float)
+    where, source = f"{words_of(sample)}, n = {sample.n}", EXACT[sample.landscape]
+    centre = law["mean_cost"].to_numpy(float)
 
     def cost(k: int):
         return lambda level: sample.costs(level)[k]
 
     claims = [
         Claim(
-            f"{where}: mean cost at index {k} is E[f given index {k}]", float(centre[k]), source, cost(k), width[k] / 2
+            f"{where}: mean cost at index {k} is E[f given index {k}]", float(centre[k]), source, cost(k),
+            *_from_next(centre, k),
         )
-        for k in sorted({0, 1, (d - 1) // 2, d})  # at d / 2 it is 0 by symmetry on the sphere, for odd p
-    ]
+        for k in sorted({0, 1, d})
+    ]  # fmt: skip
     exact_slope = slope_of_law(law)
     sums = moment_sums(sample, points)
     claims.append(
         Claim(
             f"{where}: the index fraction rises with the cost by the exact slope of its regression", exact_slope,
             source,
-            lambda level: jackknife(slope_of_sums, sums, level=level, kind="slope"), 0.1 * exact_slope,
+            lambda level: jackknife(slope_of_sums, sums, level=level, kind="slope"), 0.1 * exact_slope, 0.0,
         )
     )  # fmt: skip
     claims.append(
         Claim(
             f"{where}: index and cost are unrelated (slope 0)", 0.0, "independence",
-            lambda level: jackknife(slope_of_sums, sums, level=level, kind="slope"), 0.1 * exact_slope,
+            lambda level: jackknife(slope_of_sums, sums, level=level, kind="slope"), 0.5 * exact_slope, exact_slope,
+            expected=False,
         )
     )  # fmt: skip
     if sample.landscape == "torus_field":
@@ -79,10 +93,57 @@ def family_claims(sample: Sample, points: pd.DataFrame) -> list[Claim]:
         claims.append(
             Claim(
                 f"{where}: minima lie where Bray and Dean's curve for large n puts them", limit,
-                "Bray & Dean (2007), simcore.theory.asymptotics", cost(0), width[0] / 2,
+                "Bray & Dean (2007), simcore.theory.asymptotics", cost(0), 0.5 * abs(limit - centre[0]),
+                float(centre[0]), expected=False,
             )
         )  # fmt: skip
+    else:
+        claims += conditional_claims(where, sample, points)
     return claims
+
+
+def _from_next(centre: np.ndarray, k: int) -> tuple[float, float]:
+    """Return half the distance to the nearest mean cost of a neighbouring index, and that cost."""
+    rival = min((centre[j] for j in (k - 1, k + 1) if 0 <= j < len(centre)), key=lambda c: abs(c - centre[k]))
+    return 0.5 * abs(float(rival - centre[k])), float(rival)
+
+
+def words_of(sample: Sample) -> str:
+    """Return a family in words."""
+    return f"spherical {sample.parameters['p']}-spin" if "p" in sample.parameters else "isotropic Gaussian field"
+
+
+def conditional_claims(where: str, sample: Sample, points: pd.DataFrame) -> list[Claim]:
+    """Return the claims about P(index | cost) in the lowest and the highest band; the rival is the next band's law."""
+    edges = band_edges(_law(sample))
+    counts, (_, exact) = band_counts(sample, points, edges), exact_bands(sample, edges)
+    overall = _law(sample)["fraction"].to_numpy(float)
+    claims = []
+    for band, following, k, words in (
+        (0, 1, 0, f"of the points below the mean cost of minima ({edges[1]:.3g}) are minima"),
+        (-1, -2, -1, f"of the points above the mean cost of maxima ({edges[-2]:.3g}) are maxima"),
+    ):
+        reference, rival, plain = float(exact[band, k]), float(exact[following, k]), float(overall[k])
+        share = _fraction(counts[:, band], k)
+        claims += [
+            Claim(
+                f"{where}: P(index | cost): share {words}", reference, GIVEN, share, 0.5 * (reference - rival), rival
+            ),
+            Claim(
+                f"{where}: the index does not depend on the cost: share {words}, as of all points",
+                plain,
+                "independence",
+                share,
+                0.5 * (reference - plain),
+                reference,
+                expected=False,
+            ),
+        ]
+    return claims
+
+
+def _fraction(counts: np.ndarray, k: int) -> Callable[[float], Estimate]:
+    return lambda level: index_fractions(counts, level=level)[k]
 
 
 def moment_sums(sample: Sample, points: pd.DataFrame) -> np.ndarray:
@@ -144,20 +205,81 @@ def table(samples: Sequence[Sample], frames: Sequence[pd.DataFrame]) -> Table:
         Column("mean_cost_exact", "exact", places=4), Column("z", "z", "$z$", places=2),
         Column("sd_cost", "sd of cost", places=3), Column("sd_cost_exact", "exact", places=3),
     ]  # fmt: skip
-    notes = ["Means are over all points of an index (annealed); errors: one standard error between draws."]
+    notes = [
+        "Means are over all points of an index (annealed); errors: one standard error between draws.",
+        *[band_note(s, frame) for s, frame in zip(samples, frames, strict=True) if s.landscape == "spherical_spin"],
+    ]
     return Table(columns, rows, "Cost of critical points by index", notes)
 
 
+def band_note(sample: Sample, points: pd.DataFrame) -> str:
+    """Say how the indices share the bands of cost: minima, maxima and mean index fraction, measured (exact)."""
+    edges = band_edges(_law(sample))
+    counts, (_, exact) = band_counts(sample, points, edges).sum(axis=0), exact_bands(sample, edges)
+    alpha = np.arange(sample.dimension + 1) / sample.dimension
+    parts = []
+    for name, row, law in zip(band_names(edges), counts, exact, strict=True):
+        seen = row / max(row.sum(), 1)
+        pairs = ((seen[0], law[0]), (seen[-1], law[-1]), (seen @ alpha, law @ alpha))
+        parts.append(f"{name}: {', '.join(f'{a:.3f} ({b:.3f})' for a, b in pairs)}, {row.sum():.0f} points")
+    return (
+        f"{words_of(sample)}, n = {sample.n}, by bands of cost, share of minima, share of maxima and mean index "
+        f"fraction, measured (exact): {'; '.join(parts)}."
+    )
+
+
 def figure(samples: Sequence[Sample], frames: Sequence[pd.DataFrame]) -> Figure:
-    """Return the index-cost figure with Bray and Dean's curve on the Gaussian field's panel."""
-    result = index_cost_figure(samples, pd.concat(frames, ignore_index=True))
+    """Return index against cost with Bray and Dean's curve for the field; below, P(index | cost) of the spins."""
+    spins = [pair for pair in zip(samples, frames, strict=True) if pair[0].landscape == "spherical_spin"]
     with canvas.style():
-        for axis, sample in zip(result.axes, samples, strict=False):
+        result, axes = canvas.grid(2, 3, width=3.1, height=2.8)
+        for axis, sample, points in zip(axes[0], samples, frames, strict=True):
+            index_cost_panel(axis, sample, points)
+            axis.set_title(f"{words_of(sample)}, $n = {sample.n}$")
             if sample.landscape == "torus_field":
                 alpha = np.linspace(0, 1, 101)
                 axis.plot(large_n_cost(sample.n, alpha), alpha, **canvas.COIN, label="Bray & Dean, $n$ large")
-                axis.legend(loc="upper left", fontsize=8)
+            axis.set_ylim(-0.05, 1.45)
+            axis.set_yticks(np.linspace(0, 1, 6))
+            axis.legend(loc="upper left", fontsize=7.5)
+        axes[0, 0].set_ylabel(r"index fraction $\alpha = k / D$")
+        for axis, pair in zip(axes[1], spins, strict=False):
+            _conditional_panel(axis, *pair)
+        axes[1, 2].set_axis_off()
+        axes[1, 2].legend(*axes[1, 0].get_legend_handles_labels(), loc="center left")
+        canvas.panel_letters(axes.ravel()[:5])
     return result
+
+
+def _conditional_panel(axis: Axes, sample: Sample, points: pd.DataFrame) -> None:
+    """Draw the exact P(index | cost) of minima, saddles and maxima, and what was measured in bands of cost."""
+    from simcore.theory.conditional import spin_index_given_energy
+
+    edges = band_edges(_law(sample))
+    counts, cost = band_counts(sample, points, edges), points["cost"].to_numpy(float)
+    grid = np.linspace(cost.min(), cost.max(), 161)
+    law = spin_index_given_energy(sample.n, grid, int(sample.parameters["p"]))
+    band = np.clip(np.searchsorted(edges, cost, side="right") - 1, 0, len(edges) - 2)
+    places = [cost[band == b].mean() for b in range(len(edges) - 1)]
+    kinds = (("minima", slice(0, 1), 0), ("saddles", slice(1, sample.dimension), 1), ("maxima", slice(-1, None), 2))
+    exact = exact_bands(sample, edges)[1]
+    for words, part, j in kinds:
+        look = {"color": canvas.SEQUENCE[j]}
+        axis.plot(grid, law[:, part].sum(axis=1), **look, linestyle=canvas.LINES[j], label=f"{words}, exact")
+        chosen = counts[:, :, part].sum(axis=2)
+        shares = [
+            index_fractions(np.stack([chosen[:, b], counts[:, b].sum(axis=1) - chosen[:, b]], axis=1))[0]
+            for b in range(len(places))
+        ]
+        error = np.maximum([[e.value - e.low, e.high - e.value] for e in shares], 0).T
+        axis.errorbar(
+            places, [e.value for e in shares], yerr=error, **look, marker=canvas.MARKERS[j], linestyle="none",
+            markersize=4, markerfacecolor="white", label=f"{words}, measured in bands",
+        )  # fmt: skip
+        axis.plot(places, exact[:, part].sum(axis=1), "_", **look, markersize=11)
+    axis.plot([], [], "_", color="#444444", markersize=11, label="exact, same bands")
+    axis.set(xlabel="energy per spin $f = H/n$", ylabel="$P($index$\\,|\\,f)$", ylim=(-0.03, 1.03))
+    axis.set_title(f"{words_of(sample)}, $n = {sample.n}$")
 
 
 def _law(sample: Sample) -> pd.DataFrame:

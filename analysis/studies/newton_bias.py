@@ -1,4 +1,4 @@
-"""Counting what Newton's method finds overstates the ratio of saddles to minima, more and more as n grows.
+"""Counting what Newton's method finds overstates the ratio of saddles to minima, for 3-spins ever more as n grows.
 
 Every function is enumerated completely, and searched again by Newton's method under several step rules; the hits of
 each rule are compared with the distinct points of the very same functions and with the exact law. The bias is a matter
@@ -25,10 +25,11 @@ from ..estimates import Estimate, annealed_ratio, growth_rate, jackknife, log_me
 from ..samples import Sample, build_landscape, load_samples
 from ..tables import coin_flip_ratio
 from ..writers import Column, Table
-from .runs import compute
+from .runs import compute, seed_of
 from .study import Result, Study
-from .verdicts import Claim
+from .verdicts import Claim, measurement
 
+SEED = seed_of("newton_bias")
 CAPS = (1.85, 3.7, math.inf)
 """Step caps c of the rules, in c / sqrt(n) correlation lengths; inf is Newton's method as it is in textbooks."""
 
@@ -38,6 +39,7 @@ FULL = {
     "spherical_spin": {4: 2000, 5: 2000, 6: 1000, 7: 1000, 8: 500, 9: 500, 10: 300, 11: 200, 12: 200},
 }
 STARTS = 512
+OURS = "our own claim"
 WORDS = {"torus_field": "isotropic Gaussian field", "spherical_spin": "spherical 3-spin"}
 EXACT = {"torus_field": "simcore.theory.gaussian", "spherical_spin": "simcore.theory.spin"}
 
@@ -106,12 +108,12 @@ def compare(out: Path, name: str, draws: dict[int, int]) -> list[Comparison]:
     points: dict[int, pd.DataFrame] = {}
     for number in dict.fromkeys(draws.values()):
         together = [{**family, "n": [n for n in draws if draws[n] == number]}]
-        run = compute(out / f"{name}-{number}", together, draws=number)
+        run = compute(out / f"{name}-{number}", together, seed=SEED, draws=number)
         rows = load(run)
         for sample in load_samples(run):
             counted[sample.n], points[sample.n] = sample, rows[rows["n"] == sample.n]
         solver: dict[str, Any] = {"method": "newton", "step_cap": "inf"}
-        free = compute(out / f"{name}-{number}-cap-inf", together, draws=number, solver=solver, **newton)
+        free = compute(out / f"{name}-{number}-cap-inf", together, seed=SEED, draws=number, solver=solver, **newton)
         for sample in load_samples(free):
             hits[sample.n][math.inf] = sample
     for n, number in draws.items():
@@ -119,7 +121,9 @@ def compare(out: Path, name: str, draws: dict[int, int]) -> list[Comparison]:
         for cap in CAPS:
             if math.isfinite(cap):
                 solver = {"method": "newton", "step_cap": step_cap(alone, cap)}
-                run = compute(out / f"{name}-n{n}-cap-{cap:g}", [alone], draws=number, solver=solver, **newton)
+                run = compute(
+                    out / f"{name}-n{n}-cap-{cap:g}", [alone], seed=SEED, draws=number, solver=solver, **newton
+                )
                 (hits[n][cap],) = load_samples(run)
     return [Comparison(counted[n], hits[n], points[n]) for n in sorted(draws)]
 
@@ -135,33 +139,36 @@ def family_claims(family: Sequence[Comparison]) -> list[Claim]:
     last = family[-1]
     s = last.counted
     exact, source = float(s.ratio_exact or math.nan), EXACT[s.landscape]
+    coin = float(coin_flip_ratio(s.dimension))
     where = f"{WORDS[s.landscape]}, n = {s.n}"
     claims = [
         Claim(
             f"{where}: the ratio by distinct points is the exact one", exact, source,
-            lambda level: annealed_ratio(s.saddles, s.minima, level=level), 0.5 * exact,
+            lambda level: annealed_ratio(s.saddles, s.minima, level=level), 0.5 * abs(exact - coin), coin,
         )
     ]  # fmt: skip
     for cap in CAPS:
         claims.append(
             Claim(
-                f"{where}: the ratio by hits, {rule(cap)}, is the exact one", exact, source,
-                last.hits[cap].ratio_hits, 0.5 * exact,
+                f"{where}: the ratio by hits, {rule(cap)}, is the exact one", exact, f"hits taken for counts; {source}",
+                last.hits[cap].ratio_hits, 0.5 * exact, 2 * exact, expected=False,
             )
         )  # fmt: skip
     for cap in CAPS[1:]:
         excess = [c.excess(cap) for c in family]
-        claims.append(
-            Claim(
-                f"{WORDS[s.landscape]}: hits, {rule(cap)}, overstate the ratio by a factor that does not grow with n "
-                "(rate of its logarithm is 0)",
-                0.0, "hits taken for counts", _rate(family, excess), 0.05,
-            )
-        )  # fmt: skip
+        span = f"{WORDS[s.landscape]}, n = {family[0].counted.n} to {s.n}"
+        claims += [
+            measurement(f"{where}: ratio by hits, {rule(cap)}, over that of distinct points", OURS, _factor(last, cap)),
+            measurement(
+                f"{span}: growth of the logarithm of that factor per dimension, {rule(cap)}",
+                OURS,
+                _rate(family, excess),
+            ),
+        ]
     claims.append(
         Claim(
             f"{where}: minima are hit whatever their cost (shift of their mean cost by hits, in exact sd, is 0)",
-            0.0, "hits taken for counts", last.deep_minima, 0.5,
+            0.0, "hits taken for counts", last.deep_minima, 0.5, -1.0, expected=False,
         )
     )  # fmt: skip
     return claims
@@ -256,6 +263,15 @@ def _errors(axis, n: Sequence[int], estimates: Sequence[Estimate], look: dict, l
     axis.errorbar([x for x, _ in good], [e.value for _, e in good], yerr=error.T, label=label, **look)
 
 
+def _factor(c: Comparison, cap: float):
+    def factor(level: float) -> Estimate:
+        e = c.excess(cap, level)
+        value, low, high = (math.exp(v) for v in (e.value, e.low, e.high))
+        return Estimate(value, value * e.se, low, high, level, e.sides, e.draws, "annealed")
+
+    return factor
+
+
 def _rate(family: Sequence[Comparison], logs: Sequence[Estimate]):
     n = [c.counted.n for c in family]
     degrees = [e.draws - 1 for e in logs]
@@ -264,8 +280,8 @@ def _rate(family: Sequence[Comparison], logs: Sequence[Estimate]):
 
 STUDY = Study(
     "newton_bias",
-    "Counting what Newton's method finds overstates the ratio of saddle points to minima, by a factor that grows with "
-    "n, whatever the step rule.",
-    "Our own claim; the exact laws judge it.",
+    "Counting what Newton's method finds overstates the ratio of saddle points to minima, whatever the step rule: by a "
+    "factor that grows with n for the 3-spin, and between 1.1 and 1.6 for isotropic fields of n = 2 to 6.",
+    f"{OURS}; the exact laws judge it.",
     measure,
 )

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+
+from simcore.statistics.intervals import proportion
 
 from ..estimates import Estimate
 
@@ -24,15 +25,7 @@ def up_to_rounding(difference: float, rounding: float = 1e-10) -> Callable[[floa
 
 def share(successes: int, trials: int) -> Callable[[float], Estimate]:
     """Return the share of independent starts with Clopper and Pearson's interval."""
-
-    def estimate(level: float) -> Estimate:
-        tail = (1 - level) / 2
-        low = float(stats.beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
-        high = float(stats.beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
-        p = successes / trials if trials else float("nan")
-        return Estimate(p, float(np.sqrt(p * (1 - p) / max(trials, 1))), low, high, level, 2, trials, "fraction")
-
-    return estimate
+    return lambda level: proportion(successes, trials, level=level)
 
 
 def correlation(x: ArrayLike, y: ArrayLike, seed: int = 0, resamples: int = 2000) -> Callable[[float], Estimate]:

@@ -1,100 +1,129 @@
-"""The ratio of saddle points to minima grows exponentially with the dimension.
+"""The ratio of saddle points to minima grows exponentially with the dimension, in many classes of random functions.
 
-The claim of Goodfellow, Bengio and Courville (2016), section 8.2.3, after Dauphin et al. (2014). Two classes of random
-functions whose exact law is known at every n are enumerated completely: isotropic Gaussian fields (on the torus) and
-the spherical 3-spin. Judged: the growth rate, the ratio itself, and three pictures that are often put in the law's
-place: coin flips for the eigenvalues' signs, plain random matrices, and raw hits of Newton's method.
+The claim of Goodfellow, Bengio and Courville (2016), section 8.2.3, after Dauphin et al. (2014). Four classes whose
+exact law is known at every n are enumerated completely: isotropic Gaussian fields (on the torus) and spherical p-spins,
+p = 3, 4, 5. The control is the 2-spin, whose critical points are the eigenvectors of a random matrix: two of every
+index, so its ratio is n - 2 and grows as a power. Exponential growth is tested as such (``growth.py``): ln(ratio)
+must bend upwards against ln n, where a power law is straight, as it does by the exact law; and the exact law is
+followed to n = 200, where the local slope of ln(ratio) per dimension tends to a constant, 1 for the fields and
+(p - 2)/p for p-spins (the complexity of all critical points less that of the minima; Auffinger, Ben Arous and Cerny
+2013), 0 for p = 2. Two pictures that are put in the law's place are to be refuted: coin flips for the eigenvalues'
+signs and plain random matrices.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .. import canvas
-from ..estimates import Estimate, annealed_ratio, growth_rate, growth_slope, log_means
-from ..figures import ratio_figure
+from ..estimates import Estimate, annealed_ratio, log_means
 from ..samples import Sample, ratio_of_law
 from ..tables import coin_flip_ratio
 from ..writers import Column, Table
-from .runs import counted
+from .growth import bend_weights, combined, local_slopes, misfit
+from .proportions import counted_exactly
+from .runs import counted, seed_of
 from .study import Result, Study
 from .verdicts import Claim
 
-QUICK = {
-    "torus_field": {2: 400, 3: 400, 4: 200, 5: 100},
-    "spherical_spin": {4: 400, 5: 400, 6: 200, 7: 200, 8: 200, 9: 100, 10: 100},
-}
-FULL = {
-    "torus_field": {2: 4000, 3: 4000, 4: 2000, 5: 1000, 6: 400},
-    "spherical_spin": {4: 4000, 5: 4000, 6: 2000, 7: 2000, 8: 2000, 9: 1000, 10: 1000, 11: 400, 12: 400},
-}
-"""Draws per n, so that larger n, whose ratio fluctuates less from draw to draw, do not take all the time."""
-
-WORDS = {"torus_field": "isotropic Gaussian field", "spherical_spin": "spherical 3-spin"}
 BOOK = "Goodfellow, Bengio & Courville (2016), 8.2.3"
+SEED = seed_of("ratio_growth")
+FAR = (50, 100, 200)
+"""Dimensions at which only the exact law is known: slopes between neighbours, twice as far apart."""
+
+
+@dataclass(frozen=True)
+class FunctionClass:
+    """One class of random functions.
+
+    landscape : its table in a configuration file.
+    words : its name in a sentence.
+    quick, full : draws for each n, fewer at large n, where a draw takes longer and its ratio fluctuates less.
+    limit : the slope of ln(ratio) per dimension as n grows.
+    """
+
+    landscape: dict[str, Any]
+    words: str
+    quick: Mapping[int, int] = field(repr=False)
+    full: Mapping[int, int] = field(repr=False)
+    limit: float
+
+    @property
+    def degree(self) -> int | None:
+        """The p of a p-spin, None for the field."""
+        return self.landscape.get("p")
+
+    @property
+    def grows(self) -> bool:
+        """Whether the ratio grows exponentially by the exact law."""
+        return self.limit > 0
+
+
+def spin(p: int, quick: Mapping[int, int], full: Mapping[int, int]) -> FunctionClass:
+    """Return the class of spherical p-spins."""
+    return FunctionClass({"name": "spherical_spin", "p": p}, f"spherical {p}-spin", quick, full, (p - 2) / p)
+
+
+CLASSES = (
+    FunctionClass(
+        {"name": "torus_field"}, "isotropic Gaussian field", {2: 800, 3: 800, 4: 800, 5: 250},
+        {2: 4000, 3: 4000, 4: 4000, 5: 2000, 6: 600}, 1.0,
+    ),
+    spin(3, {4: 600, 5: 600, 6: 600, 7: 400, 8: 400, 9: 150, 10: 100},
+         {4: 4000, 5: 4000, 6: 4000, 7: 2000, 8: 2000, 9: 1000, 10: 1000, 11: 400, 12: 400}),
+    spin(4, {4: 600, 5: 600, 6: 400, 7: 80}, {4: 4000, 5: 4000, 6: 2000, 7: 600, 8: 200}),
+    spin(5, {3: 600, 4: 600, 5: 400, 6: 150}, {3: 4000, 4: 4000, 5: 2000, 6: 1000, 7: 200}),
+    spin(2, {4: 40, 5: 40, 6: 40, 8: 40, 10: 40}, {4: 400, 5: 400, 6: 400, 8: 400, 10: 400, 12: 400}),
+)  # fmt: skip
 
 
 def measure(full: bool, out: Path) -> Result:
-    """Enumerate both families and judge the claims."""
-    plan = FULL if full else QUICK
-    families = [
-        counted(out / "runs", {"name": "torus_field"}, plan["torus_field"]),
-        counted(out / "runs", {"name": "spherical_spin", "p": 3}, plan["spherical_spin"]),
-    ]
-    claims = [claim for family in families for claim in family_claims(family)]
-    samples = [s for family in families for s in family]
-    return Result(growth_table(samples), growth_figure(samples), claims)
+    """Enumerate all classes and judge how their ratios grow."""
+    found = {}
+    for c in CLASSES:
+        runs = out / "runs" / (f"p{c.degree}" if c.degree else "field")
+        found[c.words] = counted(runs, c.landscape, c.full if full else c.quick, seed=SEED)
+    claims = [claim for c in CLASSES for claim in (class_claims if c.grows else control_claims)(c, found[c.words])]
+    return Result(growth_table(found), growth_figure(found), claims)
 
 
-def family_claims(family: Sequence[Sample]) -> list[Claim]:
-    """Return the five claims about one family, sorted by n; D >= 2, with minima and saddles, in each."""
-    law = {"torus_field": "simcore.theory.gaussian", "spherical_spin": "simcore.theory.spin"}[family[0].landscape]
-    words = WORDS[family[0].landscape]
-    last = family[-1]
-    n = np.array([s.n for s in family], float)
-    exact = np.array([math.log(s.ratio_exact or math.nan) for s in family])
-    log_ratios = [log_means([(1, s.saddles), (-1, s.minima)]) for s in family]
-    same_fit = growth_slope(n, exact, [e.se for e in log_ratios])
-    top_exact, coin, goe = (
-        float(last.ratio_exact or math.nan),
-        coin_flip_ratio(last.dimension),
-        goe_ratio(last.dimension),
-    )
+# ---- the exact law -----------------------------------------------------------------------------------------------
+@cache
+def exact_log_ratio(name: str, n: int, p: int | None = None) -> float:
+    """Return ln(saddles/minima) of the exact law; ln(n - 2) for the 2-spin, two critical points of every index."""
+    from simcore.theory.tables import log_saddles_over_minima
 
-    def ratio(level: float) -> Estimate:
-        return annealed_ratio(last.saddles, last.minima, level=level)
-
-    where = f"{words}, n = {last.n}"
-    return [
-        Claim(
-            f"{words}: the ratio grows exponentially, ln(saddles/minima) by the exact rate per dimension, "
-            f"n = {family[0].n}..{last.n}",
-            same_fit, f"the same weighted fit on the exact ratios ({law})",
-            _rate(n, log_ratios), 0.1 * same_fit,
-        ),
-        Claim(f"{where}: saddles/minima is the exact ratio", top_exact, law, ratio, 0.4 * top_exact),
-        Claim(f"{where}: coin flips give saddles/minima", float(coin), f"2^D - 2; {BOOK}", ratio, 0.4 * coin),
-        Claim(
-            f"{where}: plain GOE matrices give saddles/minima", goe, "Dean & Majumdar (2006), simcore.theory.goe",
-            ratio, 0.4 * goe,
-        ),
-        Claim(
-            f"{words}: hits overstate the ratio by a factor that does not grow with n (rate of its logarithm is 0)",
-            0.0, "hits taken for counts", _rate(n, [hit_excess(s) for s in family]), 0.1 * same_fit,
-        ),
-    ]  # fmt: skip
+    if p == 2:
+        return math.log(n - 2)
+    value = log_saddles_over_minima(name, n, p)
+    assert value is not None, "a dimension of two or more has saddles"
+    return float(value)
 
 
-def hit_excess(sample: Sample) -> Estimate:
-    """Return ln of (ratio by hits / ratio by distinct points), from the same draws."""
-    share = sample.hits / sample.hits.sum(axis=1, keepdims=True)
-    saddles = share[:, 1 : sample.dimension].sum(axis=1)
-    return log_means([(1, saddles), (-1, share[:, 0]), (-1, sample.saddles), (1, sample.minima)])
+def exact(c: FunctionClass, n: int) -> float:
+    """Return ln(saddles/minima) of the class by its exact law."""
+    return exact_log_ratio(c.landscape["name"], n, c.degree)
+
+
+def exact_slope(c: FunctionClass, low: int, high: int) -> float:
+    """Return the exact growth of ln(ratio) per dimension between two dimensions."""
+    return (exact(c, high) - exact(c, low)) / (high - low)
+
+
+def doubling(c: FunctionClass) -> float:
+    """Return the exact slope between n = 100 and 200 over that between 50 and 100: 1 if exponential, 1/2 if a power."""
+    low, middle, high = FAR
+    return exact_slope(c, middle, high) / exact_slope(c, low, middle)
 
 
 def goe_ratio(dimension: int) -> float:
@@ -104,59 +133,217 @@ def goe_ratio(dimension: int) -> float:
     return ratio_of_law(goe_law(dimension))
 
 
-def growth_table(samples: Sequence[Sample]) -> Table:
-    """Return a row a combination: the ratio beside its exact value and the three pictures."""
-    rows = []
-    for s in samples:
-        ratio, excess = s.ratio(), hit_excess(s)
-        factor = math.exp(excess.value)
-        rows.append(
-            {
-                "landscape": s.landscape, "n": s.n, "functions": s.draws, "complete": int(s.complete.sum()),
-                "minima": int(s.minima.sum()), "ratio_distinct": ratio, "ratio_exact": s.ratio_exact,
-                "z": ratio.z(s.ratio_exact) if s.complete.all() and s.ratio_exact is not None else None,
-                "ratio_quenched": s.ratio_quenched(), "ratio_hits": s.ratio_hits(),
-                "hits_over_distinct": Estimate(
-                    factor, factor * excess.se, math.exp(excess.low), math.exp(excess.high), draws=s.draws
-                ),
-                "ratio_coin_flip": coin_flip_ratio(s.dimension), "ratio_goe": goe_ratio(s.dimension),
-            }
-        )  # fmt: skip
-    columns = [
-        Column("landscape", "landscape"), Column("n", "n", "$n$"), Column("functions", "functions"),
-        Column("complete", "complete"), Column("minima", "minima"),
-        Column("ratio_distinct", "saddles/minima (annealed)"), Column("ratio_exact", "exact"),
-        Column("z", "z", "$z$", places=2), Column("ratio_quenched", "quenched"), Column("ratio_hits", "by hits"),
-        Column("hits_over_distinct", "hits/distinct"), Column("ratio_coin_flip", "coin flips", "$2^D-2$"),
-        Column("ratio_goe", "plain GOE", digits=4),
+# ---- claims ------------------------------------------------------------------------------------------------------
+def log_ratios(family: Sequence[Sample]) -> list[Estimate]:
+    """Return ln of the annealed ratio at each n."""
+    return [log_means([(1, s.saddles), (-1, s.minima)]) for s in family]
+
+
+def bend(family: Sequence[Sample]) -> Callable[[float], Estimate]:
+    """Return the measured curvature of ln(ratio) against ln n, the coefficient of (ln n)^2."""
+    weights = bend_weights(np.log([s.n for s in family]))
+    return lambda level: combined(weights, log_ratios(family), level)
+
+
+def exact_bend(c: FunctionClass, n: Sequence[int]) -> float:
+    """Return the same fit on the exact ratios."""
+    return float(bend_weights(np.log(n)) @ [exact(c, k) for k in n])
+
+
+def class_claims(c: FunctionClass, family: Sequence[Sample]) -> list[Claim]:
+    """Return the claims about a class whose ratio grows exponentially, its samples sorted by n."""
+    law = f"exact law, simcore.theory.{'spin' if c.degree else 'gaussian'}"
+    n, last = [s.n for s in family], family[-1]
+    curved, top, coin = exact_bend(c, n), math.exp(exact(c, last.n)), float(coin_flip_ratio(last.dimension))
+    goe = goe_ratio(last.dimension)
+
+    def ratio(level: float) -> Estimate:
+        return annealed_ratio(last.saddles, last.minima, level=level)
+
+    def close(level: float) -> Estimate:
+        value = doubling(c)
+        return Estimate(value, 0.0, min(1.0, value), max(1.0, value), level, kind="bound")
+
+    where, span = f"{c.words}, n = {last.n}", f"{c.words}, n = {n[0]} to {n[-1]}"
+    return [
+        Claim(f"{where}: saddles/minima is the exact ratio", top, law, ratio, _half(top, coin), coin),
+        Claim(
+            f"{span}: ln(saddles/minima) bends upwards against ln n as by the exact law",
+            curved, f"the same fit on the {law}", bend(family), _half(curved, 0.0), 0.0,
+        ),
+        Claim(
+            f"{c.words}: the exact law grows exponentially: its slope per dimension between n = 100 and 200 over that "
+            "between 50 and 100 (a power: 1/2)",
+            1.0, f"exponential growth; {law}", close, _half(1.0, 0.5), 0.5,
+        ),
+        Claim(
+            f"{span}: the ratio grows as a power of n (ln(saddles/minima) straight in ln n, curvature 0)",
+            0.0, "power law", bend(family), _half(curved, 0.0), curved, expected=False,
+        ),
+        Claim(
+            f"{where}: coin flips give saddles/minima", coin, f"2^D - 2; {BOOK}", ratio, _half(coin, top), top,
+            expected=False,
+        ),
+        Claim(
+            f"{where}: plain GOE matrices give saddles/minima", goe, "Dean & Majumdar (2006), simcore.theory.goe",
+            ratio, _half(goe, top), top, expected=False,
+        ),
     ]  # fmt: skip
-    notes = [
+
+
+def control_claims(c: FunctionClass, family: Sequence[Sample]) -> list[Claim]:
+    """Return the claims about the control: its ratio is n - 2 in every draw, and it passes for no exponential."""
+    n = [s.n for s in family]
+    off = max(float(np.abs(s.saddles / np.maximum(s.minima, 1) - (s.n - 2)).max()) for s in family)
+    same = spin(3, {}, {})
+    curved, value = exact_bend(same, n), doubling(c)
+    return [
+        Claim(
+            f"{c.words}, n = {n[0]} to {n[-1]}: saddles/minima is n - 2 in every draw: largest difference", 0.0,
+            "two critical points of every index", counted_exactly(off, sum(s.draws for s in family)), 0.5, 1.0,
+        ),
+        Claim(
+            f"{c.words}, n = {n[0]} to {n[-1]}: ln(saddles/minima) bends upwards against ln n as a 3-spin's does",
+            curved, "the same fit on the exact law of the 3-spin", bend(family), _half(curved, 0.0), 0.0,
+            expected=False,
+        ),
+        Claim(
+            f"{c.words}: the ratio grows exponentially: its slope per dimension between n = 100 and 200 over that "
+            "between 50 and 100",
+            1.0, "exponential growth", counted_exactly(value), _half(1.0, 0.5), 0.5, expected=False,
+        ),
+    ]  # fmt: skip
+
+
+def _half(reference: float, rival: float) -> float:
+    """Return the widest resolution that tells a reference from its nearest rival."""
+    return 0.5 * abs(reference - rival)
+
+
+# ---- table and figure --------------------------------------------------------------------------------------------
+def growth_table(found: Mapping[str, Sequence[Sample]]) -> Table:
+    """Return a row for each class and n: the ratio and the local slope beside their exact values, and the pictures."""
+    rows, notes = [], []
+    for c in CLASSES:
+        family = found[c.words]
+        logs, n = log_ratios(family), [s.n for s in family]
+        slopes: list[Estimate | None] = [None, *local_slopes(n, logs)]
+        for j, s in enumerate(family):
+            ratio, top = s.ratio(), math.exp(exact(c, s.n))
+            rows.append(
+                {
+                    "class": c.words, "n": s.n, "functions": s.draws, "complete": int(s.complete.sum()),
+                    "minima": int(s.minima.sum()), "ratio": ratio, "exact": top,
+                    "z": ratio.z(top) if s.complete.all() else None, "quenched": s.ratio_quenched(),
+                    "slope": slopes[j], "slope_exact": exact_slope(c, n[j - 1], s.n) if j else None,
+                    "coin_flip": coin_flip_ratio(s.dimension), "goe": goe_ratio(s.dimension),
+                }
+            )  # fmt: skip
+        notes.append(fit_note(c, n, logs))
+    columns = [
+        Column("class", "class"), Column("n", "n", "$n$"), Column("functions", "functions"),
+        Column("complete", "complete"), Column("minima", "minima"), Column("ratio", "saddles/minima (annealed)"),
+        Column("exact", "exact"), Column("z", "z", "$z$", places=2), Column("quenched", "quenched"),
+        Column("slope", "slope of ln ratio per n, from the row above"), Column("slope_exact", "exact", digits=4),
+        Column("coin_flip", "coin flips", "$2^D-2$"), Column("goe", "plain GOE", digits=4),
+    ]  # fmt: skip
+    about = (
         "Annealed: mean saddles over mean minima; quenched: mean ratio over draws with minima, another number. "
-        "Errors: one standard error between draws."
-    ]
-    return Table(columns, rows, "Saddle points per minimum against dimension", notes)
+        "Errors: one standard error between draws. D = n, n - 1 for spins."
+    )
+    return Table(columns, rows, "Saddle points per minimum against dimension", [about, *notes])
 
 
-def growth_figure(samples: Sequence[Sample]) -> Figure:
-    """Return the ratio figure with the plain GOE ratio added."""
-    figure = ratio_figure(samples)
-    families: dict[str, list[Sample]] = {}
-    for s in samples:
-        families.setdefault(s.label, []).append(s)
+def fit_note(c: FunctionClass, n: Sequence[int], logs: Sequence[Estimate]) -> str:
+    """Say how an exponential and a power fit the measured ratios, and where the exact law's slope goes."""
+    (rate, chi, degrees), (power, power_chi, _) = misfit(n, logs), misfit(np.log(n), logs)
+    quality = f" (chi-square {chi:.3g})", f" (chi-square {power_chi:.3g} at {degrees} degrees of freedom)"
+    exponential, algebraic = quality if math.isfinite(chi) else ("", " (no spread between draws)")
+    low, middle, high = FAR
+    return (
+        f"{c.words}: exponential fit, rate {rate:.3f} a dimension{exponential}; power fit, exponent {power:.2f}"
+        f"{algebraic}; exact slope {exact_slope(c, low, middle):.4f} between n = {low} and {middle}, "
+        f"{exact_slope(c, middle, high):.4f} between {middle} and {high}, limit {c.limit:.4g}."
+    )
+
+
+LOOKS = {
+    c.words: {"color": canvas.SEQUENCE[k], "marker": canvas.MARKERS[k], "line": canvas.LINES[k]}
+    for k, c in enumerate(CLASSES)
+}
+
+
+def growth_figure(found: Mapping[str, Sequence[Sample]]) -> Figure:
+    """Return two classes beside coin flips and GOE; all classes to n = 200; their local slopes."""
     with canvas.style():
-        for axis, members in zip(figure.axes, families.values(), strict=False):
-            low, high = axis.get_ylim()
-            axis.plot(
-                [s.n for s in members], [goe_ratio(s.dimension) for s in members], **canvas.GOE, label="plain GOE"
-            )
-            axis.set_ylim(low, 4 * high)
-        canvas.common_legend(figure, np.array(figure.axes[: len(families)]))
+        figure, axes = canvas.grid(2, 2, width=3.7, height=3.0)
+        for axis, c in zip(axes[0], CLASSES[:2], strict=True):
+            _picture_panel(axis, c, found[c.words])
+        _far_panel(axes[1, 0], found)
+        _slope_panel(axes[1, 1], found)
+        canvas.panel_letters(axes)
     return figure
 
 
-def _rate(n: np.ndarray, logs: Sequence[Estimate]) -> Callable[[float], Estimate]:
-    degrees = [e.draws - 1 for e in logs]
-    return lambda level: growth_rate(n, [e.value for e in logs], [e.se for e in logs], degrees=degrees, level=level)
+def _measured(axis: Axes, c: FunctionClass, x: Sequence[float], estimates: Sequence[Estimate], **more: Any) -> None:
+    error = np.array([[e.value - e.low, e.high - e.value] for e in estimates]).T
+    look = LOOKS[c.words]
+    axis.errorbar(
+        x, [e.value for e in estimates], yerr=np.maximum(error, 0), color=look["color"], marker=look["marker"],
+        linestyle="none", markerfacecolor="white", **more,
+    )  # fmt: skip
+
+
+def _picture_panel(axis: Axes, c: FunctionClass, family: Sequence[Sample]) -> None:
+    n = [s.n for s in family]
+    axis.plot(n, [math.exp(exact(c, k)) for k in n], **canvas.EXACT, label="exact law")
+    axis.plot(n, [coin_flip_ratio(s.dimension) for s in family], **canvas.COIN, label="coin flips, $2^D-2$")
+    axis.plot(n, [goe_ratio(s.dimension) for s in family], **canvas.GOE, label="plain GOE")
+    ratios = [s.ratio() for s in family]
+    error = np.array([[e.value - e.low, e.high - e.value] for e in ratios]).T
+    axis.errorbar(n, [e.value for e in ratios], yerr=error, **canvas.DISTINCT, label="measured, 95 %")
+    highest = max(coin_flip_ratio(family[-1].dimension), ratios[-1].value)
+    axis.set(
+        yscale="log", ylim=(0.5 * ratios[0].value, 30 * highest), xlabel="dimension $n$", ylabel="saddles / minima"
+    )
+    axis.set_title(c.words)
+    canvas.whole_ticks(axis, n)
+    axis.legend(loc="upper left")
+
+
+def _far_panel(axis: Axes, found: Mapping[str, Sequence[Sample]]) -> None:
+    for c in CLASSES:
+        family, look = found[c.words], LOOKS[c.words]
+        n = sorted({s.n for s in family} | {15, 25, *FAR})
+        axis.plot(n, [exact(c, k) / math.log(10) for k in n], color=look["color"], linestyle=look["line"], linewidth=1)
+        logs = [Estimate(*(v / math.log(10) for v in (e.value, e.se, e.low, e.high))) for e in log_ratios(family)]
+        _measured(axis, c, [s.n for s in family], logs, label=c.words, markersize=4)
+    axis.set(xscale="log", xlabel="dimension $n$", ylabel=r"$\log_{10}$(saddles / minima)", yscale="log")
+    axis.set_xticks([3, 5, 10, 20, 50, 100, 200], ["3", "5", "10", "20", "50", "100", "200"])
+    axis.minorticks_off()
+    canvas.log_ticks(axis)
+    axis.set_title("lines: exact, to $n = 200$")
+    axis.legend(loc="upper left", fontsize=7.5)
+
+
+def _slope_panel(axis: Axes, found: Mapping[str, Sequence[Sample]]) -> None:
+    for c in CLASSES:
+        family, look = found[c.words], LOOKS[c.words]
+        small = [s.n for s in family]
+        slopes = local_slopes(small, log_ratios(family))
+        _measured(axis, c, [0.5 * (a + b) for a, b in pairwise(small)], slopes, markersize=4)
+        n = sorted({*small, 15, 25, *FAR})
+        pairs = list(pairwise(n))
+        axis.plot(
+            [0.5 * (a + b) for a, b in pairs], [exact_slope(c, a, b) for a, b in pairs], color=look["color"],
+            linestyle=look["line"], linewidth=1,
+        )  # fmt: skip
+        axis.plot([220, 300], [c.limit, c.limit], color=look["color"], linewidth=1.4)
+    axis.set(xscale="log", xlabel="dimension $n$", ylabel=r"slope of $\ln$(saddles / minima) per dimension")
+    axis.set_xticks([3, 5, 10, 20, 50, 100, 200, 260], ["3", "5", "10", "20", "50", "100", "", r"$\infty$"])
+    axis.minorticks_off()
+    axis.set_ylim(bottom=-0.05)
+    axis.set_title("local slopes and their limits")
 
 
 STUDY = Study(

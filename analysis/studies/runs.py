@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,12 @@ from simcore.errors import RunError
 from ..samples import Sample, load_samples
 
 SEED = 20260101
-"""Of every study and of the demo; chosen before the first look at any result and never changed."""
+"""What the seeds of all studies begin with; chosen before the first look at any result and never changed."""
+
+
+def seed_of(study: str) -> int:
+    """Return a study's seed, SEED followed by 32 bits of its name: no two studies see the same random functions."""
+    return (SEED << 32) + zlib.crc32(study.encode())
 
 
 def compute(
@@ -19,8 +25,8 @@ def compute(
     landscapes: Sequence[Mapping[str, Any]],
     *,
     draws: int,
+    seed: int,
     method: str = "enumerate",
-    seed: int = SEED,
     solver: Mapping[str, Any] | None = None,
     **search: Any,
 ) -> Path:
@@ -30,7 +36,8 @@ def compute(
     ----------
     landscapes : tables as in a configuration file: name and parameters, lists are products.
     draws : functions per combination.
-    method, search, solver, seed : as in a configuration file.
+    method, search, solver : as in a configuration file.
+    seed : the study's, ``seed_of`` its name.
 
     Raises
     ------
@@ -51,7 +58,9 @@ def compute(
     return out
 
 
-def counted(out: Path, landscape: Mapping[str, Any], draws: Mapping[int, int], **search: Any) -> list[Sample]:
+def counted(
+    out: Path, landscape: Mapping[str, Any], draws: Mapping[int, int], *, seed: int, **search: Any
+) -> list[Sample]:
     """Enumerate one landscape at several n, each with its own number of draws, and return its Samples by n.
 
     Dimensions with the same number of draws share a run: ``out/<name>-<draws>``.
@@ -59,6 +68,8 @@ def counted(out: Path, landscape: Mapping[str, Any], draws: Mapping[int, int], *
     samples: list[Sample] = []
     for number in sorted(set(draws.values())):
         dimensions = [n for n in draws if draws[n] == number]
-        run = compute(out / f"{landscape['name']}-{number}", [{**landscape, "n": dimensions}], draws=number, **search)
+        run = compute(
+            out / f"{landscape['name']}-{number}", [{**landscape, "n": dimensions}], draws=number, seed=seed, **search
+        )
         samples += load_samples(run)
     return sorted(samples, key=lambda s: s.n)

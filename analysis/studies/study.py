@@ -17,7 +17,7 @@ import simcore
 from .. import canvas
 from ..tables import provenance_note
 from ..writers import Column, Table
-from .verdicts import Claim, judge
+from .verdicts import Claim, judge, written
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,13 @@ VERDICT_COLUMNS = [
     *(Column(key, key, digits=12) for key in ("measured", "low", "high")),
     Column("resolution", "resolution", digits=2),
     Column("verdict", "verdict"),
+    Column("kind", "kind"),
+    Column("because", "why, where an asserted claim disagrees", "why", width=4),
 ]
 
 
-def write_study(study: Study, full: bool, out: Path) -> list[dict[str, Any]]:
-    """Measure a study, write its six files into ``out`` and return the entries of ``verdict.json``.
+def write_study(study: Study, full: bool, out: Path, studies: int = 1) -> list[dict[str, Any]]:
+    """Measure a study, write its six files into ``out`` and return the entries of ``judge``, of ``studies`` studies.
 
     Files: ``table.md`` (with the verdicts, and the command and machine behind them), ``table.tex``, ``table.csv``,
     ``figure.png``, ``figure.pdf``, ``verdict.json``; the runs behind them stay under ``out`` too, so that a second call
@@ -69,7 +71,7 @@ def write_study(study: Study, full: bool, out: Path) -> list[dict[str, Any]]:
     runs = sorted(path.parent for path in out.rglob("run.json"))
     sources = dict.fromkeys(provenance_note(run, configuration_hash=False) for run in runs)
     table = replace(result.table, notes=[*result.table.notes, *sources])
-    entries = judge(result.claims)
+    entries = judge(result.claims, studies)
     size = "full size" if full else "quick version"
     heading = f"# {study.name} ({size})\n\n{study.claim} {study.source}\n\n"
     verdicts = verdict_table(entries)
@@ -81,7 +83,9 @@ def write_study(study: Study, full: bool, out: Path) -> list[dict[str, Any]]:
     (out / "table.csv").write_text(table.csv(), encoding="utf-8")
     canvas.save(result.figure, out / "figure.png")
     canvas.save(result.figure, out / "figure.pdf")
-    (out / "verdict.json").write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / "verdict.json").write_text(
+        json.dumps([written(entry) for entry in entries], indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     return entries
 
 
@@ -102,12 +106,15 @@ def made_by(study: Study, full: bool, seconds: float) -> str:
 
 def verdict_table(entries: Sequence[dict[str, Any]]) -> Table:
     """Return the verdicts as a table."""
-    caption = "Verdicts: low and high are a 95 % interval, simultaneous over the study (Bonferroni)."
+    caption = (
+        "Verdicts: low and high are a 95 % interval, simultaneous over the study (Bonferroni). A false picture is "
+        "there to be refuted: that it disagrees is the success."
+    )
     return Table(VERDICT_COLUMNS, [shown(entry) for entry in entries], caption)
 
 
 def shown(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return an entry with its measurement rounded for the eye: to two digits of its interval's width, or four."""
+    """Return an entry for a table: its kind in words, numbers with two digits of the interval's width, or four."""
     ends = [entry[key] for key in ("low", "high") if entry[key] is not None]
     width = max(ends) - min(ends) if len(ends) == 2 else 0.0
 
@@ -117,4 +124,6 @@ def shown(entry: dict[str, Any]) -> dict[str, Any]:
         digits = 4 if not width else max(4, math.floor(math.log10(abs(value))) - math.floor(math.log10(width)) + 2)
         return float(f"{value:.{min(digits, 12)}g}")
 
-    return {**entry, **{key: rounded(entry[key]) for key in ("measured", "low", "high")}}
+    numbers = {key: rounded(entry[key]) for key in ("measured", "low", "high")}
+    judged = "asserted" if entry["expected"] else "false picture"
+    return {**entry, **numbers, "kind": "" if entry["verdict"] == "measured" else judged}

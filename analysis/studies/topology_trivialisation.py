@@ -19,15 +19,18 @@ from .. import canvas
 from ..estimates import Estimate, growth_rate, growth_slope, log_means, mean, mean_count
 from ..samples import Sample, load_samples
 from ..writers import Column, Table
-from .runs import compute
+from .runs import compute, seed_of
 from .study import Result, Study
 from .verdicts import Claim
 
+SEED = seed_of("topology_trivialisation")
 QUICK: dict[str, Any] = {"n": [1, 2, 3, 5], "m": [0.5, 0.75, 1.0, 1.25, 1.5, 2.0], "draws": 400}
 FULL: dict[str, Any] = {"n": [1, 2, 3, 4, 5, 6], "m": [0.5, 0.75, 1.0, 1.25, 1.5, 2.0], "draws": 2000}
 JUDGED = ((1, 0.5), (2, 0.5), (2, 1.0), (5, 0.5), (5, 1.0), (5, 1.5))
 """Combinations (n, m) whose mean counts are judged one by one."""
 
+FAR = (20, 50)
+"""Dimensions at which the exact law alone is asked."""
 FYODOROV = "Fyodorov (2004)"
 EXACT = "simcore.theory.confined"
 
@@ -36,36 +39,67 @@ def measure(full: bool, out: Path) -> Result:
     """Enumerate the grid of (n, m) and judge counts, growth and trivialisation."""
     plan = FULL if full else QUICK
     landscape = {"name": "confined_field", "n": plan["n"], "m": plan["m"]}
-    run = compute(out / "runs" / f"grid-{plan['draws']}", [landscape], draws=plan["draws"])
+    run = compute(out / "runs" / f"grid-{plan['draws']}", [landscape], seed=SEED, draws=plan["draws"])
     samples = {(s.n, float(s.parameters["m"])): s for s in load_samples(run)}
     return Result(table(list(samples.values())), figure(samples), claims_of(samples))
 
 
 def claims_of(samples: dict[tuple[int, float], Sample]) -> list[Claim]:
     """Return the claims: mean counts, their growth below the transition, and what is left above it."""
+    from simcore.theory.asymptotics import confined_complexity
+
     claims = []
     for n, m in JUDGED:
         s = samples[n, m]
-        total, minima = exact_total(s), exact_minima(s)
-        claims += [
-            Claim(
-                f"n = {n}, m = {m:g}: mean number of critical points is the exact one", total, EXACT,
-                _mean(s.counts.sum(axis=1)), 0.4 * total,
-            ),
-            Claim(
-                f"n = {n}, m = {m:g}: mean number of minima is the exact one", minima, EXACT, _mean(s.minima),
-                0.4 * minima,
-            ),
-        ]  # fmt: skip
+        for what, exact, count, rate in zip(
+            ("critical points", "minima"), (exact_total(s), exact_minima(s)), (s.counts.sum(axis=1), s.minima),
+            confined_complexity(m), strict=True,
+        ):  # fmt: skip
+            limit = math.exp(n * rate)  # what the law of large n, exp(n times complexity), would give here
+            claims.append(
+                Claim(
+                    f"n = {n}, m = {m:g}: mean number of {what} is the exact one", exact, EXACT, _mean(count),
+                    min(0.4 * exact, 0.5 * abs(exact - limit)), limit,
+                )
+            )  # fmt: skip
     claims += growth_claims([s for (_, m), s in sorted(samples.items()) if m == min(key[1] for key in samples)])
-    n, m = max(samples)
+    n, m = max((n, m) for n, m in samples if samples[n, m].draws == max(s.draws for s in samples.values()))
+    total = exact_total(samples[n, m])
     claims.append(
         Claim(
-            f"n = {n}, m = {m:g}: one critical point is left (the limit of large n)", 1.0, f"{FYODOROV}, m > 1",
-            _mean(samples[n, m].counts.sum(axis=1)), 0.2,
+            f"n = {n}, m = {m:g}: one critical point is left already", 1.0, f"the limit of large n taken for n = {n}",
+            _mean(samples[n, m].counts.sum(axis=1)), 0.5 * (total - 1), total, expected=False,
         )
     )  # fmt: skip
-    return claims
+    return [*claims, *limit_claims()]
+
+
+def limit_claims() -> list[Claim]:
+    """Return the claims about large n, on the exact law at n = ``FAR``: what is left above m = 1, growth below."""
+    from simcore.theory.asymptotics import confined_complexity
+    from simcore.theory.confined import confined_field_law
+
+    low, high = FAR
+    below, above = 0.5, 1.5
+    left = float(confined_field_law(high, above)["mean_count"].sum())
+    totals = [float(confined_field_law(n, below)["mean_count"].sum()) for n in FAR]
+    rate, limit = math.log(totals[1] / totals[0]) / (high - low), confined_complexity(below)[0]
+
+    def within(value: float, reference: float) -> Callable[[float], Estimate]:
+        low, high = sorted((value, reference))
+        return lambda level: Estimate(value, 0.0, low, high, level, kind="bound")
+
+    return [
+        Claim(
+            f"exact law, n = {high}, m = {above:g}: one critical point is left", 1.0, f"{FYODOROV}, m > 1",
+            within(left, 1.0), 0.05,
+        ),
+        Claim(
+            f"exact law, m = {below:g}, n = {low} to {high}: critical points grow exponentially, by the rate of "
+            "large n",
+            limit, f"{FYODOROV}, simcore.theory.asymptotics", within(rate, limit), 0.1 * limit,
+        ),
+    ]  # fmt: skip
 
 
 def growth_claims(family: Sequence[Sample]) -> list[Claim]:
@@ -85,8 +119,9 @@ def growth_claims(family: Sequence[Sample]) -> list[Claim]:
     where = f"m = {m:g}, n = {n[0]}..{n[-1]}: critical points grow exponentially"
     return [
         Claim(f"{where}, by the exact rate per dimension", same, f"the same weighted fit on the exact law ({EXACT})",
-              rate, 0.2 * same),
-        Claim(f"{where}, by the rate of large n", limit, f"{FYODOROV}, simcore.theory.asymptotics", rate, 0.2 * limit),
+              rate, 0.5 * abs(same - limit), limit),
+        Claim(f"{where}, by the rate of large n already", limit, f"{FYODOROV}, simcore.theory.asymptotics", rate,
+              0.5 * abs(same - limit), same, expected=False),
     ]  # fmt: skip
 
 

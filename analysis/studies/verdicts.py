@@ -2,13 +2,19 @@
 
 low and high are a 95 % interval, simultaneous over a study (Bonferroni: each of its m claims at 1 - 0.05 / m).
 ``agrees``: it contains the reference and is narrower than the resolution. ``undecided``: it contains the reference and
-is not narrower. ``disagrees``: it excludes the reference.
+is not narrower. ``disagrees``: it excludes the reference. ``measured``: there is no reference, only a number, such as
+how often something happens that a source calls frequent; nothing is judged then.
+
+A claim is asserted by its source (``expected`` True), or it is a picture that is to be refuted (``expected`` False),
+whose ``disagrees`` is the success. A resolution is at most half the distance from the reference to its nearest rival,
+the value that another law, or the absence of any effect, would give: an interval that is narrower and contains the
+reference excludes the rival.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +23,11 @@ from simcore.errors import InputError
 from ..estimates import Estimate
 
 FAMILY_LEVEL = 0.95
+KEYS = ("claim", "reference", "source", "measured", "low", "high", "resolution", "verdict", "expected")
+"""Of an entry of ``verdict.json``, in this order."""
+UNSAMPLED = ("bound", "range", "count")
+"""Kinds of estimates without sampling error: their resolution is a numerical precision and needs no rival."""
+NO_REASON = "No cause is known: by chance alone some claim of a study is excluded in up to 5 % of studies."
 
 
 @dataclass(frozen=True)
@@ -24,24 +35,38 @@ class Claim:
     """A published (or exact) statement with the measurement that judges it.
 
     claim : the statement in a sentence; what ``reference`` is the value of.
-    reference : the number that it amounts to; computed, never typed in.
-    source : where the reference comes from.
+    reference : the number that it amounts to; computed, never typed in. None where the source states no number: then
+        the claim is measured, not judged.
+    source : where the reference comes from, with its section where it is literal.
     estimate : callable from a confidence level to the measured Estimate at that level.
-    resolution : an interval at least as wide as this decides nothing, in the unit of the reference.
+    resolution : an interval at least as wide as this decides nothing, in the unit of the reference; None without one.
+    rival : the nearest value that another law would give; the resolution is at most half the distance to it.
+    expected : True where the source asserts the claim, False for a picture that is to be refuted.
+    because : a sentence that is shown where an asserted claim is excluded: why it is.
     """
 
     claim: str
-    reference: float
+    reference: float | None
     source: str
     estimate: Callable[[float], Estimate]
-    resolution: float
+    resolution: float | None = None
+    rival: float | None = None
+    expected: bool = True
+    because: str = ""
 
 
-def verdict(low: float, high: float, reference: float, resolution: float) -> str:
-    """Return "agrees", "undecided" or "disagrees" for an interval and a reference.
+def measurement(claim: str, source: str, estimate: Callable[[float], Estimate]) -> Claim:
+    """Return a claim without a reference: a prevalence, or a new number, given with its interval."""
+    return Claim(claim, None, source, estimate)
+
+
+def verdict(low: float, high: float, reference: float | None, resolution: float | None) -> str:
+    """Return "agrees", "undecided", "disagrees", or "measured" where there is no reference.
 
     Rounding (1e-9 of the reference and of the resolution) excludes nothing: some intervals have no width.
     """
+    if reference is None or resolution is None:
+        return "measured"
     if math.isnan(low) or math.isnan(high) or not math.isfinite(reference):
         return "undecided"
     slack = 1e-9 * max(abs(reference), resolution)
@@ -50,22 +75,30 @@ def verdict(low: float, high: float, reference: float, resolution: float) -> str
     return "agrees" if high - low < resolution else "undecided"
 
 
-def judge(claims: Sequence[Claim]) -> list[dict[str, Any]]:
-    """Return the entries of ``verdict.json``, JSON-safe: an open end is null.
+def judge(claims: Sequence[Claim], studies: int = 1) -> list[dict[str, Any]]:
+    """Return an entry a claim, JSON-safe: an open end is null.
+
+    An entry holds ``KEYS``; ``because``, the sentence for an asserted claim that is excluded; and ``beyond``, whether
+    the reference is excluded too by the interval that is simultaneous over ``studies`` studies of as many claims.
 
     Raises
     ------
     InputError
-        If there is no claim or a resolution is not positive.
+        If there is no claim, a resolution is missing, not positive, or wider than half the distance to the rival, or a
+        sampled claim names no rival.
     """
     if not claims:
         raise InputError("a study without claims has no verdict; give at least one Claim")
-    level = 1 - (1 - FAMILY_LEVEL) / len(claims)
+    tail = (1 - FAMILY_LEVEL) / len(claims)
     entries = []
     for c in claims:
-        if not c.resolution > 0:
-            raise InputError(f"the resolution of {c.claim!r} is {c.resolution}; give a positive width")
-        e = c.estimate(level)
+        e = c.estimate(1 - tail)
+        _check(c, e)
+        found = verdict(e.low, e.high, c.reference, c.resolution)
+        beyond = False
+        if found == "disagrees":
+            wide = e if studies == 1 else c.estimate(1 - tail / studies)
+            beyond = verdict(wide.low, wide.high, c.reference, c.resolution) == "disagrees"
         entries.append(
             {
                 "claim": c.claim,
@@ -75,11 +108,37 @@ def judge(claims: Sequence[Claim]) -> list[dict[str, Any]]:
                 "low": _json(e.low),
                 "high": _json(e.high),
                 "resolution": _json(c.resolution),
-                "verdict": verdict(e.low, e.high, c.reference, c.resolution),
+                "verdict": found,
+                "expected": c.expected,
+                "because": (c.because or NO_REASON) if found == "disagrees" and c.expected else "",
+                "beyond": beyond,
             }
         )
     return entries
 
 
-def _json(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def written(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``verdict.json`` holds of an entry of ``judge``."""
+    return {key: entry[key] for key in KEYS}
+
+
+def _check(c: Claim, e: Estimate) -> None:
+    if c.reference is None:
+        if c.resolution is not None or c.rival is not None:
+            raise InputError(f"{c.claim!r} has no reference; leave out its resolution and its rival")
+        return
+    if c.resolution is None or not c.resolution > 0:
+        raise InputError(f"the resolution of {c.claim!r} is {c.resolution}; give a positive width")
+    if c.rival is None:
+        if e.kind not in UNSAMPLED:
+            raise InputError(f"{c.claim!r} is judged from a sample and names no rival; give the nearest other value")
+        return
+    most = 0.5 * abs(c.reference - c.rival)
+    if c.resolution > most * (1 + 1e-9):
+        raise InputError(
+            f"the resolution of {c.claim!r} is {c.resolution:g}; give at most half the distance to its rival, {most:g}"
+        )
+
+
+def _json(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)

@@ -19,6 +19,7 @@ from types import ModuleType
 _MODULES = (
     "asymptotics",
     "coin_flip",
+    "conditional",
     "confined",
     "finite_features",
     "gaussian",

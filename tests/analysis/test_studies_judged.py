@@ -1,0 +1,290 @@
+"""Studies are judged as their sources word them: what is asserted, what is a false picture, what is only measured."""
+
+import math
+from importlib import import_module
+
+import numpy as np
+import pandas as pd
+import pytest
+from simcore_analysis import studies
+from simcore_analysis.estimates import Estimate
+from simcore_analysis.samples import Sample, build_landscape
+from simcore_analysis.studies import (
+    bands,
+    choromanska_2014,
+    dauphin_2014,
+    goodfellow_2015,
+    gradient_norm_test,
+    growth,
+    ill_conditioning,
+    index_cost,
+    minibatch_gradient,
+    pennington_bahri_2017,
+    ratio_growth,
+    saddle_escape,
+)
+from simcore_analysis.studies.summary import summary_table, tally
+from simcore_analysis.studies.verdicts import Claim, judge, measurement, verdict
+
+from simcore.errors import InputError
+from simcore.theory.wishart_wigner import index_fraction
+
+
+def fixed(low, high, value=None, kind="mean"):
+    """An estimate that is the same at every level."""
+    return lambda level: Estimate(0.5 * (low + high) if value is None else value, 0.1, low, high, level, kind=kind)
+
+
+def counted(parameters, counts) -> Sample:
+    """A sample with the given counts and nothing else."""
+    landscape = build_landscape(parameters)
+    table = np.asarray(counts, float)
+    whole = np.full(len(table), 512.0)
+    return Sample(parameters, landscape.dimension, table, table, 0 * table, np.ones(len(table), bool), whole)
+
+
+@pytest.fixture(autouse=True)
+def near(monkeypatch):
+    """Exact laws at n = 200 take seconds; the study's own run asks them."""
+    monkeypatch.setattr(ratio_growth, "FAR", (12, 24, 48))
+
+
+# ---- verdicts ----------------------------------------------------------------------------------------------------
+def test_what_has_no_reference_is_measured_and_not_judged():
+    (entry,) = judge([measurement("how often it happens", "here", fixed(0.0, 1.0))])
+    assert (entry["verdict"], entry["reference"], entry["resolution"]) == ("measured", None, None)
+    assert verdict(0.9, 1.1, None, None) == "measured"
+    with pytest.raises(InputError, match="no reference"):
+        judge([Claim("c", None, "s", fixed(0, 1), 0.5)])
+
+
+def test_an_interval_that_agrees_excludes_the_nearest_rival():
+    claim = Claim("c", 1.0, "s", fixed(0.8, 1.15), 0.4, 1.5)
+    with pytest.raises(InputError, match="half the distance"):
+        judge([claim])
+    with pytest.raises(InputError, match="names no rival"):
+        judge([Claim("c", 1.0, "s", fixed(0.8, 1.15), 0.4)])
+    assert judge([Claim("c", 1.0, "s", fixed(0.8, 1.15), 0.25, 1.5)])[0]["verdict"] == "undecided"
+    assert judge([Claim("c", 0.0, "s", fixed(0, 1e-9, kind="bound"), 1e-6)])[0]["verdict"] == "agrees"
+
+
+def test_false_pictures_are_tallied_apart_and_disagreements_are_explained():
+    claims = [
+        Claim("law", 1.0, "s", fixed(0.9, 1.1), 0.5, 2.0),
+        Claim("off", 1.0, "s", fixed(1.2, 1.3), 0.5, 2.0, because="It is small."),
+        Claim("odd", 1.0, "s", fixed(1.2, 1.3), 0.5, 2.0),
+        Claim("picture", 2.0, "s", fixed(0.9, 1.1), 0.5, 1.0, expected=False),
+        measurement("number", "s", fixed(0.9, 1.1)),
+    ]
+    entries = judge(claims, 4)
+    assert tally(entries) == ([1, 0, 2], [1, 0, 0], 1)
+    assert [bool(e["because"]) for e in entries] == [False, True, True, False, False]
+    table = summary_table({"one": entries})
+    assert [row["claim"] for row in table.rows] == ["law", "off", "odd", "number", "picture"]
+    assert [row["kind"] for row in table.rows] == ["asserted"] * 3 + ["", "false picture"]
+    text = table.markdown()
+    assert "It is small." in text and "By chance alone" not in text and "by chance alone" in text
+    assert "1 agree, 0 undecided, 2 disagree; false pictures: 1 refuted" in text and "reference: 1;" in text
+    assert "2 of the 2 asserted claims that disagree still do" in text
+
+
+def test_exclusions_are_repeated_at_the_level_of_all_studies():
+    """An interval that widens with the level: excluded within the study, not over a hundred of them."""
+
+    def widening(level):
+        half = 0.1 * -math.log10(1 - level)
+        return Estimate(1.0, 0.1, 1 - half, 1 + half, level)
+
+    claim = Claim("c", 1.2, "s", widening, 0.1, 2.0)
+    assert [judge([claim], n)[0]["verdict"] for n in (1, 100)] == ["disagrees", "disagrees"]
+    assert judge([claim], 1)[0]["beyond"] and not judge([claim], 100)[0]["beyond"]
+
+
+def test_no_two_studies_share_their_functions():
+    modules = [import_module(f"simcore_analysis.studies.{name}") for name in studies.names()]
+    seeds = [module.SEED for module in modules if hasattr(module, "SEED")]
+    assert len(set(seeds)) == len(seeds) >= 18
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+# ---- prevalences -------------------------------------------------------------------------------------------------
+def test_how_often_is_not_judged_against_one():
+    step, good = np.arange(61), np.linspace(1, 2, 61)[None].repeat(3, axis=0)
+    run = ill_conditioning.Training("mse", "tanh", 8, step, good, good, good**3, good[:, ::-1], np.zeros((3, 1)))
+    claims = [ill_conditioning.growth_claim(run), ill_conditioning.curvature_claim(run)]
+    nothing, none = np.zeros(61), None
+    calm = np.linspace(2, 1, 61)
+    path = goodfellow_2015.Run(
+        none, step, calm, calm, nothing, good.T, np.ones(141), calm, none, math.nan, -1, math.nan
+    )
+    claims += goodfellow_2015.run_claims("mse", [path] * 12)
+    shares = np.tile([1.0, 0, 0, 0, 0], (20, 1))
+    ends = dict.fromkeys(saddle_escape.METHODS, shares)
+    claims += [c for c in saddle_escape.end_claims(ends) if c.expected]
+    assert len(claims) >= 8
+    assert {c.reference for c in claims} == {None}
+    assert {entry["verdict"] for entry in judge(claims)} == {"measured"}
+
+
+def test_the_signs_of_dauphins_groups_are_one_question():
+    rng = np.random.default_rng(1)
+    names = [dauphin_2014.CRITICAL, dauphin_2014.UNTIED, dauphin_2014.WITHIN, "source: a, untied", "noise 1, untied"]
+
+    def groups(slope_of_last):
+        found = {}
+        for name in names:
+            cost = rng.normal(size=60)
+            slope = slope_of_last if name == names[-1] else 1.0
+            found[name] = pd.DataFrame({"data_cost": cost, "fraction": slope * cost + 0.3 * rng.normal(size=60)})
+        return found
+
+    for slope, expected in ((1.0, "agrees"), (0.0, "undecided")):
+        entries = judge(dauphin_2014.trend_claims(groups(slope)))
+        judged = [e for e in entries if e["reference"] is not None]
+        assert [e["verdict"] for e in judged] == [expected]  # one claim, and one exception leaves it open
+
+
+def test_the_norm_test_is_judged_against_a_test_that_tells_nothing():
+    norm = np.array([[1.0, 0.5, 0.5]] * 30 + [[1.0, 1e-6, 1e-6]] * 30)
+    arrives = np.repeat([False, True], 30)
+    case = gradient_norm_test.Case("", "", np.arange(3), norm, norm, arrives, np.zeros(60))
+    claim = gradient_norm_test.wrong_claim("here", [case])
+    assert (claim.reference, claim.rival) == (0.0, 0.5)
+    assert judge([claim])[0]["verdict"] == "agrees"
+    wrong = gradient_norm_test.Case("", "", np.arange(3), norm, norm, ~arrives, np.zeros(60))
+    assert judge([gradient_norm_test.wrong_claim("here", [wrong])])[0]["verdict"] == "disagrees"
+
+
+def test_a_test_without_resolution_is_no_claim():
+    who = minibatch_gradient.linear_student()
+    run = minibatch_gradient.fresh(who, np.ones(who.parameters), 4, 4000, 0)
+    claims = minibatch_gradient.fresh_claims({"linear": run}, [run, run], 1.0)
+    assert not [c for c in claims if "Hotelling" in c.claim]
+
+
+# ---- growth ------------------------------------------------------------------------------------------------------
+def family_of(n, ratio, draws=4000, seed=0):
+    """Samples of spherical 3-spins whose counts are Poisson with a given ratio of saddles to minima."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for k in n:
+        counts = np.zeros((draws, k))
+        counts[:, 0] = rng.poisson(10, draws)
+        counts[:, 1] = rng.poisson(10 * ratio(k), draws)
+        found.append(counted({"landscape": "spherical_spin", "n": k, "p": 3}, counts))
+    return found
+
+
+def test_a_power_law_passes_for_no_exponential():
+    """Intervals simultaneous at 95 %: a false alarm in 5 % of seeds; the seed is fixed."""
+    c, n = ratio_growth.CLASSES[1], (4, 5, 6, 7, 8, 9, 10)
+
+    def told(family):
+        entries = judge(ratio_growth.class_claims(c, family))
+        return {word: next(e["verdict"] for e in entries if word in e["claim"]) for word in ("bends", "power of n")}
+
+    assert told(family_of(n, lambda k: 0.5 * (k - 2) ** 2.2)) == {"bends": "disagrees", "power of n": "disagrees"}
+    assert told(family_of(n, lambda k: 0.2 * k**2.2)) == {"bends": "disagrees", "power of n": "agrees"}
+    true = told(family_of(n, lambda k: math.exp(ratio_growth.exact(c, k))))
+    assert true == {"bends": "agrees", "power of n": "disagrees"}
+
+
+def test_coin_flips_never_agree_with_the_exact_ratio():
+    """Nine per cent away at n = 5 on the torus: with few draws the verdict is open, with many it is against."""
+    c, verdicts = ratio_growth.CLASSES[0], []
+    for draws in (50, 100_000):
+        rng = np.random.default_rng(draws)
+        family = []
+        for n in (2, 3, 4, 5):
+            means = 4.0 * np.array([math.comb(n, k) for k in range(n + 1)])
+            family.append(counted({"landscape": "torus_field", "n": n}, rng.poisson(means, (draws, n + 1))))
+        verdicts.append(judge(ratio_growth.class_claims(c, family))[0]["verdict"])
+    assert verdicts == ["undecided", "disagrees"]
+
+
+def test_the_two_spin_is_told_apart():
+    counts = {n: np.full((40, n), 2.0) for n in (4, 5, 6, 8, 10)}
+    family = [counted({"landscape": "spherical_spin", "n": n, "p": 2}, c) for n, c in counts.items()]
+    entries = judge(ratio_growth.control_claims(ratio_growth.CLASSES[-1], family))
+    assert [(e["verdict"], e["expected"]) for e in entries] == [("agrees", True)] + [("disagrees", False)] * 2
+    assert entries[1]["high"] < 0  # it bends downwards
+
+
+def test_statistics_of_growth_are_what_they_say():
+    n = np.array([4.0, 5, 6, 8, 10])
+    assert growth.slope_weights(n) @ (3 + 0.7 * n) == pytest.approx(0.7)
+    assert growth.bend_weights(n) @ (3 + 0.7 * n + 0.2 * n**2) == pytest.approx(0.2)
+    logs = [Estimate(v, 0.01, v - 0.02, v + 0.02, draws=50) for v in 1.5 * np.log(n)]
+    rate, chi, degrees = growth.misfit(np.log(n), logs)
+    assert (rate, chi, degrees) == (pytest.approx(1.5), pytest.approx(0, abs=1e-9), 3)
+    assert growth.misfit(n, logs)[1] > 100
+    slopes = growth.local_slopes(np.log(n), logs)
+    assert [e.value for e in slopes] == pytest.approx([1.5] * 4)
+    assert slopes[0].se == pytest.approx(0.01 * math.sqrt(2) / math.log(5 / 4))
+
+
+# ---- the conditional law -----------------------------------------------------------------------------------------
+def test_the_conditional_law_is_judged_in_bands():
+    """Points drawn from the exact law agree with it, points whose index forgets the cost don't (the seed is fixed)."""
+    parameters = {"landscape": "spherical_spin", "n": 6, "p": 4}
+    law = build_landscape(parameters).expected_counts().sort_values("morse_index")
+    edges = bands.band_edges(law)
+    sample = counted(parameters, np.zeros((400, 6)))
+    share, fractions = bands.exact_bands(sample, edges)
+    rng = np.random.default_rng(2)
+    size = 400 * 130
+    band = rng.choice(len(share), size=size, p=share / share.sum())
+    cost = np.clip(edges, -2, 2)[band] + 1e-6
+    draw = rng.integers(0, 400, size)
+    for rows, expected in ((fractions[band], ["agrees", "disagrees"]), (np.tile(law["fraction"], (size, 1)), None)):
+        index = (rows.cumsum(axis=1) < rng.random((size, 1))).sum(axis=1)
+        points = pd.DataFrame({"draw": draw, "cost": cost, "morse_index": index})
+        entries = judge(index_cost.conditional_claims("here", sample, points))
+        verdicts = [e["verdict"] for e in entries]
+        assert verdicts == (expected or ["disagrees", "agrees"]) * 2
+
+
+# ---- pennington_bahri_2017 ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("phi", pennington_bahri_2017.RATIOS)
+def test_the_theory_passes_its_own_test(phi):
+    """Points on the random matrices' curve, with a floor of E_c: exponent and E_c agree with themselves."""
+    fraction = np.linspace(0.004, 0.4, 100)
+    energy = pennington_bahri_2017.model_energies(phi, fraction)
+    rng = np.random.default_rng(3)
+    saddles, minima = [], []
+    for draw in range(12):
+        off = 0.02 * rng.normal()
+        chosen = rng.choice(len(fraction), 30, replace=False)
+        saddles.append(pd.DataFrame({"draw": draw, "fraction": fraction[chosen], "energy": energy[chosen] + off}))
+        floor = pennington_bahri_2017.critical_energy(phi) + off
+        minima.append(pd.DataFrame({"draw": draw, "morse_index": 0, "energy": [floor]}))
+    found = pennington_bahri_2017.Found(phi, pd.concat(saddles), pd.concat(minima))
+    onset, exponent, critical, _ = pennington_bahri_2017.ratio_claims(found)
+    entries = judge([onset, exponent])
+    assert entries[0]["verdict"] == "agrees" and entries[1]["verdict"] != "disagrees"
+    assert entries[1]["measured"] == pytest.approx(entries[1]["reference"], abs=1e-3)
+    assert critical.estimate(0.95).covers(critical.reference)
+
+
+def test_the_theorys_curve_is_inverted():
+    for phi in pennington_bahri_2017.RATIOS:
+        fraction = np.array([0.003, 0.03, 0.1])
+        energy = pennington_bahri_2017.model_energies(phi, fraction)
+        back = [index_fraction(float(e), phi) for e in energy]
+        np.testing.assert_allclose(back, fraction, rtol=0.02)
+
+
+# ---- choromanska_2014 --------------------------------------------------------------------------------------------
+def test_layers_are_told_from_the_next():
+    rng = np.random.default_rng(4)
+    laws = [choromanska_2014.exact_minima(8, k) for k in range(3)]
+    rows = [
+        (draw, k, rng.normal(*laws[k]))
+        for draw in range(200)
+        for k, number in enumerate((5, 18, 40))
+        for _ in range(rng.poisson(number))
+    ]
+    points = pd.DataFrame(rows, columns=["draw", "morse_index", "cost"])
+    assert [e["verdict"] for e in judge(choromanska_2014.layer_claims(8, points))] == ["agrees"] * 3
+    mixed = points.assign(morse_index=rng.permutation(points["morse_index"].to_numpy()))
+    assert "agrees" not in [e["verdict"] for e in judge(choromanska_2014.layer_claims(8, mixed))][:2]
