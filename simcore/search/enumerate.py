@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +28,7 @@ from numpy.typing import NDArray
 from simcore.backends.problems import Outcome
 from simcore.errors import InputError
 from simcore.landscapes.base import Draw, Landscape
-from simcore.search import proved
+from simcore.search import proved, saved
 from simcore.search.audit import euler_sum
 from simcore.search.frames import points_frame
 from simcore.search.points import Points
@@ -86,8 +88,24 @@ class Enumeration:
         """Return a few lines: points by index, whether that is all of them, and what this rests on."""
         return summary(self.points, self.audit)
 
+    def save(self, path: str | Path) -> Path:
+        """Write points and audit to one file, a name that ends in .npz; ``Enumeration.load`` reads it back."""
+        return saved.save(self.points, self.audit, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Enumeration:
+        """Return an enumeration from its file; ``RunError`` where the file was altered."""
+        return cls(*saved.load(path))
+
     def __repr__(self) -> str:
         return f"Enumeration: {self.summary()}"
+
+    def _repr_html_(self) -> str:
+        """Show the summary and the lowest points in a notebook."""
+        shown = self.points.drop(columns=["x", "eigenvalues"], errors="ignore").sort_values("cost").head(10)
+        more = len(self.points) - len(shown)
+        rest = f"<p>and {more} more points</p>" if more else ""
+        return f"<pre>{escape(self.summary())}</pre>{shown.to_html(index=False)}{rest}"
 
 
 def enumerate_critical_points(
