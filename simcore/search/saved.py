@@ -44,7 +44,7 @@ def save(points: pd.DataFrame, audit: dict[str, Any], path: str | Path) -> Path:
     arrays = {name: np.array(points[name].to_list()) if name in lists else points[name].to_numpy() for name in points}
     arrays[_AUDIT] = np.frombuffer(json.dumps(audit, default=_plain).encode(), np.uint8)
     with target.open("wb") as file:
-        np.savez_compressed(file, **arrays, **{_DIGEST: _digest(arrays)})
+        np.savez_compressed(file, **{**arrays, _DIGEST: _digest(arrays)})  # type: ignore[arg-type]
     return target
 
 
