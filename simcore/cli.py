@@ -288,7 +288,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     v.add_argument("studies", nargs="*", metavar="STUDY", help="a study's name, see --list")
     v.add_argument("--all", action="store_true", help="every study, and one summary table")
     v.add_argument("--list", action="store_true", help="print the studies and their claims")
-    v.add_argument("--full", action="store_true", help="the paper's size instead of two minutes a study")
+    v.add_argument("--full", action="store_true", help="larger sizes than fit in two minutes a study")
     v.add_argument("--out", default="results/reproduce", metavar="DIR", help="default: %(default)s")
 
     v = verb("theory", _theory, "print an exact law, without sampling", json="one object per (n, index)")

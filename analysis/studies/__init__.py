@@ -65,7 +65,7 @@ def reproduce(
     Parameters
     ----------
     studies : names; see ``names()``.
-    full : the paper's size in place of the quick version (under two minutes a study on two cores).
+    full : more functions, starts and steps than the quick version (under two minutes a study on two cores).
     out : directory; each study writes into its own subdirectory, and resumes what it finds there.
     all : every study of the registry; the table is written too, as ``summary.md``, ``summary.tex``, ``summary.csv``.
         A study that fails is named, and the others go on.
