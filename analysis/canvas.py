@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,14 @@ def common_legend(figure: Figure, axes: np.ndarray, columns: int | None = None) 
         width = columns or max(1, int(figure.get_figwidth() / 1.75))
         rows = -(-len(entries) // width)
         figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=-(-len(entries) // rows))
+
+
+def bars(estimates: Sequence[Any]) -> np.ndarray:
+    """Return error bars, (2, N), down and up from each estimate to the ends of its interval; none where one is open."""
+    ends = np.array([[e.value - e.low, e.high - e.value] for e in estimates], float).reshape(-1, 2)
+    open_ended = ~np.isfinite(ends).all(axis=1)
+    ends[open_ended] = 0.0
+    return np.maximum(ends, 0.0).T
 
 
 def log_ticks(axis: Axes, which: str = "y") -> None:

@@ -23,9 +23,10 @@ from matplotlib.figure import Figure
 
 from simcore.backends.reference_network import layout
 from simcore.networks.mlp import MLP
+from simcore.statistics.intervals import of_draws, standard_deviation
 
 from .. import canvas
-from ..estimates import Estimate, bootstrap, mean, mean_costs
+from ..estimates import Estimate, mean, mean_costs
 from ..writers import Column, Table
 from .dauphin_2014 import sign_of
 from .proportions import correlation
@@ -124,11 +125,6 @@ def spin_points(n: int, draws: int, out: Path) -> pd.DataFrame:
     return points.loc[points["morse_index"] < LAYERS, ["draw", "morse_index", "cost"]]
 
 
-def spread_of(costs: np.ndarray) -> float:
-    """Return the standard deviation."""
-    return float(costs.std(ddof=1))
-
-
 def network_claims(trained: dict[int, np.ndarray]) -> list[Claim]:
     """Mean and spread of the costs fall with the number of hidden units, on seen and on unseen images."""
     sizes = np.log(list(trained))
@@ -166,7 +162,7 @@ def network_claims(trained: dict[int, np.ndarray]) -> list[Claim]:
 
 
 def _resampled(statistic: Callable[[np.ndarray], float], table: np.ndarray) -> Callable[[float], Estimate]:
-    return lambda level: bootstrap(statistic, table, level=level)
+    return lambda level: of_draws(statistic, table, level=level, kind="slope")
 
 
 def exact_minima(n: int, index: int = 0) -> tuple[float, float]:
@@ -197,7 +193,9 @@ def spin_mean(points: pd.DataFrame, level: float = 0.95) -> Estimate:
 
 def spin_spread(points: pd.DataFrame, level: float = 0.95) -> Estimate:
     """Return the standard deviation of the energies of all minima with its interval over draws."""
-    return bootstrap(pooled_spread, moments(points), level=level)
+    e = of_draws(lambda table: float(np.log(pooled_spread(table))), moments(points), level=level, kind="sd")
+    value, low, high = (float(np.exp(v)) for v in (e.value, e.low, e.high))
+    return Estimate(value, value * e.se, low, high, level, e.sides, e.draws, "sd", e.note)
 
 
 def layer_claims(n: int, points: pd.DataFrame) -> list[Claim]:
@@ -252,7 +250,7 @@ def size_table(trained: dict[int, np.ndarray], spins: dict[int, pd.DataFrame], s
         for hidden, costs in trained.items():
             rows.append(
                 {"model": f"network, {images} images", "size": hidden, "count": len(costs),
-                 "mean": mean(costs[:, k]), "spread": bootstrap(spread_of, costs[:, k]),
+                 "mean": mean(costs[:, k]), "spread": standard_deviation(costs[:, k]),
                  "low": float(costs[:, k].min()), "high": float(costs[:, k].max())}
             )  # fmt: skip
     for n, points in spins.items():
@@ -291,7 +289,7 @@ def size_figure(trained: dict[int, np.ndarray], spins: dict[int, pd.DataFrame]) 
         axes[0, 1].set_xlabel("energy per spin $f = H/n$")
         axes[0, 1].set_title("minima of the spherical 3-spin")
         for k, (look, images) in enumerate(((canvas.DISTINCT, "training images"), (canvas.HITS, "unseen images"))):
-            _spreads(axes[1, 0], {h: bootstrap(spread_of, c[:, k]) for h, c in trained.items()}, look, images)
+            _spreads(axes[1, 0], {h: standard_deviation(c[:, k]) for h, c in trained.items()}, look, images)
         axes[1, 0].set_xlabel("hidden units $h$")
         _spreads(axes[1, 1], {n: spin_spread(p) for n, p in spins.items()}, canvas.DISTINCT, "measured")
         sizes = range(min(spins), max(spins) + 1)

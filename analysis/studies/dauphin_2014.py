@@ -12,7 +12,7 @@ proves nothing about criticality; points with tied or dead units, which symmetry
 judged groups; and the starts themselves, points of trajectories with noise that are not critical at all, already show
 the trend in the same range of costs, with a wider scatter.
 
-The network and its data are one fixed function, so the starts are the independent unit: intervals are the bootstrap's
+The network and its data are one fixed function, so the starts are the independent unit: intervals go
 over the distinct points that they found, and say how the result would change with other starts, not with other data.
 """
 
@@ -35,7 +35,7 @@ from .. import canvas
 from ..estimates import Estimate
 from ..samples import Sample, load_samples
 from ..writers import Column, Table
-from .proportions import correlation
+from .proportions import correlation, spread_ratio
 from .runs import compute, seed_of
 from .study import Result, Study
 from .verdicts import Claim, measurement
@@ -116,13 +116,10 @@ def control_claims(groups: dict[str, pd.DataFrame]) -> list[Claim]:
     ]  # fmt: skip
     control, critical = (off_line(groups[name], line) for name in (CONTROL, CRITICAL))
 
-    def tighter(level: float) -> Estimate:
-        return bootstrap_of_two(lambda a, b: float(a.std() / b.std()), control, critical, level)
-
     claims.append(
         Claim(
             "scatter of the index fraction about the line of the critical points, control over critical", 1.0,
-            "criticality makes no difference", tighter, 0.5, 2.0, expected=False,
+            "criticality makes no difference", spread_ratio(control, critical), 0.5, 2.0, expected=False,
         )
     )  # fmt: skip
     return claims
@@ -219,19 +216,6 @@ def off_line(points: pd.DataFrame, line: np.ndarray) -> np.ndarray:
     return (points.fraction - np.polyval(line, points.data_cost)).to_numpy()
 
 
-def bootstrap_of_two(
-    statistic: Callable[[np.ndarray, np.ndarray], float], a: np.ndarray, b: np.ndarray, level: float
-) -> Estimate:
-    """Return a statistic of two independent samples with the bootstrap's percentile interval."""
-    rng = np.random.default_rng(0)
-    values = [
-        statistic(rng.choice(a, len(a)), rng.choice(b, len(b))) for _ in range(2000)
-    ]  # fmt: skip
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    spread = float(np.std(values, ddof=1))
-    return Estimate(statistic(a, b), spread, float(low), float(high), level, 2, len(a) + len(b), "ratio")
-
-
 def sign_of(estimate: Callable[[float], Estimate]) -> Callable[[float], Estimate]:
     """Return the sign of a number, certain where its interval leaves 0 out, else anything from -1 to 1."""
 
@@ -292,7 +276,7 @@ def group_table(rows: pd.DataFrame, groups: dict[str, pd.DataFrame], bare: pd.Da
         f"Critical: |g| at most {accepted.grad_norm.max():.1g}; not critical: at least "
         f"{rows.grad_norm[rows.status != 'critical'].min():.1g}. L2-regularised ({NETWORK['l2']:g}); costs are without "
         "the penalty.",
-        "Points are counted once each. Errors and intervals: bootstrap over points found from independent starts; "
+        "Points are counted once each. Errors and intervals: jackknife over points found from independent starts; "
         "network and data are fixed. Training error: share of images misclassified. Scatter: standard deviation of "
         "the index fraction about the cubic in the cost fitted to all critical points.",
         thresholds(groups[CRITICAL]),

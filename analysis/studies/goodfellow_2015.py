@@ -30,6 +30,7 @@ from simcore.trajectories.derivatives import Function
 from .. import canvas
 from ..estimates import Array, mean
 from ..writers import Column, Table
+from .origin_saddle import origin_claims, origin_of
 from .paths import BOOK, points_of
 from .proportions import share
 from .runs import seed_of
@@ -40,6 +41,7 @@ SEED = seed_of("goodfellow_2015")
 PAPER = f"Goodfellow, Vinyals & Saxe (2015); {BOOK}, 8.2.3"
 COSTS = {"mse": "mean squares", "cross_entropy": "cross-entropy"}
 STEP = 0.3
+WIDTHS = (10, 5, 10)
 EVERY = 8  # steps between records
 DECAY = 1e-3
 OBSTACLE = 0.01  # a rise, as a share of the whole fall, that counts
@@ -107,7 +109,7 @@ def runs_of(loss: str, full: bool) -> list[Run]:
     """Train from many starts and look for each path's saddle."""
     starts, samples, steps = (48, 1000, 4000) if full else (12, 300, 1600)
     network = simcore.MLP(
-        widths=[10, 5, 10], activation="tanh", loss=loss, data={"kind": "digits", "pca": 10, "samples": samples},
+        widths=list(WIDTHS), activation="tanh", loss=loss, data={"kind": "digits", "pca": 10, "samples": samples},
         l2=DECAY,
     )  # fmt: skip
     walk: dict[str, Any] = {
@@ -178,6 +180,10 @@ def measure(full: bool, out: Path) -> Result:
     """Train, look along lines and planes, find the saddles, and judge the claims."""
     runs = {loss: runs_of(loss, full) for loss in COSTS}
     claims = [claim for loss, members in runs.items() for claim in run_claims(loss, members)]
+    for loss, members in runs.items():
+        early = EARLY[-1] + 1
+        origin = origin_of(members[0].draw, WIDTHS, [r.x for r in members], [r.norm for r in members], early)
+        claims += origin_claims(COSTS[loss], origin, f"{BOOK}, figure 8.2")
     planes = {
         loss: plane_of(next((r for r in members if r.saddle is not None), members[0])) for loss, members in runs.items()
     }

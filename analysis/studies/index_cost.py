@@ -271,9 +271,9 @@ def _conditional_panel(axis: Axes, sample: Sample, points: pd.DataFrame) -> None
             index_fractions(np.stack([chosen[:, b], counts[:, b].sum(axis=1) - chosen[:, b]], axis=1))[0]
             for b in range(len(places))
         ]
-        error = np.maximum([[e.value - e.low, e.high - e.value] for e in shares], 0).T
         axis.errorbar(
-            places, [e.value for e in shares], yerr=error, **look, marker=canvas.MARKERS[j], linestyle="none",
+            places, [e.value for e in shares], yerr=canvas.bars(shares), **look,
+            marker=canvas.MARKERS[j], linestyle="none",
             markersize=4, markerfacecolor="white", label=f"{words}, measured in bands",
         )  # fmt: skip
         axis.plot(places, exact[:, part].sum(axis=1), "_", **look, markersize=11)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,40 @@ def saddle_at(function: Any, x: ArrayLike) -> Saddle:
         radial = int(np.argmax(np.abs(point @ q)))
         w, q = np.delete(w, radial), np.delete(q, radial, axis=1)
     return Saddle(function, point, w, q)
+
+
+@dataclass(frozen=True)
+class Escape:
+    """Paths of gradient flow away from one saddle, along its lowest mode."""
+
+    distances: Array  # of the starts, in lengths
+    time: Array  # (records,), times |w|
+    distance: Array  # (starts, records), in lengths
+    escaped: Array  # (starts,) times |w|
+
+
+def escape(saddle: Saddle, starts: Array, far: float, length: float, steps: int = 240) -> Escape:
+    """Measure when gradient flow from each distance d of a saddle reaches distance ``far``.
+
+    starts : (S,) distances d, in units of ``length``, ascending closeness; along the lowest mode, of eigenvalue w < 0.
+    """
+    import simcore
+
+    lowest = -saddle.eigenvalues[0]
+    points = saddle.x + length * starts[:, None] * saddle.vectors[:, 0]
+    span = math.log(far / starts[-1]) + 4.0
+    frame = simcore.trajectory(
+        saddle.draw, method="gradient_flow", step_size=span / lowest / steps, steps=steps, start=points, positions=True,
+        threads=1,
+    )  # fmt: skip
+    distance = np.linalg.norm(saddle.offset(points_of(frame)), axis=2) / length
+    time = np.linspace(0, span, steps + 1)
+    # the distance grows while it is small: the first record beyond, and the line through ln d before it
+    beyond = np.argmax(distance > far, axis=1)
+    rows = np.arange(len(starts))
+    high, low = np.log(distance[rows, beyond]), np.log(distance[rows, beyond - 1])
+    escaped = time[beyond] - (high - math.log(far)) / (high - low) * time[1]
+    return Escape(starts, time, distance, escaped)
 
 
 def slope(x: ArrayLike, y: ArrayLike) -> float:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from simcore.statistics.intervals import proportion
+from simcore.statistics.intervals import of_draws, proportion, standard_deviation
 
 from ..estimates import Estimate
 
@@ -28,19 +28,44 @@ def share(successes: int, trials: int) -> Callable[[float], Estimate]:
     return lambda level: proportion(successes, trials, level=level)
 
 
-def correlation(x: ArrayLike, y: ArrayLike, seed: int = 0, resamples: int = 2000) -> Callable[[float], Estimate]:
-    """Return Pearson's correlation of pairs with the bootstrap's percentile interval over pairs."""
+def correlation(x: ArrayLike, y: ArrayLike) -> Callable[[float], Estimate]:
+    """Return Pearson's correlation r of independent pairs; the jackknife's interval of artanh r, turned back.
+
+    Not a number where one of the two does not vary.
+    """
     pairs = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
-    rng = np.random.default_rng(seed)
-    picks = pairs[rng.integers(0, len(pairs), size=(resamples, len(pairs)))]
-    centred = picks - picks.mean(axis=1, keepdims=True)
-    size = np.sqrt((centred**2).sum(axis=1))
-    spread = size.prod(axis=1)
-    values = (centred[..., 0] * centred[..., 1]).sum(axis=1)[spread > 0] / spread[spread > 0]
-    value = float(np.corrcoef(pairs.T)[0, 1])
+    n, (sx, sy) = len(pairs), pairs.std(axis=0) if len(pairs) else (0.0, 0.0)
+
+    def transformed(table: NDArray[np.float64]) -> float:
+        spread = table.std(axis=0)
+        if not spread.all():
+            return float("nan")
+        r = float(((table[:, 0] - table[:, 0].mean()) * (table[:, 1] - table[:, 1].mean())).mean() / spread.prod())
+        return float(np.arctanh(np.clip(r, -1 + 1e-15, 1 - 1e-15)))
 
     def estimate(level: float) -> Estimate:
-        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-        return Estimate(value, float(values.std(ddof=1)), float(low), float(high), level, 2, len(pairs), "correlation")
+        if not (sx and sy):
+            return Estimate(float("nan"), float("nan"), -1.0, 1.0, level, 2, n, "correlation")
+        e = of_draws(transformed, pairs, level=level, kind="correlation")
+        value, low, high = (float(np.tanh(v)) for v in (e.value, e.low, e.high))
+        return Estimate(value, e.se * (1 - value**2), low, high, level, e.sides, n, "correlation", e.note)
+
+    return estimate
+
+
+def spread_ratio(a: ArrayLike, b: ArrayLike) -> Callable[[float], Estimate]:
+    """Return the ratio of the standard deviations of two independent samples.
+
+    Bonett's intervals of the two are joined by the square-and-add rule on the logarithm (Zou & Donner 2008).
+    """
+
+    def estimate(level: float) -> Estimate:
+        top, bottom = (standard_deviation(values, level=level) for values in (a, b))
+        value = top.value / bottom.value
+        down = np.hypot(np.log(top.value / top.low), np.log(bottom.high / bottom.value))
+        up = np.hypot(np.log(top.high / top.value), np.log(bottom.value / bottom.low))
+        se = value * float(np.hypot(top.se / top.value, bottom.se / bottom.value))
+        low, high = float(value * np.exp(-down)), float(value * np.exp(up))
+        return Estimate(value, se, low, high, level, 2, top.draws + bottom.draws, "ratio")
 
     return estimate

@@ -286,10 +286,9 @@ def growth_figure(found: Mapping[str, Sequence[Sample]]) -> Figure:
 
 
 def _measured(axis: Axes, c: FunctionClass, x: Sequence[float], estimates: Sequence[Estimate], **more: Any) -> None:
-    error = np.array([[e.value - e.low, e.high - e.value] for e in estimates]).T
     look = LOOKS[c.words]
     axis.errorbar(
-        x, [e.value for e in estimates], yerr=np.maximum(error, 0), color=look["color"], marker=look["marker"],
+        x, [e.value for e in estimates], yerr=canvas.bars(estimates), color=look["color"], marker=look["marker"],
         linestyle="none", markerfacecolor="white", **more,
     )  # fmt: skip
 
@@ -300,8 +299,7 @@ def _picture_panel(axis: Axes, c: FunctionClass, family: Sequence[Sample]) -> No
     axis.plot(n, [coin_flip_ratio(s.dimension) for s in family], **canvas.COIN, label="coin flips, $2^D-2$")
     axis.plot(n, [goe_ratio(s.dimension) for s in family], **canvas.GOE, label="plain GOE")
     ratios = [s.ratio() for s in family]
-    error = np.array([[e.value - e.low, e.high - e.value] for e in ratios]).T
-    axis.errorbar(n, [e.value for e in ratios], yerr=error, **canvas.DISTINCT, label="measured, 95 %")
+    axis.errorbar(n, [e.value for e in ratios], yerr=canvas.bars(ratios), **canvas.DISTINCT, label="measured, 95 %")
     highest = max(coin_flip_ratio(family[-1].dimension), ratios[-1].value)
     axis.set(
         yscale="log", ylim=(0.5 * ratios[0].value, 30 * highest), xlabel="dimension $n$", ylabel="saddles / minima"

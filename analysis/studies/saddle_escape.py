@@ -25,7 +25,7 @@ import simcore
 from .. import canvas
 from ..estimates import Array, Estimate, mean
 from ..writers import Column, Table
-from .paths import BOOK, Saddle, points_of, saddles_of, slope, spread
+from .paths import BOOK, Escape, Saddle, escape, points_of, saddles_of, slope, spread
 from .proportions import share
 from .runs import seed_of
 from .study import Result, Study
@@ -149,39 +149,13 @@ def quadratic_rates() -> dict[str, Array]:
 
 
 # ---- escape times ------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Escape:
-    """Paths of gradient flow from one saddle of index 1."""
-
-    distances: Array  # of the starts, in lengths
-    time: Array  # (records,), times |w|
-    distance: Array  # (starts, records), in lengths
-    escaped: Array  # (starts,) times |w|
-
-
 def escape_times(landscape: Any, draws: int) -> list[Escape]:
     """Measure when gradient flow from distance d of a saddle of index 1 reaches distance 0.03 (correlation lengths)."""
-    starts, far, found = STARTS, 0.03, []
+    found = []
     for draw in range(draws):
         for saddle in saddles_of(landscape, draw, SEED, 48):
-            lowest = -saddle.eigenvalues[0]
-            if saddle.index != 1 or lowest < SOFT * np.abs(saddle.eigenvalues).max():
-                continue
-            scale = landscape.scales.length
-            points = saddle.x + scale * starts[:, None] * saddle.vectors[:, 0]
-            span, steps = math.log(far / starts[-1]) + 4.0, 240
-            frame = simcore.trajectory(
-                saddle.draw, method="gradient_flow", step_size=span / lowest / steps, steps=steps, start=points,
-                positions=True, threads=1,
-            )  # fmt: skip
-            distance = np.linalg.norm(saddle.offset(points_of(frame)), axis=2) / scale
-            time = np.linspace(0, span, steps + 1)
-            # the distance grows while it is small: the first record beyond, and the line through ln d before it
-            beyond = np.argmax(distance > far, axis=1)
-            rows = np.arange(len(starts))
-            high, low = np.log(distance[rows, beyond]), np.log(distance[rows, beyond - 1])
-            escaped = time[beyond] - (high - math.log(far)) / (high - low) * time[1]
-            found.append(Escape(starts, time, distance, escaped))
+            if saddle.index == 1 and -saddle.eigenvalues[0] >= SOFT * np.abs(saddle.eigenvalues).max():
+                found.append(escape(saddle, STARTS, 0.03, landscape.scales.length))
     return found
 
 

@@ -181,13 +181,16 @@ def figure(samples: dict[tuple[int, float], Sample]) -> Figure:
             for axis, count, law in zip(
                 axes[0], (lambda s: s.counts.sum(axis=1), lambda s: s.minima), exact, strict=True
             ):
-                axis.plot(grid, [law(t) for t in laws], color=color, linestyle=canvas.LINES[j % 5], linewidth=1)
+                line = canvas.LINES[j % 5]
+                axis.plot(grid, [law(t) for t in laws], color=color, linestyle=line, linewidth=1)
                 means = [mean_count(count(s)) for s in members]
                 axis.errorbar(
                     [float(s.parameters["m"]) for s in members], [e.value for e in means],
-                    yerr=np.array([[e.value - e.low, e.high - e.value] for e in means]).T, color=color, marker=mark,
-                    linestyle="none", markerfacecolor="white", label=f"$n = {n}$",
+                    yerr=canvas.bars(means), color=color, marker=mark,
+                    linestyle="none", markerfacecolor="white",
                 )  # fmt: skip
+                axis.plot([], [], color=color, marker=mark, linestyle=line, markerfacecolor="white", label=f"$n = {n}$")
+        _far_curves(axes[0], grid)
         for axis, what in zip(axes[0], ("critical points", "minima"), strict=True):
             axis.axvline(1.0, color="#999999", linewidth=0.6)
             axis.axhline(1.0, color="#999999", linewidth=0.6)
@@ -195,10 +198,23 @@ def figure(samples: dict[tuple[int, float], Sample]) -> Figure:
             axis.set_xlabel(r"confinement $m = \mu / \sqrt{n}$")
             axis.set_ylabel(f"mean number of {what}")
             canvas.log_ticks(axis)
-        axes[0, 0].plot([], [], color="black", linewidth=1, label="exact law")
+        figure.supxlabel("points: measured, 95 % intervals; lines: exact law", fontsize=8.5)
         canvas.panel_letters(axes)
         canvas.common_legend(figure, axes, columns=7)
     return figure
+
+
+def _far_curves(axes: np.ndarray, grid: np.ndarray) -> None:
+    """Draw the exact law at dimensions beyond enumeration, where the transition at m = 1 is sharper."""
+    from simcore.theory.confined import confined_field_law
+
+    coarse = np.linspace(grid[0], grid[-1], 11)
+    for n, line in zip(FAR, ("-", "--"), strict=True):
+        counts = [confined_field_law(n, float(m))["mean_count"].to_numpy(float) for m in coarse]
+        for axis, values in zip(axes, ([c.sum() for c in counts], [c[0] for c in counts]), strict=True):
+            highest = axis.get_ylim()[1]
+            axis.plot(coarse, values, color="#999999", linestyle=line, linewidth=1, label=f"$n = {n}$", zorder=0)
+            axis.set_ylim(0.9, highest)
 
 
 def _law(sample: Sample):

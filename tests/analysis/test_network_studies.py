@@ -15,9 +15,9 @@ from simcore_analysis.studies import (
     small_network_minima,
     weight_symmetry,
 )
-from simcore_analysis.studies.dauphin_2014 import bootstrap_of_two, sign_of, tied_units, without_means
+from simcore_analysis.studies.dauphin_2014 import sign_of, tied_units, without_means
 from simcore_analysis.studies.pennington_bahri_2017 import fitted
-from simcore_analysis.studies.proportions import correlation, counted_exactly, share, up_to_rounding
+from simcore_analysis.studies.proportions import correlation, counted_exactly, share, spread_ratio, up_to_rounding
 from simcore_analysis.studies.runs import SEED
 from simcore_analysis.studies.study import write_study
 from simcore_analysis.studies.verdicts import Claim, judge, written
@@ -155,7 +155,7 @@ def test_without_the_means_of_their_sources_points_keep_the_trend_within_alone()
 
 def test_a_ratio_of_two_spreads_has_an_interval_that_holds_it():
     rng = np.random.default_rng(5)
-    e = bootstrap_of_two(lambda a, b: float(a.std() / b.std()), 3 * rng.normal(size=300), rng.normal(size=300), 0.99)
+    e = spread_ratio(3 * rng.normal(size=300), rng.normal(size=300))(0.99)
     assert e.low < 3 < e.high < 4
     assert e.low > 2
 

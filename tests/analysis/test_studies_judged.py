@@ -19,6 +19,7 @@ from simcore_analysis.studies import (
     ill_conditioning,
     index_cost,
     minibatch_gradient,
+    origin_saddle,
     pennington_bahri_2017,
     ratio_growth,
     saddle_escape,
@@ -26,6 +27,7 @@ from simcore_analysis.studies import (
 from simcore_analysis.studies.summary import summary_table, tally
 from simcore_analysis.studies.verdicts import Claim, judge, measurement, verdict
 
+import simcore
 from simcore.errors import InputError
 from simcore.theory.wishart_wigner import index_fraction
 
@@ -160,6 +162,22 @@ def test_a_test_without_resolution_is_no_claim():
     run = minibatch_gradient.fresh(who, np.ones(who.parameters), 4, 4000, 0)
     claims = minibatch_gradient.fresh_claims({"linear": run}, [run, run], 1.0)
     assert not [c for c in claims if "Hotelling" in c.claim]
+
+
+def test_the_saddle_where_the_weights_are_zero():
+    """A network so small that its Hessian there is known: hidden units times the cross-covariance's rank."""
+    rng = np.random.default_rng(6)
+    inputs, labels = rng.normal(size=(40, 3)), rng.integers(0, 4, 40)
+    network = simcore.MLP((3, 2, 4), "tanh", "mse", (inputs, np.eye(4)[labels]), l2=1e-3)
+    draw = network.draw(seed=0)
+    paths = 0.1 * rng.normal(size=(12, 5, network.n))
+    norms = [np.linalg.norm(draw.gradient(path), axis=1) for path in paths]
+    origin = origin_saddle.origin_of(draw, (3, 2, 4), list(paths), norms, 3)
+    assert origin.saddle.index == 2 * 3 == origin.expected
+    assert np.abs(origin.saddle.x[:-4]).max() == 0
+    verdicts = [e["verdict"] for e in judge(origin_saddle.origin_claims("here", origin, "figure 8.2"))]
+    assert verdicts == ["agrees"] * 3 + ["measured"] * 2
+    np.testing.assert_allclose(np.diff(origin.escape.escaped), np.log(10), rtol=1e-3)
 
 
 # ---- growth ------------------------------------------------------------------------------------------------------
