@@ -42,6 +42,8 @@ class CustomLandscape(Landscape):
         Size of a typical gradient, which ``tolerance`` is relative to. Default: the root mean square at the same
         points.
 
+    Notes
+    -----
     Start laws: "uniform" on a box, torus or sphere; "normal", standard deviation 1 round the origin, on ``Space``.
 
     Search: ``method = "auto"`` is Newton's method; step cap none for dimension D <= 2, else 3.2/sqrt(D) lengths (the

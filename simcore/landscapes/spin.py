@@ -51,6 +51,8 @@ class SphericalSpin(Landscape):
     p : int
         Degree, at least 2 (and at most 512).
 
+    Notes
+    -----
     Start laws: "uniform" on the sphere.
 
     Search: ``method = "auto"`` is Newton's method on the sphere (step in the tangent space, back to the sphere by

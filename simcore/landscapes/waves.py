@@ -125,6 +125,8 @@ class TorusField(_WaveLandscape):
     n : int
         Dimension, at least 1. The law is known for any n; drawing needs n <= 12 (16,632 waves there).
 
+    Notes
+    -----
     Start laws: "uniform" on (0, 2 pi)^n.
 
     Search: ``method = "auto"`` is Newton's method with the step cap of ``torus_step_cap`` in units of the length
@@ -224,6 +226,8 @@ class GaussianField(_WaveLandscape):
     frequencies : "random" or "isotropic"
         The latter for n <= 8.
 
+    Notes
+    -----
     Start laws: "box" uniform on [0, 5]^n; "normal" standard normal round the origin; "ball" uniform in the ball of
     radius 2 round the origin. The field is stationary, so the place does not matter, only the extent.
 
@@ -305,6 +309,8 @@ class ConfinedField(_WaveLandscape):
     features, frequencies
         As for ``GaussianField``; isotropic frequencies (the default) for n <= 8.
 
+    Notes
+    -----
     Start laws: "normal" with standard deviation 1/mu per coordinate, the mean density of the critical points (measured
     at m = 0.5: 0.8/mu to 1/mu find all points of a draw with the fewest evaluations, 1.3/mu needs half as many again,
     2/mu three times as many); "ball" uniform in the ball of radius ``critical_radius()``.

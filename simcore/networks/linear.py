@@ -53,6 +53,8 @@ class LinearNetwork(Network):
     f depends on the parameters (W_1, W_2, ..., row-major) through W = W_L ... W_1 alone: f = 1/2 tr (W - T) S (W - T)^T
     with T = C S^-1. Nothing is random: there is one draw.
 
+    Notes
+    -----
     Start laws: "normal", entries N(0, 0.5^2); "small", N(0, 0.05^2), near the saddle at 0; "wide", N(0, 1); "scales",
     N(0, s^2) with s = 0.1, 0.2, 0.3 and 0.5 in turn. The default reaches every class of critical points of the 4-2-4
     autoencoder with covariance (4, 3, 2, 1) within 4,000 starts; for wide networks "scales" with Levenberg-Marquardt

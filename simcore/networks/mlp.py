@@ -95,6 +95,8 @@ class MLP(Network):
     Parameters x stand in the order W_1, b_1, W_2, b_2, ..., each matrix row-major (outputs, inputs). With fixed data
     there is one draw; random kinds draw their data, and teacher, afresh in each draw.
 
+    Notes
+    -----
     Start laws (``simcore.networks.starts``): "gaussian", entries N(0, s^2) with s = 0.1, 0.3, 0.6, 1 in turn;
     "gaussian_0.1" .. "gaussian_1" alone; "gradient_descent", "sgd", "adam", "saddle_free_newton": points along such a
     trajectory plus noise; "descents": from saddles of the network with tied units; "mixed": all kinds in turn.

@@ -42,6 +42,8 @@ class SigmoidUnit(Network):
     multiplicity : m numbers above 0, optional
         c_i, how often a point stands in the data; default 1.
 
+    Notes
+    -----
     Start laws: "normal", N(0, s^2) entries with s = 0.1, 1 and 3 in turn; "narrow", "unit" and "wide" are each alone.
 
     Search: ``method = "auto"`` is saddle-free Newton with steps of at most 1: it ends at minima, good and bad; ask
