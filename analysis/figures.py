@@ -17,6 +17,7 @@ from simcore.search.audit import ENOUGH_HITS
 
 from . import canvas
 from .samples import (
+    ESTIMATED,
     Sample,
     as_runs,
     load_samples,
@@ -106,7 +107,13 @@ def ratio_panel(axis: Axes, members: list[Sample]) -> None:
     hits = [(x, e) for x, e in hits if math.isfinite(e.value) and e.value > 0]
     if hits:
         _errorbar(axis, hits, canvas.HITS, "Newton hits (biased)", 2)
-    distinct = [(s.n, s.ratio()) for s in members if s.method != "newton"]
+    estimated = [s for s in members if s.method in ESTIMATED]
+    for label, trusted in (("estimated, 95 % interval", True), ("estimated, not trusted", False)):
+        some = [(s.n, s.ratio()) for s in estimated if bool(s.complete.all()) == trusted]
+        some = [(x, e) for x, e in some if math.isfinite(e.value) and e.value > 0]
+        if some:
+            _errorbar(axis, some, {**canvas.DISTINCT, "marker": "s" if trusted else "x"}, label, 3)
+    distinct = [(s.n, s.ratio()) for s in members if s.method not in ("newton", *ESTIMATED)]
     bounds = [(x, e) for x, e in distinct if math.isnan(e.value) and e.low > 0]
     distinct = [(x, e) for x, e in distinct if math.isfinite(e.value) and e.value > 0]
     if distinct:
@@ -116,7 +123,7 @@ def ratio_panel(axis: Axes, members: list[Sample]) -> None:
             [x for x, _ in bounds], [e.low for _, e in bounds], yerr=[0.4 * e.low for _, e in bounds], lolims=True,
             color="black", linestyle="none", label="distinct points, lower bound",
         )  # fmt: skip
-    if not hits and not distinct and not bounds:
+    if not hits and not distinct and not bounds and not estimated:
         axis.annotate("no minimum was hit", (0.5, 0.1), xycoords="axes fraction", ha="center", fontsize=8)
     axis.margins(x=0.06)
     canvas.whole_ticks(axis, n)
@@ -125,7 +132,10 @@ def ratio_panel(axis: Axes, members: list[Sample]) -> None:
 
 def _agreement_panel(axis: Axes, members: list[Sample]) -> None:
     shown = [
-        (s.n, s.ratio(), s.ratio_exact) for s in members if s.dimension >= 2 and s.method != "newton" and s.ratio_exact
+        (s.n, s.ratio(), s.ratio_exact)
+        for s in members
+        if s.dimension >= 2 and s.method != "newton" and s.ratio_exact
+        if s.method not in ESTIMATED or s.complete.all()
     ]
     axis.axhline(1.0, **canvas.EXACT)
     for n, ratio, exact in shown:
@@ -395,5 +405,7 @@ FIGURES_OF_METHOD = {
     "enumerate": ("ratio", "index_cost", "coverage"),
     "ball": ("ratio", "index_cost", "coverage"),
     "newton": ("ratio", "index_cost", "outcomes"),
+    "walk": ("ratio",),
+    "paths": ("ratio",),
 }
 """The figures that a report shows, by the method of the run."""

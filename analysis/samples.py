@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 
 WAVES = {"features", "frequencies"}
 """Parameters that an isotropic set fixes at every n."""
+ESTIMATED = ("walk", "paths")
+"""Methods whose counts are estimates."""
 LONGEST_SHOWN = 18
 """Characters of a parameter's value beyond which titles leave it out; tables show it."""
 
@@ -39,9 +41,9 @@ class Sample:
         ``newton`` runs, which count hits only.
     hits : (N, D + 1) ordinary starts that ended at points of each index.
     cost_sums : (N, D + 1) sum over distinct points (over starts for ``newton`` runs) of the cost.
-    complete : (N,) whether the draw's enumeration is complete.
+    complete : (N,) whether the draw's enumeration is complete, or its estimated counts are trusted.
     starts : (N,) ordinary starts a draw.
-    method : "enumerate", "ball" or "newton".
+    method : "enumerate", "ball" or "newton"; "walk" or "paths", whose counts are estimates.
     statuses : number of starts by status, where the run says.
     """
 
@@ -249,6 +251,28 @@ def samples_from_starts(starts: pd.DataFrame) -> list[Sample]:
     return samples
 
 
+def samples_from_counts(counts: pd.DataFrame, method: str) -> list[Sample]:
+    """Return one Sample a combination from a ``walk`` or ``paths`` run's rows (a row a draw and index).
+
+    ``counts`` of the Sample are estimates, and ``complete`` says which draws' are trusted; there are no hits and no
+    costs. In R^n, where the walk knows shares alone, counts are relative to one minimum a draw.
+    """
+    names = parameter_columns(counts)
+    samples = []
+    for key, frame in _groups(counts, names):
+        parameters = combination(names, key)
+        dimension = int(build_landscape(parameters).dimension)
+        shape = (-1, dimension + 1)
+        number = frame["count"].to_numpy(np.float64).reshape(shape)
+        relative = np.exp(frame["log_ratio"].to_numpy(np.float64)).reshape(shape)
+        number = np.nan_to_num(np.where(np.isnan(number), relative, number))
+        trusted = frame["trusted"].to_numpy(bool).reshape(shape)[:, 0]
+        nothing = np.zeros(number.shape)
+        starts = np.full(len(number), np.nan)
+        samples.append(Sample(parameters, dimension, number, nothing, nothing, trusted, starts, method))
+    return samples
+
+
 def load_samples(runs: Sequence[Any] | Any) -> list[Sample]:
     """Return the Samples of one or several run directories, in their order; runs are never merged.
 
@@ -261,6 +285,8 @@ def load_samples(runs: Sequence[Any] | Any) -> list[Sample]:
         method = run_configuration(run)["method"]
         if method == "newton":
             samples += samples_from_starts(_sums(run, ["status", "morse_index"], ["cost"]))
+        elif method in ESTIMATED:
+            samples += samples_from_counts(load(run), method)
         else:
             audits = load(run, kind="audits")  # before the points: the run may still be going, and gain draws meanwhile
             points = _sums(run, ["morse_index"], ["cost", "hits"])

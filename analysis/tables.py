@@ -9,7 +9,7 @@ from typing import Any
 from simcore.errors import unknown_name
 
 from .estimates import Estimate
-from .samples import Sample, as_runs, load_samples, run_provenance
+from .samples import ESTIMATED, Sample, as_runs, load_samples, run_provenance
 from .writers import FORMATS, Column, Table
 
 DEMO_COLUMNS = (
@@ -95,7 +95,12 @@ def count_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:
             }
         )
         where = f"{sample.label}, n = {sample.n}"
-        if complete < sample.draws:
+        if sample.method in ESTIMATED:
+            remarks.append(
+                f"{where}: estimated by method {sample.method!r}; {complete} of {sample.draws} draws are trusted"
+                f"{'.' if complete == sample.draws else ', the others are not trusted; no z.'}"
+            )
+        elif complete < sample.draws:
             unfinished = sample.draws - complete
             remarks.append(
                 f"{where}: {unfinished} of {sample.draws} draws are incomplete, so points may be missing; no z."

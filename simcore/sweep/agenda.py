@@ -113,7 +113,7 @@ class Agenda:
         while True:
             if (
                 stage.draws
-                and self.configuration.target_error is not None
+                and self.configuration.error_of_draws is not None
                 and stage.draws < self.configuration.most_draws
             ):
                 if self.part is not None:
@@ -122,7 +122,10 @@ class Agenda:
                         stage.finished = stage.others = True
                         return
                 shards = [shard for shard in self._held[c] if shard.first_draw < stage.draws]
-                if ratio_error(self.run, self.configuration, c, stage.draws, shards) <= self.configuration.target_error:
+                if (
+                    ratio_error(self.run, self.configuration, c, stage.draws, shards)
+                    <= self.configuration.error_of_draws
+                ):
                     stage.finished = True
                     return
             try:
@@ -181,12 +184,12 @@ def held_shards(run: RunDirectory, configuration: Configuration) -> set[Shard]:
 def expected_draws(run: RunDirectory, configuration: Configuration, combination: int, held: list[Shard]) -> int:
     """Return how many draws a finished run holds of a combination; where a look lacks shards, that look's."""
     for look in configuration.looks():
-        if configuration.target_error is None or look >= configuration.most_draws:
+        if configuration.error_of_draws is None or look >= configuration.most_draws:
             return look
         if next(missing(configuration, combination, look, held), None) is not None:
             return look
         shards = [shard for shard in held if shard.first_draw < look]
-        if ratio_error(run, configuration, combination, look, shards) <= configuration.target_error:
+        if ratio_error(run, configuration, combination, look, shards) <= configuration.error_of_draws:
             return look
     return configuration.most_draws
 

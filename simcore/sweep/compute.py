@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simcore.errors import RunError
 from simcore.sweep import provenance
-from simcore.sweep.config import Configuration
+from simcore.sweep.config import ESTIMATED, Configuration
 from simcore.sweep.plan import Shard, layout
 from simcore.sweep.store import RunDirectory, write_shard
 
@@ -53,6 +53,16 @@ def shard_rows(
     if layout(configuration, shard.combination).split:
         return {"parts": _part_rows(configuration, shard, backend, threads)}
     landscape = configuration.landscape(shard.combination)
+    if configuration.method in ESTIMATED:
+        from simcore.counts.shards import count_rows
+
+        names = ("target_error", "moves", "max_moves", "walkers")
+        given = {name: getattr(configuration, name) for name in names if getattr(configuration, name) is not None}
+        draws = range(shard.first_draw, shard.last_draw)
+        counts, audits = count_rows(
+            landscape, draws, seed=configuration.seed, method=configuration.method, threads=threads, **given
+        )
+        return {"counts": counts, "audits": audits}
     common: dict[str, Any] = {
         "draws": shard.draws,
         "first_draw": shard.first_draw,
@@ -104,6 +114,12 @@ def check_rows(configuration: Configuration, shard: Shard, frames: dict[str, pd.
         if not np.all(holds):
             raise RunError(f"shard {shard.name}: {what}; its rows were not kept")
 
+    if "counts" in frames:
+        counts = frames["counts"]
+        insist(counts["draw"].to_numpy() == np.repeat(draws, dimension + 1), "draws out of order")
+        insist(counts["morse_index"].to_numpy() == np.tile(np.arange(dimension + 1), shard.draws), "indices missing")
+        insist(frames["audits"]["draw"].to_numpy() == draws, "audits out of order")
+        return
     if "audits" not in frames:
         (rows,) = frames.values()
         insist(

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from simcore.landscapes.base import Landscape
     from simcore.search.solvers import Solver
 
-METHODS = ("newton", "enumerate", "ball")
+METHODS = ("newton", "enumerate", "ball", "walk", "paths")
+ESTIMATED = ("walk", "paths")
+"""Methods of ``simcore.estimate_counts``: a row a (draw, index); they have neither starts nor points."""
+LATER = ("moves", "max_moves", "walkers")
+"""Settings that older runs do not know: left out of the hash where they are not given, which stays as it was."""
 FIRST_LOOK = 64
 """Draws after which ``target_error`` is first looked at; then after twice, four times, ... as many."""
 
@@ -105,13 +109,17 @@ SEARCH: dict[str, Key] = {
     "max_starts": Key("whole", 1, WORD, methods=("enumerate", "ball")),
     "prove": Key("proof", methods=("enumerate",)),
     "radius": Key("number", 0, math.inf, open=True, methods=("ball",)),
+    "moves": Key("whole", 1, SEEDS, methods=ESTIMATED),
+    "max_moves": Key("whole", 1, SEEDS, methods=ESTIMATED),
+    "walkers": Key("whole", 2, 4096, methods=("walk",)),
 }
 """Keys of ``[search]``. ``prove``: prove lists complete, wherever a method exists (true), nowhere (false) or where that
 is cheap ("auto", the default); with a proof ``starts`` may be 0. ``max_starts``: starts after which a draw that is not
 complete is given up (and says so); ``radius``: of the ball, a length in x, by default one that holds some ten
-points."""
+points. ``moves``, ``max_moves``, ``walkers``: as for ``simcore.estimate_counts``, whose ``target_error`` is each draw's
+in runs of these methods, so that ``draws`` says how many there are."""
 
-DEFAULT_STARTS = {"newton": 256, "enumerate": 512, "ball": 512}
+DEFAULT_STARTS = {"newton": 256, "enumerate": 512, "ball": 512, "walk": 1, "paths": 1}
 TABLES = ("seed", "landscape", "search", "solver")
 
 
@@ -134,10 +142,10 @@ class Configuration:
 
     seed : 0 .. 2^64 - 1.
     combinations : one landscape dictionary (``Landscape.to_dict``) an element of the product, in the file's order.
-    method : "newton", "enumerate" or "ball".
+    method : "newton", "enumerate", "ball", "walk" or "paths".
     draws : functions per combination; None where ``target_error`` (relative standard error of the ratio of saddles to
         minima, annealed) with ``max_draws`` decides.
-    starts, max_starts, prove, radius, start_law, positions, spectrum : see ``[search]``; ``start_law`` None is each
+    starts, max_starts, prove, radius, moves, max_moves, walkers, start_law, positions, spectrum : see ``[search]``; ``start_law`` None is each
     landscape's default. solver : the ``[solver]`` table, normalised.
     """
 
@@ -151,6 +159,9 @@ class Configuration:
     max_starts: int | None = None
     prove: bool | str | None = None
     radius: float | None = None
+    moves: int | None = None
+    max_moves: int | None = None
+    walkers: int | None = None
     start_law: str | None = None
     positions: bool = False
     spectrum: bool = False
@@ -188,6 +199,7 @@ class Configuration:
     def from_dict(cls, data: Mapping[str, Any]) -> Configuration:
         """Undo ``to_dict``; raises ``InputError`` when the dictionary is not one of its own."""
         names = {f.name for f in fields(cls)}
+        data = dict.fromkeys(LATER) | dict(data) if isinstance(data, Mapping) else data
         if not isinstance(data, Mapping) or set(data) != names:
             raise InputError("the stored configuration has other keys than this version of simcore writes")
         search = {key: data[key] for key in SEARCH if data.get(key) is not None}
@@ -222,10 +234,20 @@ class Configuration:
         """Draws per combination beyond which nothing is computed."""
         return self.draws if self.draws is not None else self.max_draws or 0
 
+    @property
+    def error_of_draws(self) -> float | None:
+        """``target_error`` where it decides how many draws there are, else None."""
+        return self.target_error if self.max_draws is not None else None
+
+    @property
+    def _not_identity(self) -> tuple[str, ...]:
+        """Settings that say how many draws there are, and nothing of any row."""
+        return ("draws", "max_draws") if self.method in ESTIMATED else ("draws", "max_draws", "target_error")
+
     def looks(self) -> Iterator[int]:
         """Yield the numbers of draws after which ``target_error`` is looked at, ``most_draws`` last or alone."""
         look = FIRST_LOOK
-        while self.target_error is not None and look < self.most_draws:
+        while self.error_of_draws is not None and look < self.most_draws:
             yield look
             look *= 2
         yield self.most_draws
@@ -233,9 +255,8 @@ class Configuration:
     @cached_property
     def hash(self) -> str:
         """64 hexadecimal digits that identify every row of the run: all settings but draws, max_draws, target_error."""
-        identity = {
-            key: value for key, value in self.to_dict().items() if key not in ("draws", "max_draws", "target_error")
-        }
+        left_out = (*self._not_identity, *(key for key in LATER if getattr(self, key) is None))
+        identity = {key: value for key, value in self.to_dict().items() if key not in left_out}
         identity["start_law"] = [
             self.landscape(c).check_start_law(self.start_law) for c in range(len(self.combinations))
         ]
@@ -249,22 +270,23 @@ class Configuration:
         if self.hash != other.hash:
             mine, theirs = self.to_dict(), other.to_dict()
             for key in mine:
-                if key not in ("draws", "max_draws", "target_error") and mine[key] != theirs[key]:
+                if key not in self._not_identity and mine[key] != theirs[key]:
                     return f"{key} is {shown(mine[key])} here and {shown(theirs[key])} there"
             return "the landscapes' default start laws differ"
         if self.most_draws < other.most_draws:
             return f"draws would fall from {other.most_draws} to {self.most_draws}; they may only be raised"
-        if other.target_error is not None and self.target_error is not None and self.target_error > other.target_error:
+        if other.error_of_draws and self.error_of_draws and self.error_of_draws > other.error_of_draws:
             return (
                 f"target_error would rise from {other.target_error:g} to {self.target_error:g}; it may only be lowered"
             )
-        if other.target_error is None and self.target_error is not None and self.most_draws == other.most_draws:
+        if other.error_of_draws is None and self.error_of_draws and self.most_draws == other.most_draws:
             return f"all {other.most_draws} draws were asked for before; target_error could only ask for fewer"
         return None
 
     def with_draws(self, draws: int) -> Configuration:
         """Return the same sweep with this number of draws per combination."""
-        return replace(self, draws=draws, target_error=None, max_draws=None)
+        error = self.target_error if self.method in ESTIMATED else None
+        return replace(self, draws=draws, target_error=error, max_draws=None)
 
 
 def read_configuration(path: str | Path) -> Configuration:
@@ -326,6 +348,8 @@ def _search_settings(table: Mapping[str, Any]) -> dict[str, Any]:
     for key in settings:
         if method not in SEARCH[key].methods:
             raise InputError(f"search.{key} is given, but method {method!r} does not use it; leave it out")
+    if method in ESTIMATED:
+        return _estimate_settings(settings)
     if "draws" in settings and ("target_error" in settings or "max_draws" in settings):
         raise InputError("[search] gives draws and also target_error or max_draws; give draws alone, or the other two")
     if "draws" not in settings and ("target_error" not in settings or "max_draws" not in settings):
@@ -340,6 +364,20 @@ def _search_settings(table: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError(
             f"search.max_starts is {most}, below search.starts = {settings['starts']}; give at least as many"
         )
+    return settings
+
+
+def _estimate_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Check the settings of a method of ``estimate_counts``, which has an error of its own and no starts."""
+    method = settings["method"]
+    if "draws" not in settings or "max_draws" in settings:
+        raise InputError(f"[search] of method {method!r} needs draws, and no max_draws; target_error is each draw's")
+    if "target_error" in settings and "moves" in settings:
+        raise InputError("[search] gives target_error and moves; give the one that is to end each draw's count")
+    for key in ("starts", "start_law", "positions", "spectrum"):
+        if settings.get(key, SEARCH[key].default) not in (None, False, DEFAULT_STARTS[method]):
+            raise InputError(f"search.{key} is given, but method {method!r} does not use it; leave it out")
+    settings.setdefault("starts", DEFAULT_STARTS[method])
     return settings
 
 
@@ -480,6 +518,10 @@ def _check_search(landscape: Landscape, search: Mapping[str, Any]) -> None:
             )
         if search.get("start_law") is not None:
             raise InputError("search.start_law is given, but a ball has its own starts; leave it out")
+    if search["method"] == "walk":
+        from simcore.counts.estimate import check_walkable
+
+        check_walkable(landscape, None)
     if search["method"] == "enumerate" and landscape.domain.compact is False and landscape.euler_characteristic is None:
         raise InputError(
             f"search.method is 'enumerate', but the domain of {landscape.name} is neither compact nor confined; "

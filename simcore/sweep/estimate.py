@@ -17,7 +17,7 @@ from typing import Any
 from simcore.errors import RunError, SimcoreError
 from simcore.info import usable_processors
 from simcore.sweep.agenda import held_shards
-from simcore.sweep.config import Configuration
+from simcore.sweep.config import ESTIMATED, Configuration
 from simcore.sweep.plan import (
     Shard,
     by_combination,
@@ -31,6 +31,7 @@ from simcore.sweep.plan import (
     shard_count,
 )
 from simcore.sweep.progress import duration
+from simcore.sweep.schema import KINDS
 from simcore.sweep.store import RunDirectory
 
 CALIBRATION_SECONDS = 2.0
@@ -130,7 +131,7 @@ def estimate(
         shards=to_do + kept,
         held=kept,
         rows=rows,
-        rows_kind="starts" if configuration.method == "newton" else "points",
+        rows_kind=KINDS[configuration.method][0],
         bytes_on_disk=size_on_disk,
         bytes_per_worker=per_worker,
         peak_bytes=PARENT_BYTES + workers * per_worker,
@@ -139,7 +140,7 @@ def estimate(
         workers=workers,
         free_disk=free_disk(run.path),
         free_memory=free_memory(),
-        at_most=configuration.target_error is not None,
+        at_most=configuration.error_of_draws is not None,
     )
 
 
@@ -233,6 +234,8 @@ def _rows_by_law(configuration: Configuration, combination: int) -> float:
     if configuration.method == "newton":
         return float(configuration.starts)
     landscape = configuration.landscape(combination)
+    if configuration.method in ESTIMATED:
+        return float(landscape.dimension + 1)
     try:
         return float(landscape.expected_counts()["mean_count"].sum())
     except (SimcoreError, ImportError, ValueError, ArithmeticError):
@@ -261,6 +264,8 @@ def _calibrate(configuration: Configuration, backend: str) -> dict[int, Measured
         if time.monotonic() - began > CALIBRATION_SECONDS:
             break
         seconds = CALIBRATION_SECONDS / min(len(model), 8)
+        if trial.method in ESTIMATED:
+            continue  # a count may take hours, and no part of it says how long: the model alone
         try:
             if trial.method != "newton" and model[c] > CALIBRATION_SECONDS:  # one draw alone would take too long
                 paces.append(_pace(trial, c, backend, seconds))

@@ -197,7 +197,7 @@ class _Session:
         self.workers, self.dask, self.part, self.allow_version = workers, dask, part, allow_version
         self.summary = RunSummary(str(run.path))
         self.failures: dict[Shard, int] = {}
-        self.progress = Progress("starts" if configuration.method == "newton" else "points")
+        self.progress = Progress(KINDS[configuration.method][0])
 
     def execute(self) -> RunSummary:
         began = time.monotonic()

@@ -192,7 +192,7 @@ def check_run(run: RunDirectory, configuration: Configuration, *, backend: str, 
 def _refuse_strangers(run: RunDirectory) -> None:
     """Raise ``InputError`` for a directory without run.json that holds what no run of simcore has just begun with."""
     others = [entry.name for entry in run.path.iterdir() if entry.name != "locks"] if run.path.is_dir() else []
-    ours = ("starts", "parts", "points", "audits", "manifest", "failed", "config.toml")
+    ours = ("starts", "parts", "points", "counts", "audits", "manifest", "failed", "config.toml")
     strange = [name for name in others if name not in ours and not name.endswith(".tmp")]
     if strange or run.shards():
         what = f"other files ({min(strange)})" if strange else "shards"

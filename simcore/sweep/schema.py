@@ -1,7 +1,7 @@
 """What the files of a run hold: columns, types and units, and how rows from a search become an Arrow table.
 
 Kinds of rows: "starts" (newton runs, a row a start), "points" (enumerate and ball runs, a row a distinct point),
-"audits" (the same runs, a row a draw).
+"counts" (walk and paths runs, a row a draw and index), "audits" (all but newton runs, a row a draw).
 """
 
 from __future__ import annotations
@@ -21,10 +21,16 @@ SCHEMA_VERSION = 2
 that name hides: ``(rows.index == 0).sum()`` counted row labels.
 """
 
-KINDS = {"newton": ("starts",), "enumerate": ("points", "audits"), "ball": ("points", "audits")}
+KINDS = {
+    "newton": ("starts",),
+    "enumerate": ("points", "audits"),
+    "ball": ("points", "audits"),
+    "walk": ("counts", "audits"),
+    "paths": ("counts", "audits"),
+}
 """Kinds of rows that a method yields; the first is what ``load`` returns unless asked for another."""
 
-FOLDERS = {"newton": ("starts", "parts"), "enumerate": ("points", "audits"), "ball": ("points", "audits")}
+FOLDERS = KINDS | {"newton": ("starts", "parts")}
 """Folders of files that a method writes; parts are halfway to starts (``simcore.sweep.merge``)."""
 
 UNITS = {
@@ -58,13 +64,24 @@ UNITS = {
     "euler_expected": "Euler characteristic of the domain",
     "complete": "every rule of completeness held",
     "certified_fraction": "share of points with a certificate",
+    "count": "estimated number of critical points",
+    "se": "standard error of the count",
+    "low": "lower end of its interval of 95 %",
+    "high": "upper end of its interval of 95 %",
+    "log_ratio": "ln of the count over that of index 0",
+    "log_ratio_se": "standard error of log_ratio",
+    "trusted": "the diagnostics of the count held",
+    "total": "estimated number of critical points of all indices",
+    "total_se": "standard error of the total",
+    "reasons": "which diagnostics failed",
+    "round_trips": "journeys of walkers from a minimum to the middle and back",
 }
 
 _WHOLE = ("draw", "start", "point", "hits")
 _SMALL = ("iterations", "morse_index", "nullity")
 _WORDS = ("status", "source")
 _LISTS = ("x", "eigenvalues")
-_TEXTS = ("proof_method",)
+_TEXTS = ("proof_method", "reasons", "weights")
 
 
 def check_kind(method: str, kind: str | None) -> str:

@@ -18,7 +18,7 @@ from simcore.errors import RunError, SimcoreError
 from simcore.sweep import checksum
 from simcore.sweep.agenda import expected_draws
 from simcore.sweep.audit import Audit, Counts, audit, bound
-from simcore.sweep.config import Configuration, read_configuration
+from simcore.sweep.config import ESTIMATED, Configuration, read_configuration
 from simcore.sweep.files import TEMPORARY, sha256_of
 from simcore.sweep.merge import PARTS
 from simcore.sweep.plan import Shard, by_combination, missing, overlapping
@@ -253,6 +253,12 @@ class _Verification:
             inside = (draws >= shard.first_draw) & (draws < shard.last_draw)
             unique = len(np.unique(np.stack([draws, number]), axis=1).T) == len(draws)
             placed = bool(inside.all() and unique)
+        elif kind == "counts":
+            indices = np.arange(self.configuration.landscape(shard.combination).dimension + 1)
+            numbers = np.arange(shard.first_draw, shard.last_draw)
+            placed = np.array_equal(draws, np.repeat(numbers, len(indices))) and np.array_equal(
+                table.column("morse_index").to_numpy(), np.tile(indices, len(numbers))
+            )
         elif kind == "audits":
             placed = np.array_equal(draws, np.arange(shard.first_draw, shard.last_draw))
         else:
@@ -339,6 +345,9 @@ class _Verification:
                 'an exact law; use method = "enumerate" or "ball" for counts that can'
             )
             return
+        if self.configuration.method in ESTIMATED:
+            self._judge_trust()
+            return
         for c, counts in self.counts.items():
             if c in self.damaged or not counts.audits:
                 report.notes.append(f"combination {c} is not whole: its science is not judged")
@@ -358,6 +367,20 @@ class _Verification:
                 if test.p < limit:
                     text = f"{test.measured:.6g} against {test.exact:.6g}, z = {test.z:+.2f}, p = {test.p:.1e}"
                     self._find("science", one.landscape, f"{test.what} is not the exact law's: {text}")
+
+    def _judge_trust(self) -> None:
+        """Say of how many draws the counts are not trusted, and why: they are estimates, with errors of their own."""
+        for c, counts in self.counts.items():
+            audits = [row for frame in counts.audits for row in frame.to_dict("records")]
+            entry = self.configuration.combinations[c]
+            name = f"{entry['name']} " + " ".join(f"{k}={v}" for k, v in entry.items() if k != "name")
+            doubtful = [row for row in audits if not row["trusted"]]
+            self.report.notes.append(
+                f"{name}: counts of {len(audits)} draws are estimates by method {self.configuration.method!r}, "
+                f"{len(audits) - len(doubtful)} of them trusted"
+            )
+            for row in doubtful[:5]:
+                self.report.notes.append(f"{name}: draw {row['draw']} is not trusted: {row['reasons']}")
 
 
 def _reason(error: Exception, path: Path) -> str:

@@ -1,0 +1,85 @@
+"""Sweeps of method ``walk``: rows a (draw, index), the same however often they are resumed, and the word where they are
+not trusted."""
+
+import numpy as np
+import pytest
+
+import simcore
+from simcore.sweep import run_sweep, verify_run
+from simcore.sweep.config import Configuration
+
+WALK = {
+    "seed": 3,
+    "landscape": [{"name": "spherical_spin", "n": [5, 6]}],
+    "search": {"method": "walk", "draws": 2, "moves": 6400},
+}
+
+
+def configured(**search):
+    return Configuration.from_mapping(WALK | {"search": WALK["search"] | search})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("walk") / "run"
+    assert run_sweep(configured(draws=1), path, workers=1).complete
+    assert run_sweep(configured(), path, workers=1).complete
+    return path
+
+
+def test_rows_are_those_of_estimate_counts(run):
+    rows = simcore.load(run)
+    assert list(rows.columns[:4]) == ["landscape", "n", "p", "draw"]
+    assert len(rows) == 2 * 5 + 2 * 6
+    for n in (5, 6):
+        alone = simcore.estimate_counts(simcore.SphericalSpin(n=n), draw=1, seed=3, moves=6400, threads=1)
+        mine = rows[(rows.n == n) & (rows.draw == 1)]
+        for name in alone.counts:
+            np.testing.assert_array_equal(mine[name], alone.counts[name])
+        assert (mine.trusted == alone.trusted).all()
+    audits = simcore.load(run, kind="audits")
+    assert len(audits) == 4
+    assert {"total", "total_se", "minima", "trusted", "reasons", "round_trips", "moves"} <= set(audits.columns)
+    assert (audits.moves == 6400).all()
+
+
+def test_verify_finds_the_run_whole_and_says_that_counts_are_estimates(run):
+    report = verify_run(run)
+    assert report.ok, report.lines()
+    assert any("estimates by method 'walk'" in line for line in report.lines())
+
+
+def test_table_and_figure_say_the_word(run, tmp_path):
+    from simcore_analysis.figures import run_figure
+    from simcore_analysis.tables import run_table
+
+    assert "trusted" in run_table([run])
+    short = tmp_path / "short"
+    run_sweep(configured(moves=160, draws=2), short, workers=1)
+    text = run_table([short])
+    assert "not trusted" in text
+    assert not simcore.load(short).trusted.any()
+    picture = run_figure([short], "ratio", tmp_path / "ratio.svg").read_text()
+    assert "not trusted" in picture
+
+
+@pytest.mark.parametrize(
+    ("search", "word"),
+    [
+        ({"starts": 100}, "starts"),
+        ({"target_error": 0.1}, "target_error"),
+        ({"max_draws": 64}, "draws"),
+        ({"walkers": 1}, "walkers"),
+        ({"method": "enumerate"}, "moves"),
+    ],
+)
+def test_settings_of_other_methods_are_refused(search, word):
+    with pytest.raises(simcore.InputError, match=word):
+        configured(**search)
+
+
+def test_settings_belong_to_the_identity_of_a_run():
+    assert configured().hash != configured(moves=3200).hash
+    assert configured(draws=7).hash == configured().hash
+    again = Configuration.from_dict(configured().to_dict())
+    assert again == configured()
