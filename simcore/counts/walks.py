@@ -96,7 +96,7 @@ class Walk:
             return np.zeros(self.dimension + 1), "none"
         weight = np.zeros(self.dimension + 1)
         chains = self._chains("pilot", begin, weight)
-        at, tally = begin.index.astype(np.int64), np.zeros((self.classes.number,) * 2)
+        tally = np.zeros((self.classes.number,) * 2)
         for _ in range(PILOT_ROUNDS):
             for chain in chains:
                 chain.reweight(weight)
@@ -107,7 +107,6 @@ class Walk:
             found = log_counts(tally, self.classes._replace(known=0))
             seen = np.isfinite(found)
             weight = np.where(seen, -found, -found[seen].min())
-        del at
         return weight, "pilot"
 
     def first_look(self) -> int:
@@ -161,6 +160,8 @@ class Walk:
             "minima_coverage": coverage if int(arrivals.sum()) else float("nan"),
             "weights": self.weights_from,
             "evaluations": sum(chain.evaluations for chain in self.chains),
+            "log_saddles_over_minima": estimate.log_ratio,
+            "log_saddles_over_minima_se": estimate.log_ratio_se,
             **self.record.summary(),
             "mean_cost_z": self._cost_z(),
         }

@@ -145,8 +145,9 @@ class Configuration:
     method : "newton", "enumerate", "ball", "walk" or "paths".
     draws : functions per combination; None where ``target_error`` (relative standard error of the ratio of saddles to
         minima, annealed) with ``max_draws`` decides.
-    starts, max_starts, prove, radius, moves, max_moves, walkers, start_law, positions, spectrum : see ``[search]``; ``start_law`` None is each
-    landscape's default. solver : the ``[solver]`` table, normalised.
+    starts, max_starts, prove, radius, moves, max_moves, walkers, start_law, positions, spectrum : see ``[search]``;
+        ``start_law`` None is each landscape's default.
+    solver : the ``[solver]`` table, normalised.
     """
 
     seed: int
