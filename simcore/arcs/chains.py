@@ -208,7 +208,7 @@ class _Tile:
 
         chains, rows = self._chains, self._rows
         count, moves = made.status[rows].shape
-        out = (
+        out: tuple[Any, ...] = (
             np.empty((LANES, moves), np.int8),
             np.empty((LANES, moves), np.int16),
             np.empty((LANES, moves), np.bool_),

@@ -36,7 +36,7 @@ def count_rows(landscape: Landscape, draws: range, **settings: Any) -> tuple[pd.
 
 def audit_row(found: Counts) -> dict[str, Any]:
     """Return the diagnostics of a count as one row: numbers, words and the reasons, no lists."""
-    row = {"total": found.total, "total_se": found.total_se, "minima": len(found.minima)}
+    row: dict[str, Any] = {"total": found.total, "total_se": found.total_se, "minima": len(found.minima)}
     for name, value in found.diagnostics.items():
         if name == "reasons":
             row[name] = "; ".join(value)

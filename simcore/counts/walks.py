@@ -83,7 +83,7 @@ class Walk:
             chains.append(
                 Chains(
                     target.problem, self.dimension, begin.x[rows], begin.index[rows], begin.cost[rows], rule, weight,
-                    address, streams, threads=self.threads,
+                    address, streams, threads=1 if self.free else self.threads,
                 )
             )  # fmt: skip
         return chains
