@@ -182,7 +182,8 @@ def escape(text: str) -> str:
     """Return text with LaTeX's special characters escaped, and the few non-ASCII signs that we use spelt out."""
     signs = {
         "\\": "\\textbackslash{}",
-        **{c: f"\\{c}" for c in "_%&#{}"},
+        **{c: f"\\{c}" for c in "_%&#{}$"},
+        "~": "\\textasciitilde{}",
         "±": "$\\pm$",
         "≤": "$\\leq$",
         "≥": "$\\geq$",

@@ -310,3 +310,16 @@ def test_errors_say_what_to_do(options, words):
 def test_batch_size_must_fit_the_data():
     with pytest.raises(simcore.InputError, match="give at most that"):
         walked(NETWORK, "sgd", batch_size=1000)
+
+
+def test_momentum_on_the_sphere_is_projected_on_the_tangent_space():
+    """The heavy ball of the docstring, written out: v <- m P(x) v - step g(x), x <- retract(x + v)."""
+    f = simcore.SphericalSpin(n=4).draw(seed=2)
+    x = positions(walked(f, "momentum", starts=3, steps=6, step_size=0.3, momentum=0.9, seed=5))
+    for track in x:
+        here, velocity = track[0], np.zeros(4)
+        for there in track[1:]:
+            velocity = 0.9 * (velocity - here * (here @ velocity) / 4) - 0.3 * f.gradient(here)
+            moved = here + velocity
+            here = moved * (2 / np.linalg.norm(moved))
+            np.testing.assert_allclose(there, here, atol=1e-12)
