@@ -239,14 +239,13 @@ def figure(samples: Sequence[Sample], frames: Sequence[pd.DataFrame]) -> Figure:
             if sample.landscape == "torus_field":
                 alpha = np.linspace(0, 1, 101)
                 axis.plot(large_n_cost(sample.n, alpha), alpha, **canvas.COIN, label="Bray & Dean, $n$ large")
-            axis.set_ylim(-0.05, 1.45)
-            axis.set_yticks(np.linspace(0, 1, 6))
-            axis.legend(loc="upper left", fontsize=7.5)
         axes[0, 0].set_ylabel(r"index fraction $\alpha = k / D$")
         for axis, pair in zip(axes[1], spins, strict=False):
             _conditional_panel(axis, *pair)
         axes[1, 2].set_axis_off()
-        axes[1, 2].legend(*axes[1, 0].get_legend_handles_labels(), loc="center left")
+        pairs = (axes[0, 0].get_legend_handles_labels(), axes[1, 0].get_legend_handles_labels())
+        handles, labels = ([*above, *below] for above, below in zip(*pairs, strict=True))
+        axes[1, 2].legend(handles, labels, loc="center left", labelspacing=0.35)
         canvas.panel_letters(axes.ravel()[:5])
     return result
 
