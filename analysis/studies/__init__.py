@@ -20,6 +20,7 @@ STUDIES = (
     "index_cost",
     "newton_bias",
     "topology_trivialisation",
+    "fluctuations",
     "baldi_hornik_1989",
     "small_network_minima",
     "weight_symmetry",

@@ -13,6 +13,7 @@ from simcore_analysis.studies import (
     bands,
     choromanska_2014,
     dauphin_2014,
+    fluctuations,
     goodfellow_2015,
     gradient_norm_test,
     growth,
@@ -306,3 +307,26 @@ def test_layers_are_told_from_the_next():
     assert [e["verdict"] for e in judge(choromanska_2014.layer_claims(8, points))] == ["agrees"] * 3
     mixed = points.assign(morse_index=rng.permutation(points["morse_index"].to_numpy()))
     assert "agrees" not in [e["verdict"] for e in judge(choromanska_2014.layer_claims(8, mixed))][:2]
+
+
+# ---- fluctuations ------------------------------------------------------------------------------------------------
+def test_overlaps_of_minima_are_over_pairs_of_one_draw():
+    x = np.sqrt(3) * np.eye(3)
+    rows = [(0, 0, x[0]), (0, 0, -x[0]), (0, 0, x[1]), (0, 1, x[2]), (2, 0, x[0]), (2, 0, (x[0] + x[1]) / np.sqrt(2))]
+    points = pd.DataFrame(rows, columns=["draw", "morse_index", "x"])
+    np.testing.assert_allclose(
+        fluctuations.squared_overlaps(points, 3, 4), [[1, 3], [0, 0], [0.5, 1], [0, 0]], atol=1e-12
+    )
+
+
+def test_poisson_counts_have_their_own_fluctuations():
+    """Var N/E[N]^2 = 1/mean, no correlation between indices; intervals at 1 - 1e-4 (the seed is fixed)."""
+    rng = np.random.default_rng(7)
+    minima, saddles = rng.poisson(20, 2000).astype(float), rng.poisson(50, 2000).astype(float)
+    level = 1 - 1e-4
+    assert fluctuations.relative_variance(minima, level).covers(np.log(1 / 20))
+    assert not fluctuations.relative_variance(minima, level).covers(np.log(1 / 50))
+    assert fluctuations.gap(minima, level).covers(0.5 / 20 + 5 / (12 * 20**2))  # the next term is 2e-4 of it
+    sample = counted({"landscape": "spherical_spin", "n": 3, "p": 3}, np.stack([minima, saddles, minima], axis=1))
+    entries = judge(fluctuations.last_claims(sample, np.ones((2000, 2))))
+    assert [e["verdict"] for e in entries] == ["measured"] * 3 + ["agrees", "measured"]
