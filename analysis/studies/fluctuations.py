@@ -3,9 +3,9 @@
 Subag (2017): in the spherical p-spin model the numbers of critical points below the threshold energy concentrate round
 their means as n grows, second moment over first moment squared tends to 1, and pairs of them are orthogonal. What holds
 at finite n, and for all minima of the 3-spin, whose energies lie in a wide band there, is measured here by complete
-enumeration: Var N / E[N]^2 of all points and of minima against n, Var/mean of minima, the correlation of the numbers of
-two indices, how far E ln N lies below ln E N (quenched and annealed), and the overlaps q = x.y/n of pairs of minima, for
-which independent points of the sphere have E[q^2] = 1/n.
+enumeration: Var N / E[N]^2 of all points and of minima against n, Var/mean of minima, the correlation of the counts of
+two indices, how far E ln N lies below ln E N (quenched and annealed), and the overlaps q = x.y/n of pairs of minima,
+for which independent points of the sphere have E[q^2] = 1/n.
 """
 
 from __future__ import annotations
