@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from simcore.search.solvers import PseudoInverseNewton as PseudoInverseNewton
     from simcore.search.solvers import RegularisedNewton as RegularisedNewton
     from simcore.search.solvers import SaddleFreeNewton as SaddleFreeNewton
+    from simcore.statistics.audit import audit_counts as audit_counts
     from simcore.sweep import iter_shards as iter_shards
     from simcore.sweep import load as load
     from simcore.trajectories.trajectory import trajectory as trajectory
@@ -82,6 +83,7 @@ _HOME = {
     "SphericalSpin": "simcore.landscapes.spin",
     "Torus": "simcore.domains",
     "TorusField": "simcore.landscapes.waves",
+    "audit_counts": "simcore.statistics.audit",
     "ball_critical_points": "simcore.search.ball",
     "enumerate_critical_points": "simcore.search.enumerate",
     "estimate_counts": "simcore.counts.estimate",

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simcore.errors import InputError, unknown_name
+from simcore.statistics.stopping import FIRST_LOOK, looks
 
 if TYPE_CHECKING:
     from simcore.landscapes.base import Landscape
@@ -35,9 +36,6 @@ ESTIMATED = ("walk", "paths")
 """Methods of ``simcore.estimate_counts``: a row a (draw, index); they have neither starts nor points."""
 LATER = ("moves", "max_moves", "walkers")
 """Settings that older runs do not know: left out of the hash where they are not given, which stays as it was."""
-FIRST_LOOK = 64
-"""Draws after which ``target_error`` is first looked at; then after twice, four times, ... as many."""
-
 MOST_COMBINATIONS = 10_000
 MOST_BYTES = 1 << 20  # of a configuration file: beyond it the file is not a configuration
 WORD = (1 << 32) - 1  # draws and starts are 32-bit words of the random number generator's counter
@@ -246,12 +244,8 @@ class Configuration:
         return ("draws", "max_draws") if self.method in ESTIMATED else ("draws", "max_draws", "target_error")
 
     def looks(self) -> Iterator[int]:
-        """Yield the numbers of draws after which ``target_error`` is looked at, ``most_draws`` last or alone."""
-        look = FIRST_LOOK
-        while self.error_of_draws is not None and look < self.most_draws:
-            yield look
-            look *= 2
-        yield self.most_draws
+        """Return the numbers of draws after which ``target_error`` is looked at, ``most_draws`` last or alone."""
+        return looks(self.most_draws, self.error_of_draws)
 
     @cached_property
     def hash(self) -> str:

@@ -1,20 +1,13 @@
-"""When ``target_error`` is met: the relative standard error of the annealed ratio of saddles to minima.
-
-With S_i, M_i the saddles and minima of draw i (distinct points, or hits in newton runs) and N draws, the delta method
-gives
-    Var ln R = Var(S_i / S-bar - M_i / M-bar) / N
-for R = S-bar / M-bar. The draw is the statistical unit. Symbols as in ``analysis.estimates``, which computes the
-intervals.
-"""
+"""What the stopping rule (``simcore.statistics.stopping``) needs of a run: saddles and minima of each draw."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore.statistics.stopping import relative_error
 from simcore.sweep.config import Configuration
 from simcore.sweep.plan import Shard
 from simcore.sweep.store import RunDirectory, read_table
@@ -53,11 +46,3 @@ def add_counts(rows: pd.DataFrame, dimension: int, saddles: NDArray[np.float64],
     draw, index = rows["draw"].to_numpy(), rows["morse_index"].to_numpy()
     saddles += np.bincount(draw[(index > 0) & (index < dimension)], minlength=len(saddles))
     minima += np.bincount(draw[index == 0], minlength=len(minima))
-
-
-def relative_error(saddles: NDArray[np.float64], minima: NDArray[np.float64]) -> float:
-    """Return se(R) / R by the delta method; inf where either kind was never seen."""
-    draws = len(saddles)
-    if draws < 2 or not saddles.any() or not minima.any():
-        return math.inf
-    return float(np.std(saddles / saddles.mean() - minima / minima.mean(), ddof=1) / math.sqrt(draws))

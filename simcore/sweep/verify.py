@@ -2,8 +2,8 @@
 
 Structure, for every run: each record against its own checksum; each file against its record (bytes, SHA-256, rows,
 checksum of the rows) and against its own metadata (configuration, shard, seed); rows unique and in their place; every
-draw and start there once; files that do not belong. Then the science (``simcore.sweep.audit``) of enumerate and ball
-runs. Damage is named, one line each, and nothing is changed.
+draw and start there once; files that do not belong. Then the science (``simcore.statistics.combination``) of
+enumerate and ball runs. Damage is named, one line each, and nothing is changed.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simcore.errors import RunError, SimcoreError
+from simcore.statistics.combination import Audit, Counts, audit, bound
 from simcore.sweep import checksum
 from simcore.sweep.agenda import expected_draws
-from simcore.sweep.audit import Audit, Counts, audit, bound
 from simcore.sweep.config import ESTIMATED, Configuration, read_configuration
 from simcore.sweep.files import TEMPORARY, sha256_of
 from simcore.sweep.merge import PARTS
@@ -354,7 +354,7 @@ class _Verification:
                 continue
             entry = self.configuration.combinations[c]
             name = f"{entry['name']} " + " ".join(f"{k}={v}" for k, v in entry.items() if k != "name")
-            report.audits.append(audit(self.configuration.landscape(c), counts, name))
+            report.audits.append(audit(self.configuration.landscape(c), counts, name, combinations=len(self.counts)))
         limit = bound(report.audits)
         for one in report.audits:
             if one.euler_right is not None and one.complete > one.euler_right:
