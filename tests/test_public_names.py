@@ -40,7 +40,8 @@ def test_every_name_is_documented(name):
 def test_functions_take_keywords_only_after_the_first_argument(name):
     first, *others = inspect.signature(getattr(simcore, name)).parameters.values()
     assert first.kind is first.POSITIONAL_OR_KEYWORD
-    assert all(p.kind is p.KEYWORD_ONLY for p in others)
+    pair = {"audit_counts": ["law"]}.get(name, [])  # the contract writes audit_counts(counts, law)
+    assert all(p.kind is p.KEYWORD_ONLY for p in others if p.name not in pair)
 
 
 @pytest.mark.parametrize("name", SOLVERS)
