@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from simcore.errors import unknown_name
@@ -31,7 +32,7 @@ COUNT_COLUMNS = [
 ]
 
 
-def run_table(runs: Sequence[Any] | Any, format: str = "markdown") -> str:
+def run_table(runs: Sequence[Any] | Any, format: str = "markdown", columns: Sequence[str] | None = None) -> str:
     """Return the paper table of one or several run directories as text.
 
     ``enumerate`` and ``ball`` runs: functions, complete draws, totals of distinct critical points and minima, annealed
@@ -43,15 +44,16 @@ def run_table(runs: Sequence[Any] | Any, format: str = "markdown") -> str:
     ----------
     runs : one run directory or several.
     format : "markdown", "latex" or "csv".
+    columns : keys of the columns wanted, in this order; default all.
 
     Raises
     ------
     InputError
-        For an unknown format or a directory that is no run.
+        For an unknown format or column, or a directory that is no run.
     """
     if format not in FORMATS:
         raise unknown_name("table format", format, FORMATS)
-    tables = run_tables(runs)
+    tables = [table if columns is None else chosen(table, columns) for table in run_tables(runs)]
     if format == "csv":
         return "\n".join(csv_of(table) for table in tables)
     return "\n".join(table.write(format) for table in tables)
@@ -70,6 +72,15 @@ def run_tables(runs: Sequence[Any] | Any) -> list[Table]:
     if searched:
         tables.append(hits_table(searched, notes))
     return tables
+
+
+def chosen(table: Table, columns: Sequence[str]) -> Table:
+    """Return a table with these of its columns alone, in this order; ``InputError`` names the choices."""
+    known = {column.key: column for column in table.columns}
+    for key in columns:
+        if key not in known:
+            raise unknown_name("column of the table", key, known)
+    return replace(table, columns=[known[key] for key in columns])
 
 
 def count_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:

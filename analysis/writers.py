@@ -83,33 +83,38 @@ class Table:
     def latex(self, *, long: bool = False) -> str:
         """Return a ``table`` environment for booktabs and siunitx (version 3): S columns, errors in brackets.
 
-        long : a ``longtable``, which may run over several pages, in place of it.
+        It fits a text width of 6.5 inches as it stands (``simcore_analysis.latex``).
+
+        long : a ``longtable``, which may run over several pages, in place of it; also where there are many rows.
         """
+        from . import latex
+
+        long = long or len(self.rows) > latex.LONGEST
         cells = [[_latex(row.get(c.key), c) for c in self.columns] for row in self.rows]
-        preamble = []
+        columns = []
         for j, c in enumerate(self.columns):
-            words = f"p{{{c.width:g}cm}}" if c.width else "l"
-            preamble.append(_s_column([r[j] for r in cells]) if self._numeric(c) else words)
-        headings = [
-            ("{" + (c.latex or escape(c.heading)) + "}") if self._numeric(c) else (c.latex or escape(c.heading))
-            for c in self.columns
-        ]
-        head = ["    \\toprule", f"    {' & '.join(headings)} \\\\", "    \\midrule"]
-        body = [f"    {' & '.join(r)} \\\\" for r in cells]
-        caption = [f"  \\caption{{{escape(self.caption)}}}"] if self.caption else []
-        notes = [f"  \\par\\footnotesize {escape(note)}" for note in self.notes]
-        columns = f"{{{' '.join(preamble)}}}"
-        packages = [f"\\usepackage{{{name}}}" for name in ("booktabs", *(("longtable",) if long else ()), "siunitx")]
+            own = [r[j] for r in cells]
+            columns.append(latex.Cells(c.latex or escape(c.heading), own, _s_column(own) if self._numeric(c) else ""))
+        size, gap, blocks = latex.layout(columns)
+        caption = [f"  \\caption{{{latex.breakable(escape(self.caption))}}}"] if self.caption else []
+        notes = [f"  \\par\\footnotesize\\raggedright {latex.breakable(escape(note))}" for note in self.notes]
+        setting = f"{size}\\setlength{{\\tabcolsep}}{{{gap:g}pt}}"
+        names = ("array", "booktabs", *(("longtable",) if long else ()), "siunitx")
+        packages = [f"\\usepackage{{{name}}}" for name in names]
         lines = [f"% needs {', '.join(packages[:-1])} and {packages[-1]}"]
-        if long:
-            lines += ["\\begingroup\\footnotesize % on a landscape page", f"\\begin{{longtable}}{columns}"]
-            lines += [*(f"{c} \\\\" for c in caption), *head, "    \\endfirsthead"]
-            lines += [*head, "    \\endhead"]
-            lines += ["    \\bottomrule", "    \\endlastfoot", *body, "\\end{longtable}", *notes, "\\endgroup"]
-        else:
-            lines += ["\\begin{table}", "  \\centering", *caption, f"  \\begin{{tabular}}{columns}", *head, *body]
-            lines += ["    \\bottomrule", "  \\end{tabular}", *notes, "\\end{table}"]
-        return "\n".join([*lines, ""])
+        lines += [f"\\begingroup{setting}"] if long else ["\\begin{table}", "  \\centering", *caption, f"  {setting}"]
+        for number, block in enumerate(blocks):
+            preamble = f"{{{' '.join(block.specifications)}}}"
+            head = ["    \\toprule", f"    {' & '.join(block.headings)} \\\\", "    \\midrule"]
+            body = [f"    {' & '.join(latex.row(r, block))} \\\\" for r in cells]
+            if long:
+                lines += [f"\\begin{{longtable}}{preamble}", *(f"{c} \\\\" for c in caption if not number), *head]
+                lines += ["    \\endfirsthead", *head, "    \\endhead", "    \\bottomrule", "    \\endlastfoot"]
+                lines += [*body, "\\end{longtable}"]
+            else:
+                lines += ["  \\par\\medskip"] if number else []
+                lines += [f"  \\begin{{tabular}}{preamble}", *head, *body, "    \\bottomrule", "  \\end{tabular}"]
+        return "\n".join([*lines, *notes, "\\endgroup" if long else "\\end{table}", ""])
 
     def csv(self) -> str:
         """Return the table at full precision; an Estimate takes the columns key, key_se, key_low, key_high.

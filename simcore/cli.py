@@ -126,7 +126,8 @@ def _verify(given: argparse.Namespace) -> int:
 def _table(given: argparse.Namespace) -> int:
     from simcore_analysis.tables import run_table
 
-    print(run_table(given.runs, given.format).rstrip("\n"))
+    columns = given.columns.split(",") if given.columns else None
+    print(run_table(given.runs, given.format, columns).rstrip("\n"))
     return DONE
 
 
@@ -269,6 +270,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     v = verb("table", _table, "print the paper table of one or several runs")
     v.add_argument("runs", nargs="+", metavar="RUN", help="a run's directory")
     v.add_argument("--format", default="markdown", choices=("markdown", "latex", "csv"), help="default: %(default)s")
+    v.add_argument("--columns", metavar="A,B,...", help="these columns alone, by their CSV headings (default: all)")
 
     v = verb("figure", _figure, "draw a figure of one or several runs")
     v.add_argument("runs", nargs="+", metavar="RUN", help="a run's directory")

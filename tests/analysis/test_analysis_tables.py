@@ -210,11 +210,11 @@ def test_tiny_numbers_are_written_with_a_power_of_ten():
 
 
 def test_a_long_table_may_run_over_pages():
-    columns = [Column("claim", "claim", width=7), Column("r", "r")]
+    columns = [Column("claim", "claim"), Column("r", "r")]
     table = Table(columns, [{"claim": "x_1", "r": 2.5}], "A caption", ["A note."])
     assert table.markdown().startswith("A caption\n\n| claim ")
     text = table.latex(long=True)
-    order = ("\\begin{longtable}{p{7cm} S[", "\\caption{A caption} \\\\", "\\endfirsthead", "\\endhead", "\\bottomrule",
+    order = ("\\begin{longtable}{l S[", "\\caption{A caption} \\\\", "\\endfirsthead", "\\endhead", "\\bottomrule",
              "\\endlastfoot", "x\\_1 & 2.5", "\\end{longtable}", "A note.")  # fmt: skip
     places = [text.index(word) for word in order]
     assert places == sorted(places) and "longtable" in text.splitlines()[0]
