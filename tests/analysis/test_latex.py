@@ -85,7 +85,7 @@ def test_chosen_columns_stand_in_the_order_given():
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_no_box_is_overfull_in_a_plain_article(tmp_path):
     rng = np.random.default_rng(3)
-    tables = "\n\\clearpage\n".join(table(rng).latex(long=bool(j % 2)) for j in range(30))
+    tables = "\n\\clearpage\n".join(table(rng).latex(long=bool(j % 2)) for j in range(12))
     packages = "\\usepackage[letterpaper,margin=1in]{geometry}\\usepackage{array,booktabs,longtable,siunitx}"
     page = f"\\documentclass{{article}}{packages}\\begin{{document}}\n{tables}\n\\end{{document}}\n"
     (tmp_path / "all.tex").write_text(page, encoding="utf-8")
