@@ -37,12 +37,6 @@ def poisson_sample(name, n, draws, seed, hits_per_point=20.0, **parameters) -> S
     return Sample(given, landscape.dimension, counts, hits, costs, np.ones(draws, bool), np.full(draws, 512.0))
 
 
-@pytest.fixture(autouse=True)
-def near(monkeypatch):
-    """Exact laws at n = 200 take seconds; the study's own run asks them."""
-    monkeypatch.setattr(ratio_growth, "FAR", (12, 24, 48))
-
-
 # ---- verdicts ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("low", "high", "reference", "resolution", "expected"),
