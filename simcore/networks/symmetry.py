@@ -8,6 +8,8 @@ is a zero eigenvalue of the Hessian that is healthy.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from simcore.backends.network_problems import Linear, Mlp
@@ -179,3 +181,31 @@ def _linear_units(weights: list[Array], biases: list[Array], k: int, free: bool)
     q, upper = np.linalg.qr(side @ generic(len(side), side.shape[1]).T)
     q = q * np.where(np.diag(upper) < 0, -1.0, 1.0)
     weights[k], biases[k], weights[k + 1] = q.T @ weights[k], q.T @ biases[k], weights[k + 1] @ q
+
+
+def orbit_size(problem: Mlp, x: Array) -> int:
+    """Return how many images x, shape (n,), has under permutations and signs of the units of one hidden layer.
+
+    The group has h! elements, times 2^h for tanh; an orbit is as large as the group over the elements that keep x. Equal
+    units (up to a sign for tanh) may be exchanged, and a unit that is zero may also change its sign: h! 2^h over the
+    product of m! over groups of m equal units, times m! 2^m for the m units that are zero.
+    """
+    if len(problem.widths) != 3:
+        raise ValueError("orbit_size knows networks with one hidden layer")
+    pairs = layers(problem.widths, x[None])
+    side = np.concatenate([pairs[0][0][0], pairs[0][1][0][:, None], pairs[1][0][0].T], axis=1)
+    signed = problem.activation == "tanh"
+    count = len(side)
+    size = math.factorial(count) * (2**count if signed else 1)
+    close = RANK * max(1.0, float(np.abs(side).max()))
+    left = list(range(count))
+    while left:
+        first = side[left[0]]
+        group = [
+            i
+            for i in left
+            if np.abs(side[i] - first).max() < close or (signed and np.abs(side[i] + first).max() < close)
+        ]
+        size //= math.factorial(len(group)) * (2 ** len(group) if signed and np.abs(first).max() < close else 1)
+        left = [i for i in left if i not in group]
+    return size
