@@ -14,6 +14,8 @@ from simcore.validate import positive, whole
 METHODS = ("walk", "paths")
 MAX_MOVES = 20_000_000
 """Moves of all walkers together, or paths, after which a count ends with what it has."""
+PATIENCE = 4.0
+"""An untrusted count ends when its error is so many times below the target."""
 TARGET_ERROR = 0.1
 """Standard error of ln(saddles/minima) at which a count ends unless one is given."""
 
@@ -143,8 +145,10 @@ def count_by_walk(
         if walk.record.moves >= most:
             break
         error = estimate.log_ratio_se if math.isfinite(estimate.log_ratio) else estimate.log_total_se
-        if found["trusted"] and (error <= limits.error or walk._alone()):
+        if found["trusted"] and (error <= limits.error or walk.alone()):
             break
+        if error <= limits.error / PATIENCE:
+            break  # what the diagnostics miss does not come with more moves
         ratio = 1.1 * (error / limits.error) ** 2 if math.isfinite(error) else GROWTH[1]
         if error <= limits.error:
             ratio = 1.5

@@ -29,6 +29,8 @@ CHUNK = 1000
 """Moves of a walker whose positions are held at a time, at most."""
 GROWTH = (1.3, 2.0)
 """Smallest and largest factor between the looks at which a run may stop."""
+FEW, FEW_TOLERANCE, TOLERANCE = 7, 0.08, 0.15
+"""Below FEW dimensions curves pass one another more closely, and more careful steps keep arcs from straying."""
 LEVEL = 0.95
 
 
@@ -77,7 +79,9 @@ class Walk:
         for number, target in enumerate(self.targets):
             rows = slice(number * share, (number + 1) * share)
             scales = self.landscape.scales
-            rule = arc_rule(scales.length, scales.gradient * target.scale, self.dimension, self.landscape.domain.period)
+            gradient, period = scales.gradient * target.scale, self.landscape.domain.period
+            tolerance = FEW_TOLERANCE if self.dimension < FEW else TOLERANCE
+            rule = arc_rule(scales.length, gradient, self.dimension, period, tolerance)
             streams = [self.landscape.stream(f"{purpose}:{i}") for i in range(share)]
             address = (target.settings.seed, target.draw.number)
             chains.append(
@@ -165,13 +169,13 @@ class Walk:
             **self.record.summary(),
             "mean_cost_z": self._cost_z(),
         }
-        if self._alone():
+        if self.alone():
             reasons = [] if moves >= 1000 else [f"{moves} moves from the only point found, fewer than 1000"]
         else:
             reasons = checks.judge(found, estimate)
         return estimate, {"trusted": not reasons, "reasons": reasons, **found}
 
-    def _alone(self) -> bool:
+    def alone(self) -> bool:
         """Whether all walkers stand at one and the same point and none ever left it: a function with one point."""
         if self.free or self.record.distinct_moves:
             return False
@@ -195,7 +199,7 @@ class Walk:
 
     def result(self, estimate: Estimate, found: dict[str, Any]) -> Counts:
         """Return the count in the shape that users see."""
-        frame, total, total_se = self._alone_counts() if self._alone() else self._counts(estimate)
+        frame, total, total_se = self._alone_counts() if self.alone() else self._counts(estimate)
         arrivals, _ = checks.minima_arrivals(self.record.visits(), self.minima.table.count)
         minima = pd.DataFrame(
             {

@@ -93,6 +93,12 @@ class Landscape(ABC):
         return self.domain.euler_characteristic
 
     @property
+    def coercive(self) -> bool:
+        """Whether every draw grows in all directions of R^n and its points are counted as classes modulo a finite group
+        (``simcore.search.coercive``): sum of (-1)^index * orbit = 1."""
+        return False
+
+    @property
     def draws(self) -> int | None:
         """Number of different draws: 1 where nothing is random, None where there are infinitely many."""
         return None

@@ -59,6 +59,10 @@ class MlpDraw(NetworkDraw):
             return super()._evaluate(x, order)
         return mlp_gradient(self.problem, points)[order]  # a descent needs no Hessian
 
+    def orbit_size(self, x: Array) -> int:
+        """Return how many images a point x, shape (n,), has under permutations and signs of its hidden units."""
+        return symmetry.orbit_size(self.problem, x)
+
     def outputs(self, x: Array) -> Array:
         """Return the network's outputs on its data, shape (S, N, outputs), for x of shape (S, n) or (n,)."""
         from simcore.backends.reference_network import outputs
@@ -185,6 +189,10 @@ class MLP(Network):
     @property
     def scales(self) -> Scales:
         return Scales(1.0, 1.0, 1.0, 100.0)
+
+    @property
+    def coercive(self) -> bool:
+        return self.l2 > 0.0 and len(self.widths) == 3 and self.activation in ("tanh", "sigmoid", "softplus")
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"name": "mlp", ...}`` with the description of the data, JSON-safe."""

@@ -186,9 +186,9 @@ def _linear_units(weights: list[Array], biases: list[Array], k: int, free: bool)
 def orbit_size(problem: Mlp, x: Array) -> int:
     """Return how many images x, shape (n,), has under permutations and signs of the units of one hidden layer.
 
-    The group has h! elements, times 2^h for tanh; an orbit is as large as the group over the elements that keep x. Equal
-    units (up to a sign for tanh) may be exchanged, and a unit that is zero may also change its sign: h! 2^h over the
-    product of m! over groups of m equal units, times m! 2^m for the m units that are zero.
+    The group has h! elements, times 2^h for tanh; an orbit is as large as the group over the elements that keep x.
+    Equal units (up to a sign for tanh) may be exchanged, and a unit that is zero may also change its sign: h! 2^h over
+    the product of m! over groups of m equal units, times m! 2^m for the m units that are zero.
     """
     if len(problem.widths) != 3:
         raise ValueError("orbit_size knows networks with one hidden layer")

@@ -54,7 +54,7 @@ class Classes:
         self.table = PointTable(chosen.landscape, chosen.options.decrement_tolerance, target.cost_unit)
         self.hits = np.zeros(0, np.int64)
         self.reached = np.zeros(0, np.int64)
-        self.first = np.zeros(0, np.int64)  # move that found it; 0 for a start
+        self.first = np.zeros(0, np.int64)  # moves at the end of the round that found it; 0 for a start
         self.orbit = np.zeros(0, np.int64)
 
     def add(self, x: Array, index: NDArray, cost: Array, decrement: Array, moves: int) -> NDArray[np.int64]:
@@ -98,9 +98,9 @@ def enumerate_classes(
         arrived = made.status == ARRIVED
         escaped += int((made.status == ESCAPED).sum())
         x, index, cost = made.x[arrived], made.index[arrived].astype(np.int64), made.cost[arrived]
+        moves += made.status.size
         labels = classes.add(x, index, cost, np.zeros(len(x)), moves)
         classes.reached += np.bincount(labels, minlength=classes.table.count)
-        moves += made.status.size
         seen = bool((classes.reached + classes.hits >= ENOUGH).all())
         old = bool((2 * classes.first < moves).all())
         complete = bool(sound and classes.euler_sum == 1 and seen and old)

@@ -30,6 +30,7 @@ from simcore.errors import InputError
 from simcore.landscapes.base import Draw, Landscape
 from simcore.search import proved, saved
 from simcore.search.audit import euler_sum
+from simcore.search.coercive import MOST_MOVES, enumerate_classes
 from simcore.search.frames import points_frame
 from simcore.search.points import Points
 from simcore.search.rounds import FIRST_ROUND, Rounds, check_limits
@@ -183,7 +184,7 @@ def check_enumerable(landscape: Landscape) -> None:
     In a box points may be counted, but never called complete: the sum of (-1)^index is not fixed there, so the search
     ends when every point has its hits and searches from the points give nothing new.
     """
-    if landscape.euler_characteristic is None and not landscape.domain.bounded:
+    if landscape.euler_characteristic is None and not landscape.domain.bounded and not landscape.coercive:
         instead = "count by ball_critical_points, or search" if landscape.stationary else "search"
         raise InputError(
             f"{landscape.name} has no compact domain, so its critical points can't be enumerated; {instead} by "
@@ -224,6 +225,9 @@ def enumerate_draw(
     """Prove one draw's list of points complete, or run the rounds; ``limits`` = (starts, max_starts)."""
     euler = target.settings.landscape.euler_characteristic
     starts, most = limits
+    if target.settings.landscape.coercive:
+        most = min(MOST_MOVES, most)
+        return Enumeration(*enumerate_classes(target, starts or FIRST_ROUND, most, workers, positions=positions))
     attempt = None
     if proved.wanted(target, prove):
         found, attempt = proved.proved_points(target, workers)

@@ -517,7 +517,8 @@ def _check_search(landscape: Landscape, search: Mapping[str, Any]) -> None:
         from simcore.counts.estimate import check_walkable
 
         check_walkable(landscape, None)
-    if search["method"] == "enumerate" and landscape.domain.compact is False and landscape.euler_characteristic is None:
+    unbounded = not landscape.domain.compact and landscape.euler_characteristic is None and not landscape.coercive
+    if search["method"] == "enumerate" and unbounded:
         raise InputError(
             f"search.method is 'enumerate', but the domain of {landscape.name} is neither compact nor confined; "
             f'give method = "newton"{" or " + chr(34) + "ball" + chr(34) if landscape.stationary else ""}'
