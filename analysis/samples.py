@@ -160,13 +160,11 @@ def build_landscape(parameters: dict[str, Any]) -> Any:
 
     Rows hold lists as JSON text, and n of a network, where it is no parameter.
     """
-    from dataclasses import fields
+    from simcore.landscapes import registry
 
-    from simcore.landscapes.registry import from_dict, get_class
-
-    known = {f.name for f in fields(get_class(parameters["landscape"])) if f.init}  # type: ignore[arg-type]
+    known = registry.parameters(parameters["landscape"])
     settings = {k: _decoded(v) for k, v in parameters.items() if k != "landscape" and (k in known or k != "n")}
-    return from_dict({"name": parameters["landscape"], **settings})
+    return registry.from_dict({"name": parameters["landscape"], **settings})
 
 
 def samples_from_frames(
@@ -368,13 +366,11 @@ def _groups(frame: pd.DataFrame, names: list[str]) -> Iterable[tuple[tuple, pd.D
 
 def combination(names: list[str], key: tuple) -> dict[str, Any]:
     """A combination's parameters; whole numbers that a column with gaps had turned into floats are whole again."""
-    from dataclasses import fields
-
-    from simcore.landscapes.registry import get_class
+    from simcore.landscapes import registry
 
     given = {name: _plain(value) for name, value in zip(names, key, strict=True) if not _missing(value)}
-    known = fields(get_class(given["landscape"]))  # type: ignore[arg-type]
-    whole = {f.name for f in known if f.type in ("int", int)}
+    known = registry.parameters(given["landscape"]).values()
+    whole = {parameter.name for parameter in known if parameter.annotation == "int"}
     return {k: int(v) if k in whole and isinstance(v, float) else v for k, v in given.items()}
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from simcore.errors import SimcoreError as SimcoreError
     from simcore.landscapes.base import Landscape
     from simcore.landscapes.custom import CustomLandscape as CustomLandscape
+    from simcore.landscapes.registry import register as register
     from simcore.landscapes.spin import SphericalSpin as SphericalSpin
     from simcore.landscapes.waves import ConfinedField as ConfinedField
     from simcore.landscapes.waves import GaussianField as GaussianField
@@ -91,6 +92,7 @@ _HOME = {
     "iter_shards": "simcore.sweep",
     "load": "simcore.sweep",
     "positions": "simcore.search.frames",
+    "register": "simcore.landscapes.registry",
     "run": "simcore.run",
     "trajectory": "simcore.trajectories.trajectory",
 }

@@ -23,6 +23,10 @@ Array = NDArray[np.float64]
 Evaluation = tuple[Array, Array, Array]
 
 
+NAME = "reference"
+BLOCK = 96
+
+
 # ---- value, gradient, Hessian -------------------------------------------------------------------------------------
 def evaluate(problem: Any, x: Array) -> Evaluation:
     """Return value (S,), gradient (S, n) and Hessian (S, n, n) at points x of shape (S, n).
@@ -136,9 +140,26 @@ def _newton_one(problem: Any, x: Array, options: NewtonOptions) -> tuple[Any, ..
     raise AssertionError("unreachable: the last iteration returns")
 
 
+def levenberg_marquardt(problem: Any, starts: Array, options: NewtonOptions, rule: tuple[float, ...]) -> None:
+    """Return None: the walk of ``simcore.search.dense`` is plain already."""
+
+
+def gaps(problem: Any, x: Array) -> None:
+    """Return None: certificates take all eigenvalues."""
+
+
+def flow(problem: Any, x: Array, way: Array, steps: int, longest: float) -> None:
+    """Return None: the steps of ``simcore.search.targeted`` are plain already."""
+
+
 # ---- regularised Newton, the twin of simcore.backends.cpu.krylov and .regularised ------------------------------------
-def regularised_newton(problem: Waves, starts: Array, options: NewtonOptions, length: float) -> Outcome:
-    """Run regularised Newton with chord steps from each start, shape (S, n); ``length`` is the correlation length."""
+def regularised_newton(problem: Any, starts: Array, options: NewtonOptions, length: float) -> Outcome | None:
+    """Run regularised Newton with chord steps from each start, shape (S, n); ``length`` is the correlation length.
+
+    None for problems that are no sums of waves.
+    """
+    if not isinstance(problem, Waves):
+        return None
     outcome = Outcome.empty(len(starts), starts.shape[1])
     for row, start in enumerate(starts):
         for field, value in zip(outcome, _regularised_one(problem, start, options, length), strict=True):

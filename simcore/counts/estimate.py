@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from simcore.backends.network_problems import Mlp
 from simcore.counts.result import Counts
 from simcore.errors import InputError, unknown_name
 from simcore.landscapes.base import Draw, Landscape
@@ -113,7 +114,7 @@ class Limits:
 def check_walkable(landscape: Landscape, only: Draw | None) -> None:
     """Raise ``InputError`` where critical points are not isolated, so that no chain of single points exists."""
     draw = only if only is not None else landscape.draw(seed=0, draw=0)
-    if hasattr(draw, "symmetry_dimension") and getattr(landscape, "l2", 1.0) == 0.0:
+    if isinstance(draw.problem, Mlp) and draw.problem.l2 == 0.0:
         raise InputError(
             f"{landscape.name} without l2 has critical points that are not isolated, which no walk can count; give l2 "
             "above 0, or search by find_critical_points"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -57,12 +57,29 @@ class Scales:
 
 
 class Landscape(ABC):
-    """A law over functions of n variables. Subclasses are frozen dataclasses, validated at construction."""
+    """A law over functions of n variables. Subclasses are frozen dataclasses, validated at construction.
+
+    Everything that the rest of simcore asks of a landscape is declared here: what has no default must be given.
+    """
 
     name: ClassVar[str]
-    law: ClassVar[str]  # one line: the law and its normalisation
-    start_laws: ClassVar[tuple[str, ...]]  # the first is the default
-    parameters: ClassVar[tuple[str, ...]]  # field names that identify the law, in column order
+    law: ClassVar[str] = ""
+    """One line: the law and its normalisation; where it is empty the docstring's first line serves."""
+    start_laws: ClassVar[tuple[str, ...]] = ()
+    """Names of the laws of starting points; the first is the default."""
+    parameters: ClassVar[tuple[str, ...]] = ()
+    """Names that identify the law, in the order of columns."""
+    list_depths: ClassVar[Mapping[str, int]] = {}
+    """How deeply a parameter's own values are nested in a configuration (0 a number, 1 a list, 2 a matrix), where its
+    annotation does not tell."""
+    example: ClassVar[Mapping[str, Any]] = {}
+    """Parameters of the example configuration, ``simcore landscapes NAME``."""
+    example_method: ClassVar[str] = "newton"
+    example_draws: ClassVar[int] = 100
+    conformance: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    """Parameters of small instances, which the conformance suite runs over."""
+    solver: ClassVar[str] = "newton"
+    """What ``method = "auto"`` means here: the ``method`` of a solver."""
     descends: ClassVar[bool] = False
     """Whether an enumeration makes, beside each plain start, one that begins with a few gradient steps."""
 
@@ -103,6 +120,33 @@ class Landscape(ABC):
         """Number of different draws: 1 where nothing is random, None where there are infinitely many."""
         return None
 
+    @property
+    def asymptotic(self) -> bool:
+        """Whether ``expected_counts()`` is a limit's law, and ``finite_features=True`` gives this very law's."""
+        return False
+
+    def check_drawable(self) -> None:  # noqa: B027 (most laws can be drawn)
+        """Raise ``InputError`` where the law is known but its functions are too large to draw."""
+
+    # ---- cost ----------------------------------------------------------------------------------------------------
+    @property
+    def coefficients(self) -> float:
+        """About how many multiplications one value of the function takes: the unit of the model of times."""
+        return 50.0 * self.n
+
+    @property
+    def seconds_per_start(self) -> float:
+        """Fixed model of a start's time, by which sweeps are cut into shards whatever the machine: 15 Newton steps at
+        18 Gflop/s, each a Hessian and its factors, and what a start costs beside."""
+        n = float(self.n)
+        step = self.coefficients * (4.0 + n) + n**3 / 3 + 2 * n**2
+        return 15 * step / 18e9 + 1e-6
+
+    @property
+    def starts_to_enumerate(self) -> float:
+        """About how many starts an enumeration needs: a dozen for each of about 4^D points."""
+        return 12.0 * 4.0 ** min(self.dimension, 60)
+
     def expected_counts(self, *, finite_features: bool = False) -> pd.DataFrame:
         """Exact law of the critical points (see ``simcore.expected_counts``); ``InputError`` where none is known."""
         raise InputError(f"no exact law is known for {self.name}; simcore theory lists those that have one")
@@ -125,10 +169,30 @@ class Landscape(ABC):
             raise unknown_name(f"start law of {self.name}", law, self.start_laws)
         return law
 
+    def sources(self, law: str, first: int, count: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+        """Return the law behind each of the starts first .. first + count - 1: codes (count,) into the names returned.
+
+        A law that mixes several (its docstring says which) names the one that each start came from.
+        """
+        return np.zeros(count, np.int64), (law,)
+
     # ---- identity ------------------------------------------------------------------------------------------------
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"name": ..., parameter: value, ...}``, JSON-safe; ``registry.from_dict`` undoes it."""
+        if self._known_as is not None:
+            return dict(self._known_as)
         return {"name": self.name, **{f.name: getattr(self, f.name) for f in fields(self)}}  # type: ignore[arg-type]
+
+    _known_as: Mapping[str, Any] | None = None
+
+    def be_known_as(self, name: str, parameters: Mapping[str, Any]) -> None:
+        """Take the name and parameters of the factory that made this landscape, in files, columns and streams.
+
+        For ``simcore.register``: called once, before anything has been drawn.
+        """
+        object.__setattr__(self, "_known_as", {"name": name, **parameters})
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "parameters", tuple(parameters))
 
     @cached_property
     def identity(self) -> str:
@@ -144,11 +208,23 @@ class Landscape(ABC):
 
 
 class Draw(ABC):
-    """One function of a landscape. ``value``, ``gradient`` and ``hessian`` take x of shape (n,) or (batch, n)."""
+    """One function of a landscape. ``value``, ``gradient`` and ``hessian`` take x of shape (n,) or (batch, n).
+
+    Everything that searches ask of a function is declared here. The four questions about points, x of shape (S, n),
+    are put where ``degenerate_by_nature`` is True; elsewhere a null mode is a degeneracy, whatever it comes from.
+    """
 
     landscape: Landscape
     seed: int
     number: int  # which draw
+    degenerate_by_nature: ClassVar[bool] = False
+    """Whether null modes are to be expected (continuous symmetries, saturation, kinks): searches then decompose every
+    Hessian and compare its nullity with what is due at the point."""
+
+    @property
+    def scale(self) -> float:
+        """Size of this function relative to the landscape's law: gradients and costs are judged relative to it."""
+        return 1.0
 
     @property
     @abstractmethod
@@ -159,6 +235,22 @@ class Draw(ABC):
     def symmetries(self) -> tuple[Symmetry, ...]:
         """Known symmetries of this very function, without the identity; together with it they form a group."""
         return ()
+
+    def symmetry_dimension(self, x: Array) -> NDArray[np.int64]:
+        """Return the dimension of the continuous symmetry's orbit through each point, the nullity due there, (S,)."""
+        return np.zeros(len(x), np.int64)
+
+    def saturated(self, x: Array) -> NDArray[np.bool_]:
+        """Return whether the function is flat by saturation at each point, (S,): null modes there lead to infinity."""
+        return np.zeros(len(x), bool)
+
+    def kinked(self, x: Array) -> NDArray[np.bool_]:
+        """Return whether the function has no second derivatives at each point, (S,)."""
+        return np.zeros(len(x), bool)
+
+    def canonical(self, x: Array) -> Array:
+        """Return one representative of each point's symmetry orbit, shape as x: equal for copies to be merged."""
+        return x
 
     def value(self, x: ArrayLike) -> Any:
         """Return f(x): a float for x of shape (n,), shape (batch,) for (batch, n)."""

@@ -1,56 +1,122 @@
-"""The landscapes by name: for configuration files, the command line and stored runs."""
+"""The landscapes by name: for configuration files, the command line and stored runs.
+
+``register`` is how every family gets its name, ours (at the end of this file) as well as a user's.
+"""
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
-from dataclasses import MISSING, fields
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from simcore.errors import InputError, unknown_name
 from simcore.landscapes.base import Landscape
 
-_HOMES = {
-    "torus_field": ("simcore.landscapes.waves", "TorusField"),
-    "gaussian_field": ("simcore.landscapes.waves", "GaussianField"),
-    "spherical_spin": ("simcore.landscapes.spin", "SphericalSpin"),
-    "confined_field": ("simcore.landscapes.waves", "ConfinedField"),
-    "mlp": ("simcore.networks.mlp", "MLP"),
-    "linear_network": ("simcore.networks.linear", "LinearNetwork"),
-    "sigmoid_unit": ("simcore.networks.sigmoid_unit", "SigmoidUnit"),
-}
-"""Module and class of each name; a module is imported when its name is asked for."""
+Factory = Callable[..., Landscape]
 
-_EXAMPLES: dict[str, dict[str, Any]] = {
-    "torus_field": {"n": [1, 2, 3, 4]},
-    "gaussian_field": {"n": [2, 5, 10], "features": 1024},
-    "spherical_spin": {"n": [4, 6, 8, 10], "p": 3},
-    "confined_field": {"n": 2, "m": [0.5, 1.0]},
-}
-"""Parameters of the example configurations; other classes state theirs as ``example``."""
+_FACTORIES: dict[str, Factory | str] = {}
+
+
+def register(name: str, factory: Factory | str) -> None:
+    """Give a family of random functions a name for configuration files, sweeps and tables.
+
+    Parameters
+    ----------
+    name : str
+        Lower-case letters, digits and underscores, beginning with a letter.
+    factory : callable, or "module:attribute" where it is found
+        ``factory(**parameters)`` returns a ``Landscape``; its keyword parameters are the keys of the landscape's table.
+        A subclass of ``Landscape`` is one. A name in a string is imported when the family is first asked for.
+
+    Raises
+    ------
+    InputError
+        For a name that is no word, is taken by another factory, or a factory that can't be called by keywords.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise InputError(f"name is {name!r}; give lower-case letters, digits and underscores, such as 'my_field'")
+    if not callable(factory) and not (isinstance(factory, str) and factory.count(":") == 1):
+        raise InputError(f"factory of {name} is {factory!r}; give a class or function, or 'module:name' of one")
+    known = _FACTORIES.get(name)
+    if known is not None and known != factory and _same_home(known) != _same_home(factory):
+        raise InputError(f"the name {name} is taken by {_same_home(known)}; register under another")
+    if callable(factory):
+        _parameters(name, factory)  # one that can't be called by keywords is refused here, not in a sweep
+    _FACTORIES[name] = factory
+
+
+def _same_home(factory: Factory | str) -> str:
+    return factory if isinstance(factory, str) else f"{factory.__module__}:{factory.__qualname__}"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A key of a landscape's table: its type as written (``annotation``), and its default where it has one."""
+
+    name: str
+    annotation: str
+    required: bool
+    default: Any = None
 
 
 def names() -> list[str]:
     """Return the names of all landscapes, sorted."""
-    return sorted(name for name, (module, _) in _HOMES.items() if _exists(module))
+    return sorted(_FACTORIES)
+
+
+def get_factory(name: str) -> Factory:
+    """Return what builds landscapes of that name; raise ``InputError`` with the choices for an unknown one."""
+    if not isinstance(name, str) or name not in _FACTORIES:
+        raise unknown_name("landscape", name, names())
+    factory = _FACTORIES[name]
+    if isinstance(factory, str):
+        module, attribute = factory.split(":")
+        found: Factory = getattr(import_module(module), attribute)
+        return found
+    return factory
 
 
 def get_class(name: str) -> type[Landscape]:
-    """Return the class of that name; raise ``InputError`` with the choices for an unknown one."""
-    if not isinstance(name, str) or name not in _HOMES or not _exists(_HOMES[name][0]):
-        raise unknown_name("landscape", name, names())
-    module, attribute = _HOMES[name]
-    return getattr(import_module(module), attribute)
+    """Return the class behind a name: what it states holds for all landscapes of that name.
+
+    For a name whose factory is a function that is ``Landscape`` itself, whose defaults then hold.
+    """
+    factory = get_factory(name)
+    return factory if isinstance(factory, type) else Landscape
+
+
+def parameters(name: str) -> dict[str, Parameter]:
+    """Return the parameters of a landscape's table by name, in order."""
+    return _parameters(name, get_factory(name))
+
+
+def _parameters(name: str, factory: Factory) -> dict[str, Parameter]:
+    found = {}
+    for key, parameter in inspect.signature(factory).parameters.items():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise InputError(f"factory of {name} takes {parameter}; give it named parameters, each a key of the table")
+        required, default = parameter.default is parameter.empty, parameter.default
+        if is_dataclass(factory) and not required:  # a default made by a function shows as a mark in the signature
+            field = next((f for f in fields(factory) if f.name == key), None)
+            if field is not None and callable(field.default_factory):
+                default = field.default_factory()
+        kind = parameter.annotation
+        annotation = (
+            "" if kind is parameter.empty else kind if isinstance(kind, str) else inspect.formatannotation(kind)
+        )
+        found[key] = Parameter(key, annotation, required, None if required else default)
+    return found
 
 
 def from_dict(table: Mapping[str, Any]) -> Landscape:
     """Return the landscape of ``{"name": ..., parameter: value, ...}``: what ``Landscape.to_dict`` makes.
 
     Raises ``InputError`` for a missing or unknown name, an unknown or missing parameter (with the choices and the
-    nearest known name) and, from the class itself, for a value of the wrong type or out of range.
+    nearest known name) and, from the factory itself, for a value of the wrong type or out of range.
     """
     if not isinstance(table, Mapping):
         raise InputError(f"a landscape is described by {type(table).__name__}; give a table with name and parameters")
@@ -58,46 +124,43 @@ def from_dict(table: Mapping[str, Any]) -> Landscape:
     if "name" not in settings:
         raise InputError(f"a landscape has no name; add name = one of {', '.join(names())}")
     name = settings.pop("name")
-    kind = get_class(name)
-    known = {f.name: f for f in fields(kind) if f.init}  # type: ignore[arg-type]
+    known = parameters(name)
     for key in settings:
         if key not in known:
             raise unknown_name(f"parameter of {name}", key, known)
-    missing = [key for key, field in known.items() if _required(field) and key not in settings]
+    missing = [key for key, parameter in known.items() if parameter.required and key not in settings]
     if missing:
         raise InputError(f"{name} has no {', '.join(missing)}; its parameters are {', '.join(known)}")
-    build = getattr(kind, "from_parameters", kind)
-    return build(**settings)
+    landscape = get_factory(name)(**settings)
+    if not isinstance(landscape, Landscape):
+        raise InputError(f"the factory of {name} returned {type(landscape).__name__}; return a simcore landscape")
+    if landscape.name != name:
+        landscape.be_known_as(name, {key: settings.get(key, parameter.default) for key, parameter in known.items()})
+    return landscape
 
 
 def describe(name: str) -> dict[str, Any]:
     """Return what ``simcore landscapes NAME`` prints, JSON-safe.
 
     Keys: ``name``, ``class``, ``law`` (one line), ``parameters`` (a list of name, type, default; a required one has
-    no default), ``start_laws`` (the first is the default), ``about`` (the class's docstring), ``example`` (a
-    configuration file).
+    no default), ``start_laws`` (the first is the default), ``about`` (the docstring), ``example`` (a configuration
+    file).
     """
-    kind = get_class(name)
-    about = inspect.cleandoc(kind.__doc__ or "")
-    parameters = []
-    for field in fields(kind):  # type: ignore[arg-type]
-        entry: dict[str, Any] = {
-            "name": field.name,
-            "type": field.type if isinstance(field.type, str) else str(field.type),
-        }
-        if not _required(field):
-            default: Any = field.default
-            if default is MISSING:
-                default = field.default_factory()  # type: ignore[misc,operator]
+    factory, kind = get_factory(name), get_class(name)
+    about = inspect.cleandoc(factory.__doc__ or "")
+    described = []
+    for parameter in parameters(name).values():
+        entry: dict[str, Any] = {"name": parameter.name, "type": parameter.annotation}
+        if not parameter.required:
+            default = parameter.default
             entry["default"] = default if isinstance(default, (int, float, str, type(None))) else repr(default)
-        parameters.append(entry)
-    start_laws = kind.start_laws if isinstance(kind.start_laws, tuple) else ()
+        described.append(entry)
     return {
         "name": name,
-        "class": kind.__name__,
-        "law": getattr(kind, "law", None) or about.split("\n", 1)[0],
-        "parameters": parameters,
-        "start_laws": list(start_laws),
+        "class": factory.__name__,
+        "law": kind.law or about.split("\n", 1)[0],
+        "parameters": described,
+        "start_laws": list(kind.start_laws) if isinstance(kind.start_laws, tuple) else [],
         "about": about,
         "example": example_configuration(name),
     }
@@ -106,14 +169,14 @@ def describe(name: str) -> dict[str, Any]:
 def example_configuration(name: str) -> str:
     """Return a configuration file for one landscape, ready for ``simcore run``."""
     kind = get_class(name)
-    parameters = _EXAMPLES.get(name) or getattr(kind, "example", {})
-    method = getattr(kind, "example_method", None) or (
-        "newton" if name == "gaussian_field" or name not in _EXAMPLES else "enumerate"
-    )
     lines = ["seed = 1", "[[landscape]]", f"name = {json.dumps(name)}"]
-    lines += [f"{key} = {_toml(value)}" for key, value in parameters.items()]
-    draws = getattr(kind, "example_draws", 100)
-    lines += ["[search]", f"method = {json.dumps(method)}", f"draws = {draws}", "starts = 512"]
+    lines += [f"{key} = {_toml(value)}" for key, value in kind.example.items()]
+    lines += [
+        "[search]",
+        f"method = {json.dumps(kind.example_method)}",
+        f"draws = {kind.example_draws}",
+        "starts = 512",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -125,12 +188,10 @@ def _toml(value: Any) -> str:
     return json.dumps(value)  # numbers, strings and booleans are written alike in JSON and TOML
 
 
-def _required(field: Any) -> bool:
-    return field.default is MISSING and field.default_factory is MISSING
-
-
-def _exists(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+register("torus_field", "simcore.landscapes.waves:TorusField")
+register("gaussian_field", "simcore.landscapes.waves:GaussianField")
+register("confined_field", "simcore.landscapes.waves:ConfinedField")
+register("spherical_spin", "simcore.landscapes.spin:SphericalSpin")
+register("mlp", "simcore.networks.mlp:MLP")
+register("linear_network", "simcore.networks.linear:LinearNetwork")
+register("sigmoid_unit", "simcore.networks.sigmoid_unit:SigmoidUnit")

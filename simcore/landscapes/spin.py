@@ -73,6 +73,8 @@ class SphericalSpin(Landscape):
     )
     start_laws: ClassVar[tuple[str, ...]] = ("uniform",)
     parameters: ClassVar[tuple[str, ...]] = ("n", "p")
+    example: ClassVar[dict[str, Any]] = {"n": [4, 6, 8, 10], "p": 3}
+    example_method: ClassVar[str] = "enumerate"
     descends: ClassVar[bool] = True
 
     n: int
@@ -92,6 +94,17 @@ class SphericalSpin(Landscape):
         return math.comb(self.n + self.p - 1, self.p)
 
     @property
+    def coefficients(self) -> float:
+        # in logarithms: an example of any n and p has a model
+        n, p = float(self.n), float(self.p)
+        return math.exp(min(math.lgamma(n + p) - math.lgamma(p + 1) - math.lgamma(n), 600.0))
+
+    @property
+    def starts_to_enumerate(self) -> float:
+        """Four dozen for each of about (p - 1)^D points: basins differ more than elsewhere."""
+        return 48.0 * max(2.0, float(min(self.p, 99)) - 1) ** min(self.dimension, 60)
+
+    @property
     def scales(self) -> Scales:
         length = math.sqrt(self.n / self.p)
         gradient = math.sqrt((self.n - 1) * self.p) / self.n
@@ -107,12 +120,15 @@ class SphericalSpin(Landscape):
 
     def draw(self, *, seed: int, draw: int = 0) -> SpinDraw:
         seed, draw = validate.address(seed, draw)
+        self.check_drawable()
+        return SpinDraw(self, seed, draw)
+
+    def check_drawable(self) -> None:
         if self.couplings > MOST_COUPLINGS:
             raise InputError(
                 f"spherical_spin with n={self.n}, p={self.p} has {self.couplings} coefficients, "
                 f"{self.couplings / 2**27:.0f} GiB; draw at most {MOST_COUPLINGS}"
             )
-        return SpinDraw(self, seed, draw)
 
     @classmethod
     def from_couplings(cls, couplings: ArrayLike) -> SpinDraw:

@@ -145,6 +145,8 @@ class TorusField(_WaveLandscape):
     law: ClassVar[str] = "periodic Gaussian field on (0, 2 pi)^n, unit variance, isotropic to fourth order"
     start_laws: ClassVar[tuple[str, ...]] = ("uniform",)
     parameters: ClassVar[tuple[str, ...]] = ("n",)
+    example: ClassVar[dict[str, Any]] = {"n": [1, 2, 3, 4]}
+    example_method: ClassVar[str] = "enumerate"
 
     n: int
 
@@ -179,13 +181,20 @@ class TorusField(_WaveLandscape):
             self.stream(f"starts:{name}"), seed, draw, first, count, np.zeros(self.n), np.full(self.n, 2 * np.pi)
         )
 
+    @property
+    def coefficients(self) -> float:
+        return float(self.n * min(self.waves, 10**300))
+
     def draw(self, *, seed: int, draw: int = 0) -> WaveDraw:
+        self.check_drawable()
+        return super().draw(seed=seed, draw=draw)
+
+    def check_drawable(self) -> None:
         if self.n > SAMPLED_TORUS_DIMENSIONS:
             raise InputError(
                 f"torus_field with n={self.n} has {self.waves} waves; "
                 f"draw n <= {SAMPLED_TORUS_DIMENSIONS}, or use gaussian_field"
             )
-        return super().draw(seed=seed, draw=draw)
 
     def _waves(self, seed: int, draw: int) -> Waves:
         frequencies, weights = isotropic_frequencies(self.n)
@@ -245,6 +254,7 @@ class GaussianField(_WaveLandscape):
     law: ClassVar[str] = "Gaussian field on R^n of M random waves, covariance exp(-r^2/2) over draws"
     start_laws: ClassVar[tuple[str, ...]] = ("box", "normal", "ball")
     parameters: ClassVar[tuple[str, ...]] = ("n", "features", "frequencies")
+    example: ClassVar[dict[str, Any]] = {"n": [2, 5, 10], "features": 1024}
 
     n: int
     features: int = 1024
@@ -258,8 +268,15 @@ class GaussianField(_WaveLandscape):
         return Space(self.n)
 
     @property
-    def solver(self) -> str:
-        """What ``method = "auto"`` means."""
+    def asymptotic(self) -> bool:
+        return self.frequencies == "random"
+
+    @property
+    def coefficients(self) -> float:
+        return float(self.n) * self.features
+
+    @property
+    def solver(self) -> str:  # type: ignore[override]
         return _automatic_solver(self.n)
 
     @property
@@ -327,6 +344,8 @@ class ConfinedField(_WaveLandscape):
     law: ClassVar[str] = "(mu/2)|x|^2 + Gaussian field of waves on R^n, mu = m sqrt(n)"
     start_laws: ClassVar[tuple[str, ...]] = ("normal", "ball")
     parameters: ClassVar[tuple[str, ...]] = ("n", "m", "features", "frequencies")
+    example: ClassVar[dict[str, Any]] = {"n": 2, "m": [0.5, 1.0]}
+    example_method: ClassVar[str] = "enumerate"
 
     n: int
     m: float
@@ -345,6 +364,14 @@ class ConfinedField(_WaveLandscape):
     def confinement(self) -> float:
         """mu = m sqrt(n)."""
         return self.m * math.sqrt(self.n)
+
+    @property
+    def asymptotic(self) -> bool:
+        return self.frequencies == "random"
+
+    @property
+    def coefficients(self) -> float:
+        return float(self.n) * self.features
 
     def critical_radius(self, probability: float = 1e-12) -> float:
         """Return a radius round the origin that holds all critical points of a draw but with ``probability``.

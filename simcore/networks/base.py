@@ -6,7 +6,6 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simcore import validate
 from simcore.arrays import real_array
@@ -18,25 +17,11 @@ from simcore.landscapes.base import Array, Draw, Landscape
 class NetworkDraw(Draw):
     """One network's cost as a function of its parameters."""
 
+    degenerate_by_nature: ClassVar[bool] = True
+
     def __init__(self, landscape: Network, seed: int, number: int) -> None:
         self.landscape: Any = landscape
         self.seed, self.number = seed, number
-
-    def symmetry_dimension(self, x: Array) -> NDArray[np.int64]:
-        """Return the dimension of the symmetry orbit through each point, shape (S,), for x of shape (S, n)."""
-        return np.zeros(len(x), np.int64)
-
-    def saturated(self, x: Array) -> NDArray[np.bool_]:
-        """Return whether some unit is saturated at each point, shape (S,): null modes there are no degeneracy."""
-        return np.zeros(len(x), bool)
-
-    def kinked(self, x: Array) -> NDArray[np.bool_]:
-        """Return whether the function has no second derivatives at each point, shape (S,)."""
-        return np.zeros(len(x), bool)
-
-    def canonical(self, x: Array) -> Array:
-        """Return one representative of each point's symmetry orbit, shape as x, (S, n): equal for symmetric copies."""
-        return x
 
 
 class Network(Landscape):
@@ -63,6 +48,11 @@ class Network(Landscape):
         return seed, draw
 
     @property
+    def coefficients(self) -> float:
+        """Every sample goes through each parameter."""
+        return float(self.n) * self.samples
+
+    @property
     def seconds_per_start(self) -> float:
         """Fixed model of a start's time, for cutting sweeps into shards: 60 steps, each diagonalising a Hessian."""
         return 60 * (6e-10 * self.n**3 + 1e-8 * self.samples * self.n + 3e-5)
@@ -71,13 +61,6 @@ class Network(Landscape):
     def samples(self) -> int:
         """Number of training samples, 1 where the cost is a population's."""
         return 1
-
-    def sources(self, law: str, first: int, count: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-        """Return the law behind each of the starts first .. first + count - 1: codes (count,) into the names returned.
-
-        A law that mixes several (its docstring says which) names the one that each start came from.
-        """
-        return np.zeros(count, np.int64), (law,)
 
 
 def layer_widths(value: Any, least: int = 2) -> tuple[int, ...]:

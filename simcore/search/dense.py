@@ -228,10 +228,10 @@ class _Batch:
             self._keep(here, points, better)
             moving = moving[better]
         w[moving] = np.linalg.eigvalsh(self.h[rows[moving]])  # those that moved in the last attempt
-        kinked = self._of_draw("kinked", rows).astype(bool)
+        kinked = self.draw.kinked(self.x[rows])
         self.status[rows[kinked]] = MAX_ITERATIONS  # no Hessian there, so neither index nor nullity
         rows, w, change = rows[~kinked], w[~kinked], change[~kinked]
-        expected, saturated = self._of_draw("symmetry_dimension", rows), self._of_draw("saturated", rows)
+        expected, saturated = self.draw.symmetry_dimension(self.x[rows]), self.draw.saturated(self.x[rows])
         for row, spectrum, moved, healthy, runaway in zip(rows, w, change, expected, saturated, strict=True):
             limits = self.options
             size = float(np.linalg.norm(spectrum))
@@ -249,11 +249,6 @@ class _Batch:
         else:
             self.status[row] = CRITICAL if nullity == healthy else DEGENERATE
             self.index[row], self.nullity[row] = index, nullity
-
-    def _of_draw(self, name: str, rows: NDArray) -> NDArray:
-        """What the draw says about these points; 0 where it says nothing."""
-        method = getattr(self.draw, name, None)
-        return np.zeros(len(rows), np.int64) if method is None else method(self.x[rows])
 
     # ---- steps ---------------------------------------------------------------------------------------------------
     def _walk(self) -> None:

@@ -103,13 +103,7 @@ def find_critical_points(
     if isinstance(chosen.solver, Newton):
         least = max(BLOCK, chosen.block)
     _work_through(jobs, starts, thread_count(threads), least)
-    return rows.frame(first_draw, first_start, *_sources(landscape, chosen.law, first_start, starts))
-
-
-def _sources(landscape: Landscape, law: str, first: int, count: int) -> tuple[NDArray, tuple[str, ...]]:
-    """Return codes (count,) and names: the start law behind each start, which a law that mixes several knows."""
-    mixed = getattr(landscape, "sources", None)
-    return (np.zeros(count, np.int64), (law,)) if mixed is None else mixed(law, first, count)
+    return rows.frame(first_draw, first_start, *landscape.sources(chosen.law, first_start, starts))
 
 
 class _Rows:

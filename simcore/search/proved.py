@@ -44,7 +44,7 @@ def wanted(target: Target, prove: bool | str) -> bool:
 
 def _changed(target: Target) -> bool:
     """Whether the draw says of itself that its critical points are not all isolated."""
-    return hasattr(target.draw, "symmetry_dimension")
+    return target.draw.degenerate_by_nature
 
 
 def proved_points(target: Target, workers: Workers) -> tuple[Points | None, proofs.Proof | None]:

@@ -247,5 +247,5 @@ def resolve(solver: Solver | None, landscape: Landscape) -> Solver:
         )
     if not isinstance(solver, Auto):
         return solver
-    kind = SOLVERS[getattr(landscape, "solver", Newton.method)]
+    kind = SOLVERS[landscape.solver]
     return kind(**{f.name: getattr(solver, f.name) for f in fields(Auto) if getattr(solver, f.name) != f.default})

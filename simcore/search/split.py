@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simcore.formulas.outcome import STATUSES
-from simcore.search.find import _DrawJob, _Rows, _sources
+from simcore.search.find import _DrawJob, _Rows
 from simcore.search.solvers import Solver
 from simcore.search.target import Target, Workers, settings, thread_count
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from simcore.landscapes.base import Landscape
-
-BEFORE = ("x", "decrement")
-"""Columns of a part that serve the finish alone, unless positions are wanted."""
 
 
 def part_rows(
@@ -47,7 +44,7 @@ def part_rows(
         )
     rows.store(slice(0, starts), outcome)
     rows.point[:] = -1
-    frame = rows.frame(draw, first_start, *_sources(landscape, chosen.law, first_start, starts))
+    frame = rows.frame(draw, first_start, *landscape.sources(chosen.law, first_start, starts))
     frame["decrement"] = outcome.decrement
     return frame
 
@@ -80,4 +77,4 @@ def finish_draw(
         rows.x[:] = x
     job._x[:], job._decrement[:] = x, parts["decrement"].to_numpy()
     job._finish(Target.of(chosen, landscape.draw(seed=chosen.seed, draw=number)))
-    return rows.frame(number, 0, *_sources(landscape, chosen.law, 0, starts))
+    return rows.frame(number, 0, *landscape.sources(chosen.law, 0, starts))

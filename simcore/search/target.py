@@ -6,14 +6,15 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simcore import backends
-from simcore.backends.problems import NewtonOptions, Outcome, Waves
+from simcore.backends import Backend
+from simcore.backends.problems import NewtonOptions, Outcome
 from simcore.domains import Domain
 from simcore.errors import InputError, instance_wanted
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
@@ -41,13 +42,13 @@ class Settings:
     seed: int
     solver: Solver
     options: NewtonOptions
-    backend: ModuleType
+    backend: Backend
     law: str
 
     @property
     def block(self) -> int:
         """Starts that a thread takes at once at least: a few tiles of the CPU's, or what the backend states."""
-        return getattr(self.backend, "BLOCK", 4 * TILE)
+        return self.backend.BLOCK
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Target:
         A draw may state the ``scale`` of its function relative to the landscape's law: gradients and costs are then
         judged relative to it, so that a user's units don't matter.
         """
-        scale = float(getattr(draw, "scale", 1.0))
+        scale = float(draw.scale)
         if scale != 1.0:
             given = chosen.options
             scaled = {name: getattr(given, name) * scale for name in ("gradient_tolerance", "zero_floor")}
@@ -86,21 +87,21 @@ class Target:
         """
         x, chosen = np.ascontiguousarray(x), self.settings
         if isinstance(chosen.solver, RegularisedNewton):
-            search = getattr(chosen.backend, RegularisedNewton.method, None)
-            if search is None or not isinstance(self.problem, Waves):
+            found = chosen.backend.regularised_newton(self.problem, x, chosen.options, chosen.landscape.scales.length)
+            if found is None:
                 raise InputError(
                     f"solver method {RegularisedNewton.method!r} is for sums of waves on the backends cpu and "
-                    f"reference; use 'newton' for {chosen.landscape.name} on {chosen.backend.__name__.split('.')[-1]}"
+                    f"reference; use 'newton' for {chosen.landscape.name} on {chosen.backend.NAME}"
                 )
-            return self._examined(search(self.problem, x, chosen.options, chosen.landscape.scales.length))
-        if isinstance(chosen.solver, Newton) and not hasattr(self.draw, "symmetry_dimension"):
+            return self._examined(found)
+        if isinstance(chosen.solver, Newton) and not self.draw.degenerate_by_nature:
             return self._examined(chosen.backend.newton(self.problem, x, chosen.options))
         return self._dense(x, chosen.options)
 
     def _dense(self, x: Array, options: NewtonOptions) -> Outcome:
         from simcore.search import dense
 
-        walk = getattr(self.settings.backend, "levenberg_marquardt", None)
+        walk = self.settings.backend.levenberg_marquardt
         return dense.search(self.draw, x, self.settings.solver, self.evaluate, options, walk)
 
     def _examined(self, outcome: Outcome) -> Outcome:
@@ -131,8 +132,7 @@ class Target:
 
     def canonical(self, x: Array) -> Array:
         """Return one representative of each point's symmetry orbit, (S, n), where the draw merges symmetric copies."""
-        representative = getattr(self.draw, "canonical", None)
-        return x if representative is None or not len(x) else representative(x)
+        return self.draw.canonical(x) if len(x) else x
 
     @property
     def domain(self) -> Domain:

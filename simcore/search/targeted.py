@@ -60,8 +60,7 @@ def starts_from(target: Target, x: Array, *, flows: bool = True) -> Array:
 def flow(target: Target, x: Array, way: Array, steps: int) -> Array:
     """Return where gradient steps lead from x of shape (K, n), down (way -1) or up (way 1, shape (K,))."""
     longest = DESCENT_REACH * target.settings.landscape.scales.length
-    compiled = getattr(target.settings.backend, "flow", lambda *given: None)
-    there = compiled(target.problem, x, way, steps, longest)
+    there = target.settings.backend.flow(target.problem, x, way, steps, longest)
     if there is not None:
         return target.domain.retract(there)
     for _ in range(steps if len(x) else 0):

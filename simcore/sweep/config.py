@@ -17,7 +17,7 @@ import hashlib
 import json
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import product
@@ -29,6 +29,7 @@ from simcore.statistics.stopping import FIRST_LOOK, looks
 
 if TYPE_CHECKING:
     from simcore.landscapes.base import Landscape
+    from simcore.landscapes.registry import Parameter
     from simcore.search.solvers import Solver
 
 METHODS = ("newton", "enumerate", "ball", "walk", "paths")
@@ -40,7 +41,6 @@ MOST_COMBINATIONS = 10_000
 MOST_BYTES = 1 << 20  # of a configuration file: beyond it the file is not a configuration
 WORD = (1 << 32) - 1  # draws and starts are 32-bit words of the random number generator's counter
 SEEDS = (1 << 64) - 1
-SAMPLED_TORUS = 12  # beyond it a torus field has too many waves to draw; its law is still known
 
 
 @dataclass(frozen=True)
@@ -408,8 +408,8 @@ def _landscapes(table: Any, where: str, room: int) -> Iterator[Landscape]:
         raise InputError(f"{where} has {given}; give one of {', '.join(registry.names())}")
     if name not in registry.names():
         raise unknown_name("landscape", name[:60], registry.names())
-    depths = _list_depths(registry.get_class(name))
-    annotations = {f.name: str(f.type) for f in fields(registry.get_class(name))}  # type: ignore[arg-type]
+    known = registry.parameters(name)
+    depths = _list_depths(known.values(), registry.get_class(name).list_depths)
     values: dict[str, list[Any]] = {}
     for key, value in table.items():
         if key == "name":
@@ -421,7 +421,7 @@ def _landscapes(table: Any, where: str, room: int) -> Iterator[Landscape]:
         if not values[key]:
             raise InputError(f"{where}: {key} is an empty list; give at least one value")
         for one in values[key]:
-            _check_plain(f"{where}: {key}", one, booleans="bool" in annotations[key])
+            _check_plain(f"{where}: {key}", one, booleans="bool" in known[key].annotation)
     count = math.prod(len(choices) for choices in values.values())
     if count > room:
         raise InputError(
@@ -450,16 +450,15 @@ def _guarded(where: str, make: Any, table: dict[str, Any]) -> Any:
         ) from None
 
 
-def _list_depths(kind: type) -> dict[str, int]:
+def _list_depths(parameters: Iterable[Parameter], stated: Mapping[str, int]) -> dict[str, int]:
     """Return, for each parameter, how deeply its own values are nested: 0 a number or name, 1 a list, 2 a matrix."""
-    stated: Mapping[str, int] = getattr(kind, "list_depths", {})
     depths = {}
-    for f in fields(kind):  # type: ignore[arg-type]
-        annotation = f.type if isinstance(f.type, str) else getattr(f.type, "__name__", str(f.type))
+    for parameter in parameters:
+        annotation = parameter.annotation
         depth = max(annotation.count("tuple["), annotation.count("list["), annotation.count("Sequence["))
         if any(word in annotation for word in ("Array", "ndarray")):
             depth = max(depth, 2)
-        depths[f.name] = stated.get(f.name, depth)
+        depths[parameter.name] = stated.get(parameter.name, depth)
     return depths
 
 
@@ -500,10 +499,7 @@ def _check_search(landscape: Landscape, search: Mapping[str, Any]) -> None:
             f"search.draws is {search.get('draws') or search['max_draws']}, but {_one_line(landscape.to_dict())} has "
             f"{landscape.draws} different draw(s) only; give draws = {landscape.draws}"
         )
-    if landscape.name == "torus_field" and landscape.n > SAMPLED_TORUS:
-        raise InputError(
-            f"{_one_line(landscape.to_dict())} can't be sampled; give n up to {SAMPLED_TORUS}, or use gaussian_field"
-        )
+    landscape.check_drawable()
     if search["method"] == "ball":
         if not landscape.stationary:
             other = "newton" if landscape.euler_characteristic is None else "enumerate"

@@ -57,6 +57,7 @@ class DaskEngine:
         self._tasks = itertools.count()
         self._counted, self._capacity = -math.inf, 2
         self._owned = isinstance(address, str)
+        self._client: Any = None
         self._client = self._connect(distributed, address)
         try:
             self._client.wait_for_workers(1, timeout=WORKERS_SECONDS)
@@ -159,7 +160,7 @@ class DaskEngine:
     def close(self) -> None:
         """Drop what is in flight; close the client and the cluster if they are ours."""
         futures, self._futures = list(self._futures), {}
-        client = getattr(self, "_client", None)
+        client = self._client
         if client is not None and futures:
             with contextlib.suppress(Exception):  # the scheduler is gone, and its tasks with it
                 client.cancel(futures, force=True)

@@ -21,13 +21,11 @@ from simcore.sweep.config import ESTIMATED, Configuration
 from simcore.sweep.plan import (
     Shard,
     by_combination,
-    coefficients,
     layout,
     missing,
     part_of,
     require_shards,
     seconds_per_draw,
-    seconds_per_start,
     shard_count,
 )
 from simcore.sweep.progress import duration
@@ -178,7 +176,7 @@ def worker_bytes(configuration: Configuration) -> float:
     for c in range(len(configuration.combinations)):
         landscape, cut = configuration.landscape(c), layout(configuration, c)
         n = float(landscape.n)
-        held = 24.0 * coefficients(landscape)
+        held = 24.0 * landscape.coefficients
         if configuration.method == "newton":
             values = 8.0 * n * (1 + 2 * configuration.positions + 3 * configuration.spectrum)
             held += cut.draw_block * cut.start_block * (MEMORY_PER_ROW + values)
@@ -294,7 +292,7 @@ def _pace(trial: Configuration, combination: int, backend: str, seconds: float) 
 
 def _few_starts(trial: Configuration, combination: int, seconds: float) -> int:
     """Return how many starts the model puts into a quarter of the time, 24 at most: those of a network are slow."""
-    fitting = seconds / 4 / seconds_per_start(trial.landscape(combination))
+    fitting = seconds / 4 / trial.landscape(combination).seconds_per_start
     return max(1, min(trial.starts, 24, int(fitting)))
 
 

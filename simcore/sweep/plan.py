@@ -88,59 +88,24 @@ class Layout:
 
 
 # ---- the fixed cost model ----------------------------------------------------------------------------------------
-def coefficients(landscape: Landscape) -> float:
-    """Return about how many multiplications one value of the function takes; the unit of the cost model."""
-    n = float(landscape.n)
-    waves = getattr(landscape, "features", None)
-    if landscape.name == "torus_field":
-        return n * _torus_waves(landscape.n)
-    if waves is not None:
-        return n * float(waves)
-    p = getattr(landscape, "p", None)
-    if p is not None:
-        return math.exp(min(_log_multisets(n, float(p)), 600.0))
-    return n * float(getattr(landscape, "samples", 50))  # networks: every sample through each parameter
-
-
-def _torus_waves(n: int) -> float:
-    table = (1, 4, 9, 12, 60, 110, 140, 784, 1344, 1680)
-    return float(table[n - 1]) if n <= len(table) else 1680.0 * 3.0 ** min(n - 10, 500)
-
-
-def _log_multisets(n: float, p: float) -> float:
-    return math.lgamma(n + p) - math.lgamma(p + 1) - math.lgamma(n)
-
-
-def seconds_per_start(landscape: Landscape) -> float:
-    """Return the model's time of one start: 15 Newton steps at 18 Gflop/s, and what each start costs beside."""
-    stated = getattr(landscape, "seconds_per_start", None)
-    if stated is not None:  # networks: the dense search, whose steps cost a diagonalisation
-        return float(stated)
-    n = float(landscape.n)
-    step = coefficients(landscape) * (4.0 + n) + n**3 / 3 + 2 * n**2
-    return 15 * step / 18e9 + 1e-6
-
-
 def seconds_per_draw(configuration: Configuration, landscape: Landscape) -> float:
     """Return the model's time of one draw, all its starts.
 
-    An enumeration needs some ten starts for each of its points, of which there are about 4^D on a torus and in confined
-    fields and (p - 1)^D on the sphere. Measured, model over truth: 0.4 to 3 for torus fields n = 1..6, 3-spin models
-    n = 3..12, balls n = 2..6 and Newton searches n = 1..50, on one processor with AVX-512.
+    A landscape knows the model of a start, and of how many an enumeration needs. Measured, model over truth: 0.4 to 3
+    for torus fields n = 1..6, 3-spin models n = 3..12, balls n = 2..6 and Newton searches n = 1..50, on one processor
+    with AVX-512.
     """
     starts = float(configuration.starts)
     if (
         configuration.method in ESTIMATED
     ):  # measured for 3-spin n = 8 to 30: moves for 10 % grow as n^3, a move as n^2.2
         return 0.5 + 2e-7 * landscape.n**5.2 * (1.0 if configuration.moves is None else configuration.moves / 1e5)
-    dimension = min(landscape.dimension, 60)
     if configuration.method == "ball":
         starts *= 3
     elif configuration.method == "enumerate":
-        p = getattr(landscape, "p", None)
-        hits = 12.0 * 4.0**dimension if p is None else 48.0 * max(2.0, float(min(p, 99)) - 1) ** dimension
+        hits = landscape.starts_to_enumerate
         starts = max(starts, min(hits, float(configuration.max_starts or hits)))
-    return 2e-3 + 20e-9 * coefficients(landscape) + starts * seconds_per_start(landscape)
+    return 2e-3 + 20e-9 * landscape.coefficients + starts * landscape.seconds_per_start
 
 
 @lru_cache(maxsize=4096)
@@ -155,7 +120,7 @@ def layout(configuration: Configuration, combination: int) -> Layout:
     if configuration.method == "newton":
         values = landscape.n * (int(configuration.positions) + int(configuration.spectrum))
         rows = max(1, min(rows, SHARD_VALUES // values if values else rows))
-        per_start = seconds_per_start(landscape)
+        per_start = landscape.seconds_per_start
         if starts > rows or per_draw > SPLIT_SECONDS:
             block = _power_of_two(min(rows, SHARD_SECONDS / per_start), least=64)
             if block < starts:

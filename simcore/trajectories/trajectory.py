@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from simcore.arrays import real_array
 from simcore.backends.blas import single_threaded_blas
+from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Array
 from simcore.errors import InputError
 from simcore.landscapes.base import Draw, Landscape
@@ -202,7 +203,7 @@ def _batched(chosen: Walk, draw: Draw) -> Walk:
 
 def _block(chosen: Walk, problem: Any, starts: int, fair: int) -> int:
     """Return how many starts go together, whole groups of lanes, about ``fair``; it changes the speed, never a row."""
-    wide = (chosen.batch_size or 0) * max(getattr(problem, "widths", (1,)))
+    wide = (chosen.batch_size or 0) * (max(problem.widths) if isinstance(problem, Mlp) else 1)
     return min(starts, TOGETHER, -(-fair // 8) * 8, max(8, WORK // max(1, wide) // 8 * 8))
 
 

@@ -14,6 +14,10 @@ from simcore.backends.problems import DESCENT_FROM, SINGLE_FROM, NewtonOptions, 
 
 Array = NDArray[np.float64]
 
+NAME = "cpu"
+BLOCK = 96
+"""Starts that a thread takes at once at least: four tiles."""
+
 
 def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     """Return value (S,), gradient (S, n) and Hessian (S, n, n) at x of shape (S, n), as ``reference.evaluate``."""
@@ -118,14 +122,17 @@ def levenberg_marquardt(
 
 
 def regularised_newton(
-    problem: Waves, starts: Array, options: NewtonOptions, length: float, counters: NDArray[np.int64] | None = None
-) -> Outcome:
+    problem: Any, starts: Array, options: NewtonOptions, length: float, counters: NDArray[np.int64] | None = None
+) -> Outcome | None:
     """Run regularised Newton with chord steps from each start, shape (S, n); ``length`` is the correlation length.
 
     ``counters``, int64 of shape (3,), is added to: lane Hessians, those of running starts, gradients beside them.
     From ``DESCENT_FROM`` variables on the search begins with ``krylov.descend``, from ``SINGLE_FROM`` on its Hessians
-    are summed in single precision first: what is recorded is judged in double precision.
+    are summed in single precision first: what is recorded is judged in double precision. None for problems that are no
+    sums of waves.
     """
+    if not isinstance(problem, Waves):
+        return None
     from simcore.backends.cpu.krylov import descend
     from simcore.backends.cpu.regularised import search
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+NAME = "cuda"
 BLOCK = 2**17
 """Starts that a thread hands over at once at least: a device shares them out itself, and waits for the last of them."""
 
@@ -52,6 +53,14 @@ def newton(
     from simcore.backends.cuda.search import newton as run
 
     return run(problem, starts, options, shape, route)
+
+
+def regularised_newton(problem: Any, starts: Array, options: NewtonOptions, length: float) -> None:
+    """Return None: nothing has been measured here that would be faster than Newton's method."""
+
+
+def levenberg_marquardt(problem: Any, starts: Array, options: NewtonOptions, rule: tuple[float, ...]) -> None:
+    """Return None: the walk of ``simcore.search.dense`` evaluates on the device."""
 
 
 def require() -> None:
