@@ -27,6 +27,14 @@ class Backend(Protocol):
     BLOCK: int
     """Starts that a thread should hand over at once at least: enough to keep the machinery busy."""
 
+    def require(self) -> None:
+        """Raise a one-line error where this backend can't compute on this machine."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Return whether it computes here (``available``), and on what."""
+        ...
+
     def evaluate(self, problem: Any, x: Array) -> tuple[Array, Array, Array]:
         """Return value (S,), gradient (S, n) and Hessian (S, n, n); every problem is evaluated."""
         ...

@@ -140,6 +140,15 @@ def _newton_one(problem: Any, x: Array, options: NewtonOptions) -> tuple[Any, ..
     raise AssertionError("unreachable: the last iteration returns")
 
 
+def require() -> None:
+    """Raise nothing: this backend computes wherever simcore is installed."""
+
+
+def status() -> dict[str, Any]:
+    """Return ``{"available": True}``."""
+    return {"available": True}
+
+
 def levenberg_marquardt(problem: Any, starts: Array, options: NewtonOptions, rule: tuple[float, ...]) -> None:
     """Return None: the walk of ``simcore.search.dense`` is plain already."""
 

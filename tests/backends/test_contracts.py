@@ -46,6 +46,6 @@ def test_every_backend_offers_everything(name):
     module = backends.get(name)
     assert isinstance(module, Backend)
     assert name == module.NAME and module.BLOCK >= 1
-    for member in ("evaluate", "newton", "regularised_newton", "levenberg_marquardt", "gaps", "flow"):
+    for member in ("require", "status", "evaluate", "newton", "regularised_newton", "levenberg_marquardt", "gaps", "flow"):
         function = getattr(module, member)
         assert function.__doc__ and len(function.__doc__) > 20

@@ -19,6 +19,15 @@ BLOCK = 96
 """Starts that a thread takes at once at least: four tiles."""
 
 
+def require() -> None:
+    """Raise nothing: this backend computes wherever simcore is installed."""
+
+
+def status() -> dict[str, Any]:
+    """Return ``{"available": True}``."""
+    return {"available": True}
+
+
 def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     """Return value (S,), gradient (S, n) and Hessian (S, n, n) at x of shape (S, n), as ``reference.evaluate``."""
     from simcore.backends.cpu import network, network_single, spin, waves  # noqa: F401  (they register their kernels)
