@@ -237,6 +237,14 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         made[name].set_defaults(function=function)
         if json:
             made[name].add_argument("--json", action="store_true", help=f"print {json} as one JSON document")
+        if name in ("landscapes", "run", "verify", "bench"):
+            made[name].add_argument(
+                "--plugin",
+                action="append",
+                default=[],
+                metavar="MODULE",
+                help="a module, or .py file, of your own that registers families; may be repeated",
+            )
         return made[name]
 
     v = verb("demo", _demo, "count critical points in several dimensions and compare with the exact law, in a minute")
@@ -350,6 +358,10 @@ def _dispatch(arguments: list[str]) -> int:
         if rest[0].startswith("-"):
             raise unknown_name(f"option of simcore {given.verb}", rest[0], options)
         raise InputError(f"simcore {given.verb} takes no further argument {rest[0]!r}; see simcore {given.verb} --help")
+    if vars(given).get("plugin"):
+        from simcore import plugins
+
+        plugins.load(given.plugin)
     return int(given.function(given))
 
 

@@ -122,6 +122,30 @@ class _Inner(CPUDispatcher):
         raise TypeError(f"{self.__name__} is called from compiled code alone; see simcore.compilation.jit")
 
 
+@functools.cache
+def stamped(dispatcher: Any, sources: tuple[str, ...]) -> Any:
+    """Return a compiled function anew for a family from outside, its cached code stamped with that family's sources.
+
+    The family's operations are compiled into the function, whose own stamp does not know their files.
+    """
+    digest = hashlib.sha256(b"".join(Path(source).read_bytes() for source in sources)).hexdigest()
+
+    class Locator(_Locator):
+        def get_source_stamp(self) -> str:
+            return super().get_source_stamp() + digest
+
+        def get_disambiguator(self) -> str:
+            return f"{super().get_disambiguator()}.{digest[:12]}"
+
+    implementation = type("_Stamped", (_Implementation,), {"_locator_classes": [Locator]})
+    plain = getattr(dispatcher, "py_func", dispatcher)
+    again = numba.njit(**FLAGS)(plain)
+    if isinstance(again, CPUDispatcher):
+        cache = type("_StampedCache", (_Cache,), {"_impl_class": implementation})
+        again._cache = cache(plain) if cache_directory() is not None else NullCache()
+    return again
+
+
 def jit(
     function: Callable[..., Any] | None = None, *, inline: bool = False, cache: bool = True, inner: bool | None = None
 ) -> Any:

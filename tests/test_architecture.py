@@ -22,7 +22,7 @@ FLOORS = [
     {"simcore.backends"},
     {"simcore.theory"},
     {"simcore.formulas"},
-    {"simcore.compilation", "simcore.domains"},
+    {"simcore.plugins", "simcore.compilation", "simcore.domains"},
     {"simcore.arrays", "simcore.validate"},
     {"simcore.blas", "simcore.errors"},
 ]

@@ -170,11 +170,10 @@ def _shares(walkers: int, threads: int) -> list[slice]:
 
 def _kernel(problem: Any) -> Any:
     """Return the compiled problem where a family's kernel can walk on it, else None."""
-    from simcore.backends.cpu import _plain, network, network_single, spin, waves  # noqa: F401
-    from simcore.backends.cpu.dispatch import families
+    from simcore.backends.cpu import _plain, has_operations, network, network_single
 
     compiled = network.compiled(problem)
-    if type(compiled) not in families() or network_single.better(compiled):
+    if not has_operations(compiled) or network_single.better(compiled):
         return None
     return _plain(compiled)
 

@@ -1,21 +1,20 @@
 """The slow, readable twin of every backend: plain NumPy, one start at a time.
 
-Nothing here is clever. Derivatives are written from their definitions, the Hessian's index comes from its
-eigenvalues, and the loop is the algorithm of ``simcore.search`` in its shortest form. The compiled backends are tested
-against it on the same draws and starts.
+Nothing here is clever. Derivatives are the families' slow twins, from their definitions; the Hessian's index comes
+from its eigenvalues, and the loop is the algorithm of ``simcore.search`` in its shortest form. The compiled backends
+are tested against it on the same draws and starts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations_with_replacement, permutations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends import custom, reference_network
-from simcore.backends.problems import DESCENT_FROM, SINGLE_FROM, Custom, NewtonOptions, Outcome, Spin, Waves
+from simcore.backends import families
+from simcore.backends.problems import DESCENT_FROM, SINGLE_FROM, NewtonOptions, Outcome, Waves
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, GRADIENT_FLAT, LEFT_DOMAIN, MAX_ITERATIONS, NOT_FINITE
 from simcore.formulas.verdict import SETTLED
 
@@ -29,64 +28,11 @@ BLOCK = 96
 
 # ---- value, gradient, Hessian -------------------------------------------------------------------------------------
 def evaluate(problem: Any, x: Array) -> Evaluation:
-    """Return value (S,), gradient (S, n) and Hessian (S, n, n) at points x of shape (S, n).
+    """Return value (S,), gradient (S, n) and Hessian (S, n, n) at points x of shape (S, n), by the family's slow twin.
 
     Ambient coordinates; on the sphere gradient and Hessian are Riemannian (tangential, with zeros along x).
-    Raises ``TypeError`` for a problem that has no evaluator.
     """
-    if type(problem) not in EVALUATORS:
-        raise TypeError(f"the reference backend has no evaluator for {type(problem).__name__}")
-    return EVALUATORS[type(problem)](problem, np.asarray(x, dtype=np.float64))
-
-
-def evaluate_waves(problem: Waves, x: Array) -> Evaluation:
-    """f = (mu/2)|x|^2 + sum_m c_m cos p_m + s_m sin p_m with p = W x; grad = mu x + W'(s cos p - c sin p), ..."""
-    w, mu = problem.frequencies, problem.confinement
-    phase = x @ w.T
-    cosine, sine = np.cos(phase), np.sin(phase)
-    wave = problem.cosine * cosine + problem.sine * sine
-    slope = problem.sine * cosine - problem.cosine * sine
-    value = wave.sum(axis=1) + 0.5 * mu * (x * x).sum(axis=1)
-    gradient = slope @ w + mu * x
-    hessian = -np.einsum("sm,mi,mj->sij", wave, w, w, optimize=True) + mu * np.eye(x.shape[1])
-    return value, gradient, hessian
-
-
-def symmetric_tensor(problem: Spin) -> Array:
-    """Return the symmetric tensor T, shape (n,) * p, with f(x) = sum T_{i1..ip} x_i1 ... x_ip."""
-    tensor = np.zeros((problem.n,) * problem.p)
-    for places, coefficient in zip(
-        combinations_with_replacement(range(problem.n), problem.p), problem.coefficients, strict=True
-    ):
-        orderings = set(permutations(places))
-        for ordering in orderings:
-            tensor[ordering] = coefficient / len(orderings)
-    return tensor
-
-
-def evaluate_spin(problem: Spin, x: Array) -> Evaluation:
-    """Riemannian derivatives of a homogeneous polynomial on |x|^2 = n.
-
-    With Euclidean gradient g and Hessian H, Hx = (p-1) g and g.x = p f. P projects orthogonally to x:
-    grad = P g, Hess = P (H - (g.x/n) I) P.
-    """
-    p = problem.p
-    euclidean = symmetric_tensor(problem)[np.newaxis] * (p * (p - 1))
-    hessian = np.broadcast_to(euclidean, (len(x), *euclidean.shape[1:]))
-    for _ in range(p - 2):
-        hessian = np.einsum("s...i,si->s...", hessian, x)
-    gradient = np.einsum("sij,sj->si", hessian, x) / (p - 1)
-    value = np.einsum("si,si->s", gradient, x) / p
-    return value, *problem.domain.riemannian(x, gradient, hessian)
-
-
-EVALUATORS: dict[type, Callable[[Any, Array], Evaluation]] = {
-    Waves: evaluate_waves,
-    Spin: evaluate_spin,
-    Custom: custom.evaluate,
-    **reference_network.EVALUATORS,
-}
-"""Evaluators by problem type."""
+    return families.of(problem).evaluate(problem, np.asarray(x, dtype=np.float64))
 
 
 # ---- the search ---------------------------------------------------------------------------------------------------

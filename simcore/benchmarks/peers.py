@@ -205,7 +205,7 @@ def _spin(xp: Any, asarray: Callable[[Any], Any], problem: Spin) -> Derivatives:
 
     The rank-one part adds one positive eigenvalue, so the negative ones are the tangent index.
     """
-    from simcore.backends.reference import symmetric_tensor
+    from simcore.backends.families.spin import symmetric_tensor
 
     n = problem.n
     tensor = asarray(np.ascontiguousarray(6.0 * symmetric_tensor(problem).reshape(n, n * n)))
@@ -253,7 +253,7 @@ def _automatic(jax: Any, jnp: Any, problem: Waves | Spin | Mlp) -> Derivatives:
         gradient, hessian = jax.vmap(jax.grad(value)), jax.vmap(jax.hessian(value))
         return lambda x: (gradient(x), hessian(x))
 
-    from simcore.backends.reference import symmetric_tensor
+    from simcore.backends.families.spin import symmetric_tensor
 
     n = problem.n
     tensor, identity = jnp.asarray(symmetric_tensor(problem)), jnp.eye(n)
@@ -322,7 +322,7 @@ def _system(
 
         return gradient, hessian, lambda start: start
 
-    from simcore.backends.reference import symmetric_tensor
+    from simcore.backends.families.spin import symmetric_tensor
 
     n = problem.n
     tensor = np.ascontiguousarray(6.0 * symmetric_tensor(problem).reshape(n * n, n))

@@ -15,6 +15,7 @@ from typing import Any
 
 from simcore.errors import InputError, unknown_name
 from simcore.landscapes.base import Landscape
+from simcore.plugins import load_from_environment
 
 Factory = Callable[..., Landscape]
 
@@ -65,11 +66,14 @@ class Parameter:
 
 def names() -> list[str]:
     """Return the names of all landscapes, sorted."""
+    load_from_environment()
     return sorted(_FACTORIES)
 
 
 def get_factory(name: str) -> Factory:
     """Return what builds landscapes of that name; raise ``InputError`` with the choices for an unknown one."""
+    if name not in _FACTORIES:
+        load_from_environment()
     if not isinstance(name, str) or name not in _FACTORIES:
         raise unknown_name("landscape", name, names())
     factory = _FACTORIES[name]

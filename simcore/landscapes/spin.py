@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from simcore import validate
 from simcore.arrays import real_array
+from simcore.backends.families.spin import multiplicities
 from simcore.backends.problems import Spin
 from simcore.domains import Sphere
 from simcore.errors import InputError
@@ -247,27 +248,6 @@ class SpinDraw(Draw):
             gradient[i] = hessian[i] @ x / (p - 1)
             value[i] = gradient[i] @ x / p
         return value, *self.landscape.domain.riemannian(points, gradient, hessian)
-
-
-def multiplicities(n: int, p: int) -> Array:
-    """Return the number of orderings of each multiset of size p from n, in lexicographic order, as float64.
-
-    Grown one element at a time: a multiset of size q - 1 with last element l gives those with l, l + 1, ..., n - 1
-    appended. The number of orderings is multiplied by q and divided by how often the new element now occurs.
-    """
-    last, repeats, orderings = np.arange(n), np.ones(n), np.ones(n)
-    for q in range(2, p + 1):
-        children = n - last
-        again = np.cumsum(children) - children  # the child that repeats the last element comes first
-        grown = np.repeat(orderings * q, children)
-        grown[again] /= repeats + 1
-        if q < p:
-            last = np.arange(len(grown)) - np.repeat(again - last, children)
-            occurs = np.ones(len(grown))
-            occurs[again] = repeats + 1
-            repeats = occurs
-        orderings = grown
-    return orderings
 
 
 def packed_derivatives(coefficients: Array, n: int, p: int, x: Array) -> tuple[float, Array, Array]:

@@ -26,7 +26,7 @@ point x' within d of x_0 has |lambda' - lambda| <= p(p+2) |T| r^{p-3} d (r betwe
 (x, nu) gives uniqueness in x in a ball smaller by sqrt(1 + (s p(p+2) |T| r^{p-3})^2). The scale s balances the
 terms: 1/s = p(p-1) |T| n^{(p-3)/2}.
 
-Small networks: ``simcore.search.network_bounds``.
+Small networks: ``simcore.backends.families.network_bounds``; every family's bounds stand in its module there.
 
 Rounding. Gradient and Hessian at y_0 are sums of products; an entry errs by at most (K + c) u times the sum of the
 absolute values of its terms, K the number of terms, or the sum of the lengths of nested sums (Higham 2002, sections 3.1
@@ -48,18 +48,16 @@ critical points do differ: where the recorded indices differ the proofs of the i
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends.problems import Spin, Waves
+from simcore.backends import families
+from simcore.backends.families import Without
+from simcore.backends.family import Bound, Derivatives
 from simcore.compilation import jit
-from simcore.landscapes.spin import multiplicities
-from simcore.search import network_bounds
 from simcore.search.distinct import FLOOR, short_way
 from simcore.search.spectrum import CHUNK
 from simcore.search.target import Target
@@ -69,7 +67,6 @@ Array = NDArray[np.float64]
 PRECISION = FLOOR / 2
 """Largest distance, in correlation lengths, from a certified row to its critical point."""
 
-UNIT = 2.0**-53
 SPARE = 1.01
 
 
@@ -104,31 +101,6 @@ class Certificate:
         return covered
 
 
-@dataclass(frozen=True)
-class _Terms:
-    """The theorem's quantities at K points, rounding included.
-
-    |F| and sigma (K,), L, rho, and by how much a ball in (x, nu) shrinks to one in x.
-    """
-
-    residual: Array
-    sigma: Array
-    lipschitz: Array | float
-    reach: float
-    shrink: float
-
-
-class Derivatives(NamedTuple):
-    """What the test needs to know at K points: f, |gradient|, |Hessian|_F, its number of negative eigenvalues, and a
-    lower bound on the smallest |eigenvalue|; arrays of shape (K,)."""
-
-    value: Array
-    slope: Array
-    size: Array
-    negative: NDArray[Any]
-    gap: Array
-
-
 def derivatives_at(target: Target, x: Array) -> Derivatives:
     """Return what the test needs at points x of shape (K, n), by the backend's Sturm counts, else by eigenvalues."""
     compiled = target.settings.backend.gaps(target.problem, x)
@@ -147,23 +119,23 @@ def derivatives_at(target: Target, x: Array) -> Derivatives:
 
 def certify(target: Target, x: Array, index: NDArray) -> Certificate:
     """Test points x of shape (K, n) with recorded indices; a problem without a bound on D^3 f gets no certificates."""
-    known = isinstance(target.problem, (Waves, Spin)) or network_bounds.bounded(target.problem)
-    if not known or len(x) == 0:
+    if bound_of(target) is None or len(x) == 0:
         return _nothing(x, target.domain.period)
     return prove(target, x, index, derivatives_at(target, x))
 
 
+def bound_of(target: Target) -> Bound | None:
+    """Return the bound that the family of the target's function has, None where it has none."""
+    bounds = families.of(target.problem).bounds
+    return None if isinstance(bounds, Without) else bounds(target.problem)
+
+
 def prove(target: Target, x: Array, index: NDArray, at: Derivatives) -> Certificate:
     """As ``certify``, of derivatives known already."""
-    landscape = target.settings.landscape
-    if isinstance(target.problem, Spin):
-        terms = _spin_terms(target.problem, x, at)
-    elif isinstance(target.problem, Waves):
-        terms = _wave_terms(target.problem, x, at)
-    elif network_bounds.bounded(target.problem):
-        terms = _network_terms(target.problem, x, at)
-    else:
+    landscape, bound = target.settings.landscape, bound_of(target)
+    if bound is None:
         return _nothing(x, landscape.domain.period)
+    terms = bound(x, at)
     certified = np.empty(len(x), np.bool_)
     existence, uniqueness = np.empty(len(x)), np.empty(len(x))
     _judge(
@@ -217,83 +189,3 @@ def _plain(values: Array) -> Array:
 
 def _nothing(x: Array, period: float) -> Certificate:
     return Certificate(x, period, np.zeros(len(x), np.bool_), np.full(len(x), np.inf), np.zeros(len(x)))
-
-
-def _wave_terms(problem: Waves, x: Array, at: Derivatives) -> _Terms:
-    residual, sigma = np.empty(len(x)), np.empty(len(x))
-    coefficients = _plain(problem.frequencies), _plain(problem.cosine), _plain(problem.sine)
-    known = _plain(at.slope), _plain(at.size), _plain(at.gap)
-    third = _bound_waves(*coefficients, float(problem.confinement), _plain(x), *known, residual, sigma)
-    return _Terms(residual=residual, sigma=sigma, lipschitz=third, reach=math.inf, shrink=1.0)
-
-
-@jit
-def _bound_waves(frequencies, cosine, sine, confinement, x, slope, size, gap, residual, sigma):
-    """Set the bounds on |F| and sigma of every row, rounding included; return the bound on |D^3 f|."""
-    waves, n = frequencies.shape
-    first, second, third, longest = 0.0, 0.0, 0.0, 0.0  # sums of A |w|^k, the largest |w|_1
-    for m in range(waves):
-        square, total = 0.0, 0.0
-        for i in range(n):
-            square += frequencies[m, i] ** 2
-            total += abs(frequencies[m, i])
-        amplitude, norm = math.hypot(cosine[m], sine[m]), math.sqrt(square)
-        first += amplitude * norm
-        second += amplitude * square
-        third += amplitude * square * norm
-        longest = max(longest, total)
-    for k in range(x.shape[0]):
-        extent, square = 0.0, 0.0
-        for i in range(n):
-            extent = max(extent, abs(x[k, i]))
-            square += x[k, i] ** 2
-        # Relative error of one term of a sum over waves, times sqrt 2 since |c| + |s| <= sqrt 2 A.
-        relative = math.sqrt(2.0) * UNIT * (waves + 16 + (n + 3) * (longest * extent + 4))
-        bend = 4 * UNIT * abs(confinement)
-        residual[k] = slope[k] + (relative * first + bend * math.sqrt(square))
-        sigma[k] = gap[k] - 10 * n * UNIT * size[k] - (relative * second + bend * math.sqrt(n))
-    return third
-
-
-def _network_terms(problem: Any, x: Array, at: Derivatives) -> _Terms:
-    found = network_bounds.bounds(problem, x)
-    return _Terms(
-        residual=at.slope + found.gradient,
-        sigma=at.gap - 10 * x.shape[1] * UNIT * at.size - found.hessian,
-        lipschitz=found.lipschitz,
-        reach=network_bounds.REACH,
-        shrink=1.0,
-    )
-
-
-def _spin_terms(problem: Spin, x: Array, at: Derivatives) -> _Terms:
-    n, p = problem.n, problem.p
-    root = math.sqrt(n)
-    tensor = math.sqrt(float((problem.coefficients**2 / _orderings(n, p)).sum()))
-    reach = 0.1 * root
-    inverse_scale = p * (p - 1) * tensor * root ** (p - 3)
-    third = p * (p - 1) * (p - 2) * tensor * (root + reach) ** (p - 3)
-    # A Hessian entry is a sum over the monomials of degree p - 2 (or p - 2 nested sums over n), the gradient one over n
-    # more; projecting to the tangent space costs a few more sums of the same size.
-    relative = 2 * UNIT * (math.comb(n + p - 3, p - 2) + (p + 4) * n + 4 * p + 20)
-    gradient_error = relative * p * tensor * root ** (p - 1)
-    hessian_error = 2 * relative * p * (p - 1) * tensor * root ** (p - 2)
-    slope = at.slope + gradient_error
-    off_sphere = np.abs((x * x).sum(axis=1) - n) + 2 * n * (n + 2) * UNIT
-    radial, border = (p - 2) * p * np.abs(at.value) / n, root * inverse_scale
-    normal = (np.sqrt(radial**2 + 4 * border**2) - radial) / 2
-    change = p * (p + 2) * tensor * (0.9 * root if p < 3 else 1.1 * root) ** (p - 3)
-    return _Terms(
-        residual=np.hypot(slope, off_sphere * inverse_scale / 2),
-        sigma=np.minimum(at.gap - 10 * n * UNIT * at.size - hessian_error, 0.99 * normal)
-        - (p - 1) * 1.01 * slope / root,
-        lipschitz=third + 2 / math.sqrt(3) * inverse_scale,
-        reach=reach,
-        shrink=math.hypot(1.0, change / max(inverse_scale, 1e-300)),
-    )
-
-
-@functools.lru_cache(maxsize=8)
-def _orderings(n: int, p: int) -> Array:
-    """Number of orderings of each multiset, in the order of ``Spin.coefficients``."""
-    return multiplicities(n, p)

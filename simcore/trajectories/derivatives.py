@@ -1,33 +1,24 @@
 """What a path needs to know of a function at its points: value, gradient, H v, and the Hessian where it is asked for.
 
-``Function`` chooses by the kind: the compiled engine's exact Hessian for random waves and spins, the reference's for
+``Function`` asks the family: the compiled engine's exact Hessian where it has operations, the reference's for
 sigmoid units and users' functions; exact Hessian-vector products, without the Hessian, for perceptrons (compiled), deep
 linear networks and waves of many variables. On the sphere all are Riemannian, tangential, in ambient coordinates.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends import cpu, reference
+from simcore.backends import cpu, families, reference, reference_network
 from simcore.backends.cpu import perceptron
+from simcore.backends.families import Without
+from simcore.backends.family import Local
 from simcore.backends.network_problems import Linear, Mlp, Sigmoid
-from simcore.backends.problems import Array, Spin, Waves
+from simcore.backends.problems import Array
 from simcore.trajectories.networks import DeepLinear
-
-MANY = 32  # variables from which the product H v of random waves is cheaper than the compiled Hessian
-
-
-class Local(Protocol):
-    """A function at S points: ``value`` (S,), ``gradient`` (S, n), and ``times(v)`` = H v for v of shape (S, n)."""
-
-    value: Array
-    gradient: Array
-
-    def times(self, v: Array) -> Array: ...
 
 
 class Full:
@@ -38,24 +29,6 @@ class Full:
 
     def times(self, v: Array) -> Array:
         return (self.hessian @ v[:, :, None])[:, :, 0]
-
-
-class ManyWaves:
-    """Random waves of many variables: with p = W x, H v = mu v - W^T (wave * (W v))."""
-
-    def __init__(self, problem: Waves, x: Array) -> None:
-        w, self.confinement = problem.frequencies, problem.confinement
-        self.w = w[None]
-        phase = (self.w @ x[:, :, None])[:, :, 0]
-        cosine, sine = np.cos(phase), np.sin(phase)
-        self.wave = problem.cosine * cosine + problem.sine * sine
-        slope = problem.sine * cosine - problem.cosine * sine
-        self.value = self.wave.sum(axis=1) + 0.5 * self.confinement * (x * x).sum(axis=1)
-        self.gradient = (slope[:, None, :] @ self.w)[:, 0] + self.confinement * x
-
-    def times(self, v: Array) -> Array:
-        along = self.wave * (self.w @ v[:, :, None])[:, :, 0]
-        return self.confinement * v - (along[:, None, :] @ self.w)[:, 0]
 
 
 class CompiledPerceptron:
@@ -76,7 +49,7 @@ class Function:
     """One function, prepared for evaluation at many points."""
 
     def __init__(self, problem: Any) -> None:
-        self.problem = problem
+        self.problem, self.family = problem, families.of(problem)
         self.tables = perceptron.tables(problem) if isinstance(problem, Mlp) else None
 
     def at(self, x: Array, product: bool = False) -> Local:
@@ -88,8 +61,10 @@ class Function:
             return CompiledPerceptron(self.tables, x, product)
         if isinstance(self.problem, Linear):
             return DeepLinear(self.problem, x)
-        if isinstance(self.problem, Waves) and x.shape[1] >= MANY:
-            return ManyWaves(self.problem, x)
+        if not isinstance(self.family.products, Without):
+            found = self.family.products(self.problem, x)
+            if found is not None:
+                return found
         return Full(*evaluate(self.problem, x))
 
     def hessian(self, x: Array, here: Local | None = None) -> Array:
@@ -99,9 +74,7 @@ class Function:
 
 def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     """Return value (S,), gradient (S, n) and Hessian (S, n, n), by the compiled engine where it knows the function."""
-    if isinstance(problem, (Waves, Spin)):
-        return cpu.evaluate(problem, x)
-    return reference.evaluate(problem, x)
+    return reference.evaluate(problem, x) if isinstance(problem, Mlp) else cpu.evaluate(problem, x)
 
 
 def samples(problem: Any) -> int:
@@ -120,6 +93,6 @@ def batch_gradient(function: Function, x: Array, chosen: NDArray[np.int64]) -> A
         return perceptron.batch_gradient(function.tables, x, chosen)
     inputs, targets = problem.inputs[chosen], problem.targets[chosen]
     z = (inputs @ x[:, :, None])[:, :, 0]
-    s, slope, _ = reference.reference_network.activate("sigmoid", z)
+    s, slope, _ = reference_network.activate("sigmoid", z)
     weight = 2 * problem.multiplicity[chosen] * (s - targets) * slope * (len(problem.inputs) / chosen.shape[1])
     return (weight[:, None, :] @ inputs)[:, 0]

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import simcore
+from simcore.backends.families import network_bounds
+from simcore.backends.families.spin import terms as _spin_terms
+from simcore.backends.families.waves import terms as _wave_terms
+from simcore.backends.family import UNIT, Derivatives
 from simcore.landscapes.spin import SphericalSpin
-from simcore.search import network_bounds
-from simcore.search.certify import UNIT, Derivatives, _spin_terms, _wave_terms
 from simcore.search.target import Target, settings
 
 GRID = np.linspace(0.0, 2 * np.pi, 20_001)
@@ -81,7 +83,7 @@ def test_rounding_of_the_eigenvalues_lowers_sigma():
     waves = problem_of(simcore.TorusField(4).draw(seed=1))
     spins = problem_of(SphericalSpin(4).draw(seed=1))
     network = simcore.MLP((2, 2, 1), "tanh", "mse", ([[0.0, 1.0], [1.0, 0.5]], [0.0, 1.0])).draw(seed=1)
-    from simcore.search.certify import _network_terms
+    from simcore.backends.families.network_bounds import terms as _network_terms
 
     for terms, problem, n in (
         (_wave_terms, waves, 4),

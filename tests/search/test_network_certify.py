@@ -5,11 +5,11 @@ import pytest
 
 from simcore import find_critical_points
 from simcore.backends import cpu, reference
+from simcore.backends.families import network_bounds
+from simcore.backends.families.network_bounds import REACH, bounded, bounds
 from simcore.networks.linear import LinearNetwork
 from simcore.networks.mlp import MLP
 from simcore.networks.sigmoid_unit import SigmoidUnit
-from simcore.search import network_bounds
-from simcore.search.network_bounds import REACH, bounded, bounds
 
 SMOOTH = ["tanh", "sigmoid", "softplus", "linear"]
 UNIT = SigmoidUnit([[2.0, 2.0, 1.0], [3.0, -1.0, 1.0], [0.0, 2.0, 1.0], [4.0, 4.0, 1.0]], [0.1, 0.9, 0.9, 0.1])

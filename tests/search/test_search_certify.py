@@ -9,9 +9,12 @@ import pytest
 from fifty_digits import derivatives, exact, length, newton
 
 import simcore
+from simcore.backends.families.spin import terms as _spin_terms
+from simcore.backends.families.waves import terms as _wave_terms
+from simcore.backends.family import Derivatives
 from simcore.landscapes.spin import SphericalSpin, multiplicities
 from simcore.landscapes.waves import ConfinedField, GaussianField, TorusField, WaveDraw
-from simcore.search.certify import Derivatives, _spin_terms, _wave_terms, certify, derivatives_at
+from simcore.search.certify import certify, derivatives_at
 from simcore.search.enumerate import enumerate_critical_points
 from simcore.search.target import Target, settings
 

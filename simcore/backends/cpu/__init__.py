@@ -4,12 +4,14 @@ released).
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends import reference
+from simcore.backends import families, reference
+from simcore.backends.families import Without
 from simcore.backends.problems import DESCENT_FROM, SINGLE_FROM, NewtonOptions, Outcome, Waves
 
 Array = NDArray[np.float64]
@@ -30,13 +32,12 @@ def status() -> dict[str, Any]:
 
 def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     """Return value (S,), gradient (S, n) and Hessian (S, n, n) at x of shape (S, n), as ``reference.evaluate``."""
-    from simcore.backends.cpu import network, network_single, spin, waves  # noqa: F401  (they register their kernels)
+    from simcore.backends.cpu import network, network_single
     from simcore.backends.cpu.derivatives import fill
-    from simcore.backends.cpu.dispatch import families
 
     problem = network.compiled(problem)
     x = np.ascontiguousarray(x, dtype=np.float64)
-    if type(problem) not in families():
+    if not has_operations(problem):
         return reference.evaluate(problem, x)
     rows, n = x.shape
     none = np.empty(0)
@@ -44,7 +45,7 @@ def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     if network_single.better(problem):
         network_single.fill(_plain(problem), x, *result)
         return result
-    fill(_plain(problem), problem.dimension, x, *result, none, none, np.empty(0, np.int64), none)
+    _loop(problem, fill)(_plain(problem), problem.dimension, x, *result, none, none, np.empty(0, np.int64), none)
     return result
 
 
@@ -53,17 +54,15 @@ def gaps(problem: Any, x: Array) -> tuple[Array, Array, Array, NDArray[np.int64]
 
     All of shape (S,); see ``derivatives.fill``. None for a problem that has no compiled kernel.
     """
-    from simcore.backends.cpu import spin, waves  # noqa: F401  (they register their kernels)
     from simcore.backends.cpu.derivatives import fill
-    from simcore.backends.cpu.dispatch import families
 
-    if type(problem) not in families():
+    if not has_operations(problem):
         return None
     x = np.ascontiguousarray(x, dtype=np.float64)
     rows = len(x)
     value, slope, norm, negative, gap = (np.empty(rows, kind) for kind in (float, float, float, np.int64, float))
     unasked = np.empty((0, 0)), np.empty((0, 0, 0))
-    fill(_plain(problem), problem.dimension, x, value, *unasked, slope, norm, negative, gap)
+    _loop(problem, fill)(_plain(problem), problem.dimension, x, value, *unasked, slope, norm, negative, gap)
     return value, slope, norm, negative, gap
 
 
@@ -73,15 +72,15 @@ def flow(problem: Any, x: Array, way: Array, steps: int, longest: float) -> Arra
 
     See ``descent.follow``. None for a problem that has no compiled kernel.
     """
-    from simcore.backends.cpu import spin, waves  # noqa: F401  (they register their kernels)
     from simcore.backends.cpu.descent import follow
-    from simcore.backends.cpu.dispatch import families
 
-    if type(problem) not in families():
+    if not has_operations(problem):
         return None
     x = np.array(x, dtype=np.float64, order="C")
     if len(x) > 0:
-        follow(_plain(problem), problem.dimension, x, np.ascontiguousarray(way, np.float64), int(steps), float(longest))
+        _loop(problem, follow)(
+            _plain(problem), problem.dimension, x, np.ascontiguousarray(way, np.float64), int(steps), float(longest)
+        )
     return x
 
 
@@ -91,19 +90,18 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
     ``counters``, int64 of shape (3,), is added to: lane evaluations, those of running starts, steps made again by
     pivoted elimination. A problem that has no compiled kernel is searched by the reference backend.
     """
-    from simcore.backends.cpu import network, network_single, spin, waves  # noqa: F401  (they register their kernels)
-    from simcore.backends.cpu.dispatch import families
+    from simcore.backends.cpu import network, network_single
     from simcore.backends.cpu.loop import search
 
     problem = network.compiled(problem)
-    if type(problem) not in families():
+    if not has_operations(problem):
         return reference.newton(problem, starts, options)
     starts, limits, outcome = _laid_out(problem, starts, options)
     if network_single.better(problem):
         network_single.search(_plain(problem), starts, limits, outcome)
     elif len(starts) > 0:
         counters = np.zeros(3, np.int64) if counters is None else counters
-        search(_plain(problem), problem.dimension, starts, limits, *outcome, counters)
+        _loop(problem, search)(_plain(problem), problem.dimension, starts, limits, *outcome, counters)
     return outcome._replace(x=problem.domain.wrap(outcome.x))
 
 
@@ -157,6 +155,28 @@ def regularised_newton(
         for early in (True, False) if n >= SINGLE_FROM else (False,):
             search(plain, points, float(length), limits, early, *outcome, counters)
     return outcome._replace(x=problem.domain.wrap(outcome.x))
+
+
+def has_operations(problem: Any) -> bool:
+    """Whether the loop has the operations of this kind of problem, after importing those of its family."""
+    from simcore.backends.cpu.dispatch import problems
+
+    if type(problem) not in problems():
+        family = families.of(problem)
+        if isinstance(family.cpu, Without):
+            return False
+        import_module(family.cpu)
+    return type(problem) in problems()
+
+
+def _loop(problem: Any, loop: Any) -> Any:
+    """Return a compiled loop; for a family from outside simcore the one whose cache knows that family's sources."""
+    if type(problem).__module__.partition(".")[0] == "simcore":
+        return loop
+    from simcore.compilation import stamped
+
+    homes = {type(problem).__module__, str(families.of(problem).cpu)}
+    return stamped(loop, tuple(str(import_module(home).__file__) for home in sorted(homes)))
 
 
 def _laid_out(problem: Any, starts: Array, options: NewtonOptions) -> tuple[Array, tuple[Any, ...], Outcome]:

@@ -35,7 +35,7 @@ def register(problem: type, tile: type, *, prepare: Any, evaluate: Any, system: 
         _OPERATIONS[tile, name] = operation
 
 
-def families() -> list[type]:
+def problems() -> list[type]:
     """Return the registered problem types."""
     return list(_PROBLEMS)
 

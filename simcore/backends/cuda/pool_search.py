@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import threading
 import time
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from simcore.backends.cuda import device, loop, pool, spin_pool, waves_pool
+from simcore.backends import families
+from simcore.backends.cuda import device, loop, pool
 from simcore.backends.cuda.products import Products, problem_with_products
-from simcore.backends.problems import Array, NewtonOptions, Outcome, Spin, Waves
+from simcore.backends.families import Without
+from simcore.backends.problems import Array, NewtonOptions, Outcome
 from simcore.errors import RunError
 
-FAMILIES: dict[type, ModuleType] = {Waves: waves_pool, Spin: spin_pool}
 WIDTH = 8 if device.SIMULATED else 2**14
 """Columns of a pool, unless its systems would take more than ``NOMINAL``."""
 NARROWEST = 2 if device.SIMULATED else 512
@@ -42,15 +44,27 @@ _ONE_AT_A_TIME = threading.Lock()  # a pool fills the device; and cuBLAS gives t
 _widths: dict[Any, list[int]] = {}
 
 
+def stages_of(problem: Any) -> ModuleType | None:
+    """Return the module of a family's pooled route, None where it has none."""
+    home = families.of(problem).pool
+    return None if isinstance(home, Without) else import_module(home)
+
+
 def preferred(problem: Any) -> bool:
     """Whether a problem's searches run in a pool here: by its type and shape, and where CuPy can multiply."""
-    family = FAMILIES.get(type(problem))
+    family = stages_of(problem)
     return family is not None and family.worth_it(problem) and problem_with_products() is None
+
+
+def _pooled(problem: Any) -> ModuleType:
+    found = stages_of(problem)
+    assert found is not None, "asked only of problems with a pooled route"
+    return found
 
 
 def width_of(problem: Any) -> int:
     """Return the columns of a pool: a power of two that depends on the function's shape alone."""
-    column = 8 * FAMILIES[type(problem)].layout(problem).a_column
+    column = 8 * _pooled(problem).layout(problem).a_column
     width = WIDTH
     while width > NARROWEST and width * column > NOMINAL:
         width //= 2
@@ -60,7 +74,7 @@ def width_of(problem: Any) -> int:
 def bytes_of(problem: Any, starts: int) -> int:
     """Return the device memory of a pooled search."""
     size, width = problem.dimension, width_of(problem)
-    laid = FAMILIES[type(problem)].layout(problem)
+    laid = _pooled(problem).layout(problem)
     vectors = pool.VECTORS * size + 4
     full = width // THREADS[0] * size * (size + 1)
     return 8 * (width * (laid.a_column + vectors) + laid.once + full + starts * (2 * problem.domain.n + 8))
@@ -95,7 +109,7 @@ def _wait_for_memory(problem: Any, starts: Array) -> None:
 
 class _Search:
     def __init__(self, problem: Any, starts: Array, options: NewtonOptions) -> None:
-        self.problem, self.family = problem, FAMILIES[type(problem)]
+        self.problem, self.family = problem, _pooled(problem)
         self.count, self.n = starts.shape
         self.size, self.width = problem.dimension, width_of(problem)
         self.starts = starts

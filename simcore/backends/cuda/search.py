@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from simcore.backends.cuda import device, loop, network, pool_search, spin, waves
+from simcore.backends import families
+from simcore.backends.cuda import device, loop, pool_search
 from simcore.backends.cuda.shape import Plan, Shape, Space, batches, choose, plan
-from simcore.backends.network_problems import Mlp
-from simcore.backends.problems import Array, NewtonOptions, Outcome, Spin, Waves
+from simcore.backends.families import Without
+from simcore.backends.problems import Array, NewtonOptions, Outcome
 from simcore.errors import InputError, RunError
 from simcore.formulas.outcome import CRITICAL, MAX_ITERATIONS
-
-FAMILIES: dict[type, ModuleType] = {Waves: waves, Spin: spin, Mlp: network}
-"""The file of kernels of each problem type."""
 
 
 def family_of(problem: Any) -> ModuleType:
     """Return the file of kernels of a problem; ``InputError`` naming those that have kernels where it has none."""
-    family = FAMILIES.get(type(problem))
-    if family is None:
-        known = ", ".join(kind.__name__ for kind in FAMILIES)
+    home = families.of(problem).cuda
+    if isinstance(home, Without):
+        known = ", ".join(f.problem.__name__ for f in families.known() if not isinstance(f.cuda, Without))
         raise InputError(
             f"backend 'cuda' has no kernel for {type(problem).__name__}; it has kernels for {known}: use backend='cpu'"
         )
-    return family
+    return import_module(home)
 
 
 ROUTES = ("fused", "pool")
@@ -37,7 +36,7 @@ def newton(
 ) -> Outcome:
     """See ``simcore.backends.cuda.newton``."""
     family = family_of(problem)
-    if route not in (None, *ROUTES) or (route == "pool" and type(problem) not in pool_search.FAMILIES):
+    if route not in (None, *ROUTES) or (route == "pool" and isinstance(families.of(problem).pool, Without)):
         raise InputError(
             f"route {route!r} is not for {type(problem).__name__}; give 'fused', 'pool' for waves and spins"
         )

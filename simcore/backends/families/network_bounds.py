@@ -28,11 +28,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from simcore.backends.family import UNIT, Array, Bound, Derivatives, Terms
 from simcore.backends.network_problems import Mlp, Sigmoid
-from simcore.backends.problems import Array
 from simcore.backends.reference_network import activate, layers
 
-UNIT = 2.0**-53
 SPARE = 1.01
 REACH = 1e-3  # radius of the ball on which D^3 f is bounded; certified points lie far closer
 CLOSE = 16.0  # an activation's own error, in units of rounding
@@ -134,4 +133,21 @@ def _sigmoid(problem: Sigmoid, x: Array) -> Bounds:
         SPARE * (2 * weight * v * of_slope).sum(axis=1),
         SPARE * (2 * weight * v**2 * of_curve).sum(axis=1),
         np.full(len(x), SPARE * lipschitz),
+    )
+
+
+def terms_of(problem: Any) -> Bound | None:
+    """Return the function that gives the certificate's terms at points x; None for a problem without a bound."""
+    return (lambda x, at: terms(problem, x, at)) if bounded(problem) else None
+
+
+def terms(problem: Any, x: Array, at: Derivatives) -> Terms:
+    """Return the certificate's terms at x, rounding included."""
+    found = bounds(problem, x)
+    return Terms(
+        residual=at.slope + found.gradient,
+        sigma=at.gap - 10 * x.shape[1] * UNIT * at.size - found.hessian,
+        lipschitz=found.lipschitz,
+        reach=REACH,
+        shrink=1.0,
     )

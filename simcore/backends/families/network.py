@@ -1,0 +1,31 @@
+"""Fully connected networks: training cost."""
+
+from __future__ import annotations
+
+from simcore.backends.families.network_bounds import terms_of
+from simcore.backends.family import Family, Without, add
+from simcore.backends.network_problems import Mlp
+from simcore.backends.reference_network import evaluate_mlp
+
+
+def flops(problem: Mlp) -> float:
+    """N C P(P+1) + 6 N P + P^3/3 + 2P^2 for P parameters, N samples, C outputs: the packed Gauss-Newton product of the
+    outputs' derivatives, forward and backward passes, LDL^T and solves. The second derivatives of the outputs are of
+    lower order and not counted."""
+    parameters, (samples, outputs) = problem.dimension, problem.targets.shape
+    passes = samples * (outputs * parameters * (parameters + 1.0) + 6.0 * parameters)
+    return passes + parameters**3 / 3.0 + 2.0 * parameters**2
+
+
+NETWORK = add(
+    Family(
+        problem=Mlp,
+        evaluate=evaluate_mlp,
+        products=Without("compiled: simcore.trajectories.derivatives asks the kernel"),
+        bounds=terms_of,
+        flops=flops,
+        cpu="simcore.backends.cpu.network",
+        cuda="simcore.backends.cuda.network",
+        pool=Without("Hessians of one start fill the device already"),
+    )
+)
