@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends import eigensteps
-from simcore.backends.blas import single_threaded_blas
 from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Array
 from simcore.backends.reference_network import evaluate_mlp, layers, mlp_gradient
+from simcore.blas import single_threaded_blas
 from simcore.networks.base import Network, normal_starts
 
 SCALES = (0.1, 0.3, 0.6, 1.0)

@@ -32,11 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends import eigensteps, reference
-from simcore.backends.blas import single_threaded_blas
 from simcore.backends.problems import NewtonOptions, Outcome
+from simcore.blas import single_threaded_blas
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, GRADIENT_FLAT, LEFT_DOMAIN, MAX_ITERATIONS, NOT_FINITE
 from simcore.landscapes.base import Array, Draw
-from simcore.search.solvers import LevenbergMarquardt, PseudoInverseNewton, SaddleFreeNewton, Solver, resolve
+from simcore.search.solvers import LevenbergMarquardt, Solver, resolve
 
 GAP = 100.0
 FLAT_EARLY = 1e-5  # Levenberg-Marquardt gives up here; far stricter than the verdict's tolerance
@@ -274,11 +274,7 @@ class _Batch:
             self._levenberg_marquardt(rows, solver)
             return
         w, q, a = self._modes(rows)
-        if isinstance(solver, SaddleFreeNewton):
-            c = eigensteps.saddle_free(w, a, solver.index, solver.floor)
-        else:
-            cutoff = solver.cutoff if isinstance(solver, PseudoInverseNewton) else self.options.zero_tolerance
-            c = eigensteps.pseudo_inverse(w, a, cutoff, self.options.zero_floor)
+        c = solver.modes(w, a, self.options)
         step = eigensteps.rotated(q, eigensteps.capped(c, self.options.step_cap))
         self._keep(rows, self._evaluated(self._moved(rows, step)))
 

@@ -6,7 +6,8 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
-from simcore.backends.problems import NewtonOptions
+from simcore.backends import eigensteps
+from simcore.backends.problems import Array, NewtonOptions
 from simcore.errors import InputError, unknown_name
 from simcore.landscapes.base import Landscape
 from simcore.validate import whole
@@ -55,6 +56,14 @@ class Solver:
             flat_tolerance=1e-3,
             zero_floor=floor,
         )
+
+    def modes(self, w: Array, a: Array, options: NewtonOptions) -> Array:
+        """Return the coefficients c, (S, D), of the step d = Q c, with H = Q diag(w) Q' and a = Q' g, both (S, D).
+
+        The rule of the searches that decompose every Hessian; the step is capped afterwards. Here Newton's on all modes
+        that are not null: c = -a/w.
+        """
+        return eigensteps.pseudo_inverse(w, a, options.zero_tolerance, options.zero_floor)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the ``[solver]`` table, JSON-safe; ``solver_from_dict`` undoes it."""
@@ -141,6 +150,9 @@ class PseudoInverseNewton(Solver):
         super().__post_init__()
         _fraction("cutoff", self.cutoff)
 
+    def modes(self, w: Array, a: Array, options: NewtonOptions) -> Array:
+        return eigensteps.pseudo_inverse(w, a, self.cutoff, options.zero_floor)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LevenbergMarquardt(Solver):
@@ -202,16 +214,27 @@ class SaddleFreeNewton(Solver):
         if isinstance(self.index, bool) or not isinstance(self.index, int) or self.index < 0:
             raise InputError(f"index is {self.index!r}; give a whole number of at least 0")
 
+    def modes(self, w: Array, a: Array, options: NewtonOptions) -> Array:
+        return eigensteps.saddle_free(w, a, self.index, self.floor)
+
 
 def _fraction(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
         raise InputError(f"{name} is {value!r}; give a number between 0 and 1")
 
 
-SOLVERS: dict[str, type[Solver]] = {
-    kind.method: kind
-    for kind in (Auto, Newton, RegularisedNewton, PseudoInverseNewton, LevenbergMarquardt, SaddleFreeNewton)
-}
+SOLVERS: dict[str, type[Solver]] = {}
+"""The solvers by the ``method`` of a ``[solver]`` table."""
+
+
+def add(kind: type[Solver]) -> type[Solver]:
+    """Make a solver a method of ``[solver]`` tables; return it, so that it serves as a decorator."""
+    SOLVERS[kind.method] = kind
+    return kind
+
+
+for _kind in (Auto, Newton, RegularisedNewton, PseudoInverseNewton, LevenbergMarquardt, SaddleFreeNewton):
+    add(_kind)
 
 
 def solver_from_dict(table: dict[str, Any]) -> Solver:

@@ -117,9 +117,8 @@ def audit(landscape: Landscape, counts: Counts, name: str, *, combinations: int 
 
 
 def _law(landscape: Landscape) -> pd.DataFrame | None:
-    random = getattr(landscape, "frequencies", None) == "random"
     try:
-        return landscape.expected_counts(finite_features=True) if random else landscape.expected_counts()
+        return landscape.expected_counts(finite_features=landscape.asymptotic)
     except InputError:
         return None
 

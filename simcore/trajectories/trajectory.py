@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simcore.arrays import real_array
-from simcore.backends.blas import single_threaded_blas
 from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Array
+from simcore.blas import single_threaded_blas
 from simcore.errors import InputError
 from simcore.landscapes.base import Draw, Landscape
 from simcore.search.target import Workers, check_draws, split_target, thread_count

@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 from numba.extending import get_cython_function_address
 
-from simcore.backends.blas import libraries_changed
+from simcore.blas import libraries_changed
 from simcore.compilation import jit
 
 

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simcore.backends.blas import single_threaded_blas
 from simcore.backends.cpu.lapack import solve_symmetric, work_space
 from simcore.backends.cpu.ldlt import solve_pivoted
 from simcore.backends.cpu.network import OneHidden
 from simcore.backends.cpu.products import add_8_rows
 from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import broadcast, load, store, zeros
+from simcore.blas import single_threaded_blas
 from simcore.compilation import jit
 from simcore.formulas.exponential import unit
 from simcore.formulas.intrinsics import fma
