@@ -1,23 +1,29 @@
-"""All critical points of a 3-spin energy, with proof: certified zeros that fill Bezout's bound.
+"""All critical points of a homogeneous polynomial on the sphere, with proof: certified zeros that fill Bezout's bound.
 
-Theorem. Let T be a real symmetric tensor with three indices and F(y) = T(y, y) - y on C^n. If 2^n different zeros of F
-(y = 0 is one) are certified, then F has no other zero, and the energy T(x, x, x) on the sphere |x|^2 = n has exactly 2
-R critical points, R being the number of real ones among the nonzero zeros: +-sqrt(n) y/|y|. All of them are
-nondegenerate.
+Theorem. Let T be a real symmetric tensor with p >= 3 indices, m = p - 1, and F(y) = T y^m - y on C^n. With w^(p-2) = 1,
+w y is a zero of F where y is. The nonzero zeros thus come in classes of p - 2 (p = 3: each is a class), of which at
+most ((p-1)^n - 1)/(p-2) are isolated. If that many different classes are certified, F has no other zero, and T x^p on
+|x|^2 = n has exactly 2 R critical points, R being the number of classes that are real: that hold e y with y real and
+e^(p-2) = 1 or -1, so that T y^m = y or -y. They are +-sqrt(n) y/|y|, and all are nondegenerate.
 
-Proof. The n quadrics T(y, y)_i = y_0 y_i in P^n have irreducible components whose degrees sum to at most 2^n (Bezout's
-inequality: Fulton, *Intersection Theory*, example 8.4.6 and 12.3.1; Heintz 1983). A certified zero is isolated, DF
-being invertible there, so each is a component of degree at least 1, and 2^n of them leave room for nothing: no further
-zero, no curve of zeros, none at infinity (y_0 = 0). A critical point has T(x, x) = lambda x with real lambda; lambda =
-0 would be a zero at infinity, so y = x/lambda is a real nonzero zero of F, and conversely. The tangent Hessian at x is
-lambda times that part of DF(y) which is orthogonal to y (DF(y) y = y, and DF is symmetric), so it is invertible.
+Proof. The n hypersurfaces T y^m = y_0^(m-1) y_i of degree m in P^n have irreducible components whose degrees sum to at
+most m^n (Bezout's inequality: Fulton, *Intersection Theory*, examples 8.4.6 and 12.3.1; Heintz 1983; the number of
+classes: Cartwright & Sturmfels 2013). A certified zero is isolated, DF being invertible there, so each is a component
+of degree at least 1: y = 0 and p - 2 a class. When they sum to m^n they leave room for nothing: no further zero, no
+curve of zeros, none at infinity (y_0 = 0). A critical point has T x^m = lambda x with real lambda; lambda = 0 would be
+a zero at infinity, so y = |lambda|^(-1/(p-2)) x has T y^m = +-y, and is, or is turned into by e, a zero of F;
+conversely so. For odd p the sign - is that of -y. A class equal to its own conjugate holds a real e y: if the conjugate
+of y is w y, a square root of w turns y into a real vector. The tangent Hessian at x is lambda times a positive number
+times that part of DF(y) which is orthogonal to y (DF(y) y = (p - 2) y, and DF is symmetric), so it is invertible.
 
-Where the zeros come from is of no account: a path that jumps makes a duplicate, which shows as a count below 2^n, never
-as a false proof. F is real, so the conjugate of a certified zero is one as well: one zero of each pair is enough.
+Where the zeros come from is of no account: a path that jumps makes a duplicate, which shows as a count below the bound,
+never as a false proof. F is real, so the conjugate of a certified zero is one as well: one zero of each pair is enough.
 
-* Real: the imaginary part is set to zero and the point certified again; its ball is its own conjugate, and so is the
-  one zero in it.
-* Not real: |b.Im y| exceeds the radius, b a random unit vector; the member with b.Im y > 0 stands for the pair.
+* One zero stands for its class and its conjugate: the one with 0 <= arg b.y <= pi/(p-2), b a random real unit vector.
+* Real: on the edges of that sector points are made real (after a turn by e on the upper one, of T y^m = -y), and the
+  real point is certified; its ball is its own conjugate, and so is the one zero in it. For even p the sign of b.y picks
+  one of y and -y.
+* Not real: b.y keeps off both edges by more than the radius.
 * Different, and different from 0: ``simcore.proof.distinct``; |y| > r.
 """
 
@@ -33,8 +39,8 @@ from numpy.typing import NDArray
 
 from simcore.backends.problems import Spin
 from simcore.landscapes.spin import multiplicities, multiset_ranks
-from simcore.proof.certificate import SPARE, UNIT, operator_bound, radii
-from simcore.proof.cubic import polish, track
+from simcore.proof import cubic, power
+from simcore.proof.certificate import SPARE, UNIT, local_radii, operator_bound, radii
 from simcore.proof.distinct import match, separate
 from simcore.proof.linear import packed
 
@@ -42,21 +48,24 @@ Array = NDArray[np.float64]
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 
 LEVELS = ((2e-2, 5e-2), (3e-3, 1e-2), (1e-3, 3e-3), (1e-4, 3e-4), (1e-6, 1e-5))
-"""(aim, closeness) of ``cubic.track``; the first two in single precision. All paths at the first, doubtful ones
-again."""
+"""(aim, closeness) of ``cubic.track``: all paths at the first, doubtful ones again; for p = 3 the first two in single
+precision."""
 SINGLE_LEVELS = 2
 MOST_TRIES = 4000
-SIZE = 0.2
-"""Root mean square of T's entries, times sqrt n, after scaling (to a power of two): the starts are 1/g in size."""
+SIZES = {3: 0.2, 4: 0.35}
+"""Root mean square of T's entries, times n^((p-2)/2), after scaling (to a power of two): the starts are 1 in size."""
 CHUNK = 4096
 """Paths that are started at a time; a thread's share."""
+NEARLY = 1e-4
+"""Relative distance from a real line within which a point is tried as a real one."""
 
 
 @dataclass
 class Zeros:
-    """Certified points, a row each: the upper member of a pair, or a real point.
+    """Certified points, a row each, that stand for their classes and conjugates.
 
-    ``path`` is the path that ended there; ``upper`` whether it ended at the point itself, not at its conjugate.
+    ``path`` is the path that ended there; ``upper`` whether it ended in the class itself, not in its conjugate;
+    ``line`` whether the class is real, ``points`` then holding the real point and ``sign`` that of T y^m = +-y.
     """
 
     points: Array
@@ -64,6 +73,8 @@ class Zeros:
     alone: Array
     path: NDArray[np.int64]
     upper: NDArray[np.bool_]
+    line: NDArray[np.bool_]
+    sign: NDArray[np.int64]
     label: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     real: int = 0
     pairs: int = 0
@@ -76,6 +87,8 @@ class Zeros:
             np.concatenate([self.alone, other.alone]),
             np.concatenate([self.path, other.path]),
             np.concatenate([self.upper, other.upper]),
+            np.concatenate([self.line, other.line]),
+            np.concatenate([self.sign, other.sign]),
         )
 
 
@@ -98,25 +111,28 @@ class Count:
         return self.certified == self.bound
 
 
-class Cubic:
-    """The homotopy of one 3-spin energy; ``seed`` picks g and the random directions, which no result depends on."""
+class Homotopy:
+    """The homotopy of one homogeneous polynomial; ``seed`` picks g and the random directions, which no result depends
+    on."""
 
     def __init__(self, problem: Spin, seed: int = 0, mapped: Map | None = None) -> None:
-        self.n = n = problem.n
+        self.n, self.p = n, p = problem.n, problem.p
         self.map: Map = mapped or (lambda function, items: [function(item) for item in items])
-        orderings, places = _layout(n)
-        entries = problem.coefficients / orderings
+        layout = _layout(n, p)
+        entries = problem.coefficients / layout.orderings
         square = float((problem.coefficients * entries).sum())
         if not (np.isfinite(square) and square > 0.0):
             raise ValueError("the couplings are all zero or not finite")
-        scale = 2.0 ** np.round(np.log2(SIZE / np.sqrt(n) / np.sqrt(square / n**3)))
+        size = SIZES.get(p, 0.35) / n ** ((p - 2) / 2)
+        scale = 2.0 ** np.round(np.log2(size / np.sqrt(square / float(n) ** p)))
         entries *= scale
         self.tensor = SPARE * np.sqrt(square) * scale
-        rows = entries[places]
-        self.double = packed(2.0 * rows)
+        rows = entries[layout.places]
+        self.double = packed(2.0 * rows if p == 3 else rows)
         self.single = self.double.astype(np.float32)
-        self.sigma = operator_bound(rows[_pairs(n)].reshape(n, n * n))
-        rng = np.random.default_rng([seed, n, 3])
+        self.sigma = operator_bound(entries[layout.unfolding])
+        self.tables = layout.tables
+        rng = np.random.default_rng([seed, n, p])
         self.g = complex(np.exp(2j * np.pi * rng.random()))
         self.a, self.b = rng.normal(size=2 * n), rng.normal(size=n)
         self.a /= np.linalg.norm(self.a)
@@ -124,77 +140,158 @@ class Cubic:
 
     @property
     def paths(self) -> int:
-        """2^n - 1."""
-        return 2**self.n - 1
+        """((p-1)^n - 1)/(p-2), 2^n - 1 for p = 3."""
+        return ((self.p - 1) ** self.n - 1) // (self.p - 2)
 
     # ---- paths --------------------------------------------------------------------------------------------------
+    def starts(self, paths: NDArray[np.int64]) -> NDArray[np.complex128]:
+        """Return where paths begin, (N, n): y_i^(p-2) = 1/g or y_i = 0, the first nonzero one a fixed root."""
+        root = self.g ** (-1.0 / (self.p - 2))
+        roots = root * np.concatenate([[0.0], np.exp(2j * np.pi * np.arange(self.p - 2) / (self.p - 2))])
+        digits = np.zeros((len(paths), self.n), np.int64)
+        rest = np.array(paths, np.int64)
+        # Paths whose first nonzero coordinate is the last but k stand together, (p-1)^k of them: a leading 1, k digits.
+        lead = np.zeros(len(paths), np.int64)
+        below = 0
+        for k in range(self.n):
+            count = (self.p - 1) ** k
+            here = (paths >= below) & (paths < below + count)
+            lead[here], rest[here] = k, paths[here] - below
+            below += count
+        for place in range(self.n):
+            digits[:, place] = np.where(place < lead, rest % (self.p - 1), np.where(place == lead, 1, 0))
+            rest = np.where(place < lead, rest // (self.p - 1), rest)
+        return roots[digits]
+
     def follow(self, paths: NDArray[np.int64], level: int) -> tuple[NDArray[Any], NDArray[np.bool_], int]:
-        """Return (ends (N, 2n), arrived (N,), tries) of paths tracked at a level; float32 ends from the first two."""
-        single = level < SINGLE_LEVELS
+        """Return (ends (N, 2n), arrived (N,), tries) of paths tracked at a level; float32 ends in single precision."""
+        single = self.p == 3 and level < SINGLE_LEVELS
         kind = np.float32 if single else np.float64
         ends = np.empty((len(paths), 2 * self.n), kind)
         arrived = np.empty(len(paths), np.bool_)
+        coefficients = self.single if single else self.double
 
         def piece(begin: int) -> int:
             rows = slice(begin, min(begin + CHUNK, len(paths)))
-            bits = ((paths[rows, np.newaxis] + 1) >> np.arange(self.n)) & 1
-            part = np.empty((len(bits), 2 * self.n), kind)
-            part[:, : self.n] = bits * self.g.real
-            part[:, self.n :] = bits * -self.g.imag
+            first = self.starts(paths[rows])
+            part = np.ascontiguousarray(np.hstack([first.real, first.imag]), kind)
             status, tries = np.ones(len(part), np.int64), np.zeros(len(part), np.int64)
             aim, closeness = LEVELS[level]
-            coefficients = self.single if single else self.double
             for second, final in ((False, closeness), (True, min(closeness, 1e-2))):
-                limits = (aim, closeness, final, float(MOST_TRIES))
-                track(coefficients, self.n, second, self.g.real, self.g.imag, limits, part, status, tries)
+                rest = (
+                    second,
+                    self.g.real,
+                    self.g.imag,
+                    (aim, closeness, final, float(MOST_TRIES)),
+                    part,
+                    status,
+                    tries,
+                )
+                if self.p == 3:
+                    cubic.track(coefficients, self.n, *rest)
+                else:
+                    power.track(coefficients, *self.tables, self.n, self.p, *rest)
             ends[rows], arrived[rows] = part, (status == 1) & np.isfinite(part).all(axis=1)
             return int(tries.sum())
 
         return ends, arrived, sum(self.map(piece, range(0, len(paths), CHUNK)))
 
     # ---- certificates ---------------------------------------------------------------------------------------------
-    def certify(self, points: Array, rounds: int) -> tuple[Array, Array, Array]:
-        """Move points (N, 2n) by Newton steps, in place; return (r, R, length of the last step)."""
+    def polish(self, points: Array, rounds: int, *, certify: bool = False, sign: int = 1) -> Array:
+        """Move points (N, 2n) by Newton steps towards T y^m = sign y, in place; return the facts (N, 5)."""
         facts = np.empty((len(points), 5))
+        coefficients = sign * self.double
 
         def piece(begin: int) -> None:
             rows = slice(begin, begin + CHUNK)
-            polish(self.double, self.n, rounds, True, points[rows], facts[rows])
+            if self.p == 3:
+                cubic.polish(coefficients, self.n, rounds, certify, points[rows], facts[rows])
+            else:
+                power.polish(coefficients, *self.tables, self.n, self.p, rounds, certify, points[rows], facts[rows])
 
         self.map(piece, range(0, len(points), CHUNK))
-        r, alone = radii(points, facts, self.tensor, self.sigma)
+        return facts
+
+    def certify(self, points: Array, rounds: int, sign: int = 1) -> tuple[Array, Array, Array]:
+        """Move points (N, 2n) by Newton steps, in place; return (r, R, length of the last step)."""
+        facts = self.polish(points, rounds, certify=True, sign=sign)
+        known = (points, facts, self.tensor, self.sigma)
+        r, alone = radii(*known) if self.p == 3 else local_radii(*known, self.p)
         return r, alone, facts[:, 4]
 
-    def settle(self, points: Array, path: NDArray[np.int64], upper: NDArray[np.bool_]) -> Zeros:
-        """Return the certified zeros near points (N, 2n): near-real ones made real, the others on the upper side."""
-        n = self.n
-        r, alone, step = self.certify(points, 2)
+    def turned(self, points: Array) -> tuple[Array, Array, NDArray[np.bool_], NDArray[np.int64]]:
+        """Return approximate points turned into the sector, the same made nearly real where they lie near an edge,
+        whether they were conjugated, and the sign of T y^m = +-y of the nearly real ones, 0 for the others."""
+        n, q = self.n, self.p - 2
+        y = points[:, :n] + 1j * points[:, n:]
+        along = y @ self.b
+        if q > 1:
+            turns = np.round(np.angle(along) * q / (2 * np.pi))
+            turn = np.exp(-2j * np.pi * turns / q) if q > 2 else np.where(turns % 2 == 0, 1.0, -1.0) + 0j
+            y, along = y * turn[:, np.newaxis], along * turn
+        down = along.imag < 0
+        y = np.where(down[:, np.newaxis], y.conj(), y)
         size = np.linalg.norm(points, axis=1)
-        slow = np.flatnonzero(~(step < 1e-11 * size) & np.isfinite(size))
+        sign = np.zeros(len(y), np.int64)
+        sign[np.linalg.norm(y.imag, axis=1) < NEARLY * size] = 1
+        moved = y.copy()
+        if q > 1:  # the other edge: a turn by -pi/q makes real points of T y^m = -y, for odd q by pi - pi/q of y
+            back = np.exp(1j * np.pi * (q - 1) / q) if q % 2 else (-1j if q == 2 else np.exp(-1j * np.pi / q))
+            near = np.linalg.norm((y * back).imag, axis=1) < NEARLY * size
+            sign[near] = 1 if q % 2 else -1
+            moved[near] = y[near] * back
+            if q % 2 == 0:
+                moved[(sign != 0) & (moved.real @ self.b < 0)] *= -1
+        return np.hstack([y.real, y.imag]), np.hstack([moved.real, moved.imag]), down, sign
+
+    def settle(self, points: Array, path: NDArray[np.int64], rounds: int = 2) -> Zeros:
+        """Return the certified classes near points (N, 2n)."""
+        n = self.n
+        step = self.polish(points, rounds)[:, 4]
+        size = np.linalg.norm(points, axis=1)
+        slow = np.flatnonzero(~(step < 1e-5 * size) & np.isfinite(size))
         if len(slow):
             again = points[slow]
-            r[slow], alone[slow], _ = self.certify(again, 7)
+            self.polish(again, 5)
             points[slow] = again
-            size = np.linalg.norm(points, axis=1)
-        imaginary = np.linalg.norm(points[:, n:], axis=1)
-        near = np.flatnonzero(np.isfinite(r) & (imaginary < np.minimum(alone, 1e-4 * size)))
-        if len(near):
-            again = points[near]
+        finite = np.isfinite(points).all(axis=1)
+        points, path = points[finite], path[finite]
+        points, moved, down, tried = self.turned(points)
+        r, alone = np.full(len(points), np.inf), np.zeros(len(points))
+        line, sign = np.zeros(len(points), np.bool_), np.ones(len(points), np.int64)
+        for way in (1, -1):
+            near = np.flatnonzero(tried == way)
+            if not len(near):
+                continue
+            again = moved[near]
             again[:, n:] = 0.0
-            found, lonely, _ = self.certify(again, 1)
+            found, lonely, _ = self.certify(again, 1, way)
             good = np.isfinite(found) & (again[:, n:] == 0.0).all(axis=1)
-            points[near[good]], r[near[good]], alone[near[good]] = again[good], found[good], lonely[good]
-            imaginary[near[good]] = 0.0
-        side = points[:, n:] @ self.b
-        apart = np.abs(side) > 1.01 * r + 2 * n * UNIT * imaginary
-        kept = np.flatnonzero(np.isfinite(r) & ((imaginary == 0.0) | apart) & (size > 1.01 * r))
-        lower = kept[side[kept] < 0.0]
-        points[lower, n:] *= -1.0
-        upper = upper.copy()
-        upper[lower] = ~upper[lower]
-        if len(kept) == len(points):
-            return Zeros(points, r, alone, path, upper)
-        return Zeros(points[kept], r[kept], alone[kept], path[kept], upper[kept])
+            if self.p % 2 == 0:
+                good &= again[:, :n] @ self.b > SPARE * found + 2 * n * UNIT * np.linalg.norm(again, axis=1)
+            rows = near[good]
+            points[rows], r[rows], alone[rows] = again[good], found[good], lonely[good]
+            line[rows], sign[rows] = True, way
+        rest = np.flatnonzero(~line)
+        again = points[rest]
+        found, lonely, last = self.certify(again, 1)
+        slow = np.flatnonzero(~(last < 1e-11 * np.linalg.norm(again, axis=1)))
+        if len(slow):
+            more = again[slow]
+            found[slow], lonely[slow], _ = self.certify(more, 5)
+            again[slow] = more
+        keep = np.isfinite(found) & self._inside(again, found)
+        points[rest], r[rest], alone[rest] = again, np.where(keep, found, np.inf), lonely
+        kept = np.flatnonzero(np.isfinite(r) & (np.linalg.norm(points, axis=1) > SPARE * r))
+        return Zeros(points[kept], r[kept], alone[kept], path[kept], (line | ~down)[kept], line[kept], sign[kept])
+
+    def _inside(self, points: Array, r: Array) -> NDArray[np.bool_]:
+        """Whether b.y of points keeps off both edges of the sector by more than r."""
+        n, q = self.n, self.p - 2
+        along = points[:, :n] @ self.b + 1j * (points[:, n:] @ self.b)
+        margin = SPARE * r + 8 * n * UNIT * np.linalg.norm(points, axis=1)
+        upper = along if q == 1 else along * np.exp(-1j * np.pi / q)
+        return (along.imag > margin) if q == 1 else (along.imag > margin) & (upper.imag < -margin)
 
     def label(self, zeros: Zeros) -> None:
         """Number the zeros proved different, and count the real ones and the pairs."""
@@ -209,7 +306,7 @@ class Cubic:
         rounding = 2 * (4 * self.n + 8) * UNIT * float(np.linalg.norm(zeros.points, axis=1).max())
         count = separate(zeros.points, zeros.r, zeros.alone, order, projection, wide, cut, rounding, zeros.label)
         first = np.unique(zeros.label, return_index=True)[1][-count:]
-        zeros.real = int((zeros.points[first, self.n :] == 0.0).all(axis=1).sum())
+        zeros.real = int(zeros.line[first].sum())
         zeros.pairs = count - zeros.real
 
     # ---- the count ------------------------------------------------------------------------------------------------
@@ -219,17 +316,15 @@ class Cubic:
 
     def run(self) -> Count:
         """Track all paths, the doubtful ones again and again more closely, until the zeros fill the bound."""
-        n = self.n
         every = np.arange(self.paths)
         ends, arrived, tries = self.follow(every, 0)
-        side = ends[:, n:] @ self.b.astype(np.float32)
-        slack = 1e-3 * np.sqrt(np.einsum("ij,ij->i", ends[:, n:], ends[:, n:])) + 1e-5
-        first = np.flatnonzero(arrived & ~(side < -slack))
-        zeros = self.settle(ends[first].astype(np.float64), first, np.ones(len(first), np.bool_))
+        low = self._lower(ends)
+        first = np.flatnonzero(arrived & ~low)
+        zeros = self.settle(ends[first].astype(np.float64), first)
         self.label(zeros)
         retracked = 0
         if self.missing(zeros):
-            rest = np.flatnonzero(arrived & (side < -slack))
+            rest = np.flatnonzero(arrived & low)
             zeros, owner = self._add_unmatched(zeros, ends[rest], rest)
             del ends
             for level in range(1, len(LEVELS)):
@@ -243,49 +338,60 @@ class Cubic:
                 tries += more
                 there = np.flatnonzero(came)
                 owner[:, doubtful] = -1
-                ours = np.ones(len(there), np.bool_)
-                fresh = self.settle(again[there].astype(np.float64), doubtful[there], ours)
+                fresh = self.settle(again[there].astype(np.float64), doubtful[there])
                 old = ~np.isin(zeros.path, fresh.path)  # what was certified stays, but counts for no path any more
                 zeros.path[~old] = -1
                 zeros = zeros.join(fresh)
                 self.label(zeros)
-        certified = 1 + zeros.real + 2 * zeros.pairs
-        real = np.flatnonzero((zeros.label >= 0) & (zeros.points[:, n:] == 0.0).all(axis=1))
+        origin = 1 if self.p == 3 else 0
+        certified = origin + zeros.real + 2 * zeros.pairs
+        real = np.flatnonzero((zeros.label >= 0) & zeros.line)
         real = real[np.unique(zeros.label[real], return_index=True)[1]]
-        return Count(2**n, certified, self.paths, retracked, tries, zeros.points[real, :n], zeros.r[real])
+        return Count(
+            origin + self.paths, certified, self.paths, retracked, tries, zeros.points[real, : self.n], zeros.r[real]
+        )
+
+    def _lower(self, ends: NDArray[Any]) -> NDArray[np.bool_]:
+        """Whether ends lie clearly in the conjugate of a class's sector."""
+        n, q = self.n, self.p - 2
+        along = ends[:, :n] @ self.b.astype(ends.dtype) + 1j * (ends[:, n:] @ self.b.astype(ends.dtype))
+        slack = 1e-3 * np.sqrt(np.einsum("ij,ij->i", ends, ends)) + 1e-5
+        if q == 1:
+            return along.imag < -slack * 0.1
+        angle = np.angle(along)
+        angle -= np.round(angle * q / (2 * np.pi)) * (2 * np.pi / q)
+        return (np.abs(along) * np.sin(angle) < -slack) & (angle > -np.pi / q + 0.05)
 
     def _add_unmatched(
         self, zeros: Zeros, ends: NDArray[Any], paths: NDArray[np.int64]
     ) -> tuple[Zeros, NDArray[np.int64]]:
         """Certify those ends on the lower side whose conjugates are not among the zeros yet.
 
-        Also return, for each path, the label of the zero it ended at: row 0 on the upper side, row 1 on the lower.
+        Also return, for each path, the row of the zero it ended at: row 0 on the upper side, row 1 on the lower.
         """
-        n = self.n
         points = ends.astype(np.float64)
-        polish(self.double, n, 2, False, points, np.empty((len(points), 5)))
-        points[:, n:] *= -1.0
-        found = np.full(len(points), -1)
+        self.polish(points, 2)
+        finite = np.flatnonzero(np.isfinite(points).all(axis=1))
+        _, turned, _, _ = self.turned(points[finite])
         projection = zeros.points @ self.a
         order = np.argsort(projection, kind="stable")
-        finite = np.flatnonzero(np.isfinite(points).all(axis=1))
-        matched = np.full(len(finite), -1)
-        match(points[finite], 1e-6, zeros.points, projection[order], order, points[finite] @ self.a, matched)
+        found, matched = np.full(len(points), -1), np.full(len(finite), -1)
+        match(turned, 1e-6, zeros.points, projection[order], order, turned @ self.a, matched)
         found[finite] = matched
-        alone = np.flatnonzero(found < 0)
-        known = found >= 0
+        alone, known = np.flatnonzero(found < 0), found >= 0
         owner = np.full((2, self.paths), -1)
         owner[1, paths[known]] = found[known]  # a row of zeros: labels may change, rows do not
         if len(alone):
-            zeros = zeros.join(self.settle(points[alone], paths[alone], np.zeros(len(alone), np.bool_)))
+            zeros = zeros.join(self.settle(points[alone], paths[alone], 0))
             self.label(zeros)
         return zeros, owner
 
     def _doubtful(self, zeros: Zeros, owner: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the paths that failed, whose end is not certified, or that share their end with another path."""
         label = np.full((2, self.paths), -1)
-        rows = owner[1] >= 0
-        label[1, rows] = zeros.label[owner[1, rows]]
+        ended = np.flatnonzero(owner[1] >= 0)
+        row = owner[1, ended]
+        label[np.where(zeros.line[row], 0, 1), ended] = zeros.label[row]  # a real class is its own conjugate
         known = np.flatnonzero((zeros.path >= 0) & (zeros.label >= 0))
         label[np.where(zeros.upper[known], 0, 1), zeros.path[known]] = zeros.label[known]
         sound = np.zeros(self.paths, np.bool_)
@@ -296,18 +402,27 @@ class Cubic:
         return np.flatnonzero(~sound)
 
 
-@functools.lru_cache(maxsize=16)
-def _layout(n: int) -> tuple[Array, NDArray[np.int64]]:
-    """Return the orderings of each multiset of three from n, and the multiset of (j, k, l) for pairs k <= j and all
-    l."""
-    j, k = np.tril_indices(n)
-    places = (j[:, np.newaxis] * n + k[:, np.newaxis]) * n + np.arange(n)
-    return multiplicities(n, 3), multiset_ranks(n, 3, places.ravel()).reshape(places.shape)
+@dataclass(frozen=True)
+class _Layout:
+    """Where the entries of a symmetric tensor stand: ``orderings`` of each multiset of p; the multiset of (s, l) for
+    multisets s of p - 1 and all l, ``places``; that of all tuples, ``unfolding`` (n, n^(p-1)); tables of ``power``."""
+
+    orderings: Array
+    places: NDArray[np.int64]
+    unfolding: NDArray[np.int64]
+    tables: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 @functools.lru_cache(maxsize=16)
-def _pairs(n: int) -> NDArray[np.int64]:
-    """Return the packed place of (j, k), shape (n, n)."""
-    j, k = np.indices((n, n))
-    high, low = np.maximum(j, k), np.minimum(j, k)
-    return high * (high + 1) // 2 + low
+def _layout(n: int, p: int) -> _Layout:
+    weights = n ** np.arange(p - 1, dtype=np.int64)[::-1]
+    rows = np.array(power.multisets(n, p - 1), np.int64) @ weights
+    places = rows[:, np.newaxis] * n + np.arange(n)
+    unfolding = multiset_ranks(n, p, np.arange(n**p)).reshape(n, -1)
+    tables = (*power.tables(n, p), power.binomials(n, p)) if p > 3 else ()
+    return _Layout(
+        multiplicities(n, p),
+        multiset_ranks(n, p, places.ravel()).reshape(places.shape),
+        unfolding,
+        tables,  # type: ignore[arg-type]
+    )

@@ -40,6 +40,8 @@ from.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +50,13 @@ from simcore.backends.problems import Waves
 from simcore.compilation import jit
 
 Array = NDArray[np.float64]
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 SMALLEST = 1e-7
 """Half a side below which a box that is still undecided ends the proof, in vain."""
 PROVED, TOO_MANY, TOO_SMALL, IMPRECISE = range(4)
+CELLS = 64
+"""Cells that one call of the kernel takes: between calls Ctrl-C is heard, and threads share them."""
 _SPARE = 1e-9
 _WIDER = 2.0**-50
 _FLOOR = 1e-12
@@ -177,7 +182,7 @@ def _preconditioned(K, g, H, G, r, t, q, d, slack, second, single):
 
 @jit(inner=True)
 def _holds_known(c, r, known, near, period):
-    """Row of a known critical point that lies in the box 6/5 as wide, -1 for none."""
+    """Whether a known critical point lies in the box 6/5 as wide."""
     for m in range(known.shape[0]):
         inside = True
         for j in range(c.size):
@@ -188,13 +193,13 @@ def _holds_known(c, r, known, near, period):
                 inside = False
                 break
         if inside:
-            return m
-    return -1
+            return True
+    return False
 
 
 @jit
-def exclude(K, C, S, mu, sides, known, near, limits, found):
-    """Return (status, boxes examined) of a domain; ``found`` counts how often each known point settled a box.
+def exclude(K, C, S, mu, sides, known, near, limits, first, last):
+    """Return (status, boxes examined) of cells ``first`` .. ``last - 1`` of a domain.
 
     ``sides`` = (low, high, cells a side, period, radius of the ball or infinity); ``limits`` = (s_1, s_2, most boxes).
     """
@@ -208,7 +213,7 @@ def exclude(K, C, S, mu, sides, known, near, limits, found):
     p, t, q, d = np.empty(waves), np.empty(waves), np.empty(waves), np.empty(waves)
     side = (high - low) / cells
     boxes = 0
-    for cell in range(int(cells) ** n):
+    for cell in range(first, last):
         rest = cell
         for j in range(n):
             stack[0, j] = low + side * (rest % int(cells) + 0.5)
@@ -236,11 +241,8 @@ def exclude(K, C, S, mu, sides, known, near, limits, found):
             if _invert(H, G, n, scratch):
                 if _preconditioned(K, g, H, G, r, t, q, d, slack, second, single):
                     continue
-                if single[0] > 0.0:
-                    m = _holds_known(c, r, known, near, period)
-                    if m >= 0:
-                        found[m] += 1
-                        continue
+                if single[0] > 0.0 and _holds_known(c, r, known, near, period):
+                    continue
             if top + 2 > stack.shape[0]:
                 larger = np.empty((2 * stack.shape[0], 2 * n))
                 larger[: stack.shape[0]] = stack
@@ -280,23 +282,40 @@ def slacks(problem: Waves, extent: float) -> tuple[float, float] | None:
     return (1.0 + _SPARE) * first, (1.0 + _SPARE) * second
 
 
-def prove_by_boxes(problem: Waves, known: Array, near: Array, most: int) -> tuple[bool, int]:
+def work(problem: Waves) -> float:
+    """Return a measure of the boxes' cost: waves times correlation volumes of the domain."""
+    low, high, _, _ = covered(problem)
+    n = problem.frequencies.shape[1]
+    longest = float(np.linalg.norm(problem.frequencies, axis=1).mean())
+    return len(problem.cosine) * max((high - low) * longest, 1.0) ** n
+
+
+def prove_by_boxes(problem: Waves, known: Array, near: Array, most: int, mapped: Map | None = None) -> tuple[bool, int]:
     """Return (whether the known critical points are all there are, boxes examined).
 
     ``known`` (K, n) are certified points of different critical points, each within ``near`` (K,) of its own; ``most``
     bounds the boxes. Infinite radii settle nothing.
     """
     low, high, period, radius = covered(problem)
+    n = problem.frequencies.shape[1]
     errors = slacks(problem, 1.25 * max(abs(low), abs(high)))
     if errors is None:
         return False, 0
-    frequencies = np.ascontiguousarray(problem.frequencies)
-    shortest = math.pi / max(float(np.abs(frequencies).sum(axis=1).max()), 1e-300)
-    cells = float(min(max(math.ceil((high - low) / (2.0 * shortest)), 1), 64))
-    found = np.zeros(len(known), np.int64)
-    status, boxes = exclude(
-        frequencies, np.ascontiguousarray(problem.cosine), np.ascontiguousarray(problem.sine),
-        float(problem.confinement), (low, high, cells, period, radius), np.ascontiguousarray(known),
-        np.ascontiguousarray(near), (*errors, float(most)), found,
-    )  # fmt: skip
-    return status == PROVED, int(boxes)
+    shortest = math.pi / max(float(np.abs(problem.frequencies).sum(axis=1).max()), 1e-300)
+    cells = int(min(max(math.ceil((high - low) / (2.0 * shortest)), 1), 64))
+    plain = [np.ascontiguousarray(a, np.float64) for a in (problem.frequencies, problem.cosine, problem.sine)]
+    rest = float(problem.confinement), (low, high, float(cells), float(period), radius)
+    points = np.ascontiguousarray(known), np.ascontiguousarray(near), (*errors, float(most))
+    total = 0
+
+    def piece(first: int) -> tuple[int, int]:
+        return exclude(*plain, *rest, *points, first, min(first + CELLS, cells**n))
+
+    batch = 64 * CELLS
+    for begin in range(0, cells**n, batch):
+        firsts = range(begin, min(begin + batch, cells**n), CELLS)
+        for status, boxes in mapped(piece, firsts) if mapped is not None else map(piece, firsts):
+            total += int(boxes)
+            if status != PROVED or total > most:
+                return False, total
+    return True, total

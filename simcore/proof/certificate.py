@@ -80,7 +80,7 @@ def operator_bound(unfolding: Array) -> float:
 
 
 def radii(points: Array, facts: Array, tensor: float, sigma: float) -> tuple[Array, Array]:
-    """Return (r, R) of points (N, 2 n): exactly one zero within r, every other one at least R away.
+    """Return (r, R) of points (N, 2 n), p = 3: exactly one zero within r, every other one at least R away.
 
     ``facts`` are what ``cubic.polish`` found, ``tensor`` >= |T|_F, ``sigma`` from ``operator_bound``. Where nothing is
     proved r is infinite and R is 0.
@@ -94,6 +94,33 @@ def radii(points: Array, facts: Array, tensor: float, sigma: float) -> tuple[Arr
         eta = SPARE * inverse * (residual + error)
         delta = SPARE * (defect + (4 * n + 8) * UNIT * inverse * size + inverse * derivative_error)
         return judge(eta, delta, SPARE * 2 * sigma * inverse)
+
+
+def local_radii(points: Array, facts: Array, tensor: float, sigma: float, p: int) -> tuple[Array, Array]:
+    """As ``radii`` for F(y) = T y^m - y, m = p - 1 >= 3: within a ball of radius rho = |y|/20 round each point.
+
+    There |D^2 F| <= m (m - 1) sigma (|y| + rho)^(m-2), sigma the bound of the n x n^m unfolding, so omega = that times
+    |K|_F; the theorem's first half holds where r < rho, and as |1 - K DF| < 1 on the ball of radius (1 - delta)/omega,
+    at most one zero lies in the ball of radius R = min(rho, (1 - delta)/omega) (G - 1 of it contracts).
+
+    Rounding, as above, with p - 2 contractions and a last product of at most 2n + 2 roundings on any term each (sqrt 2
+    for the two parts), each contraction bounded by the norms before it: |dF| <= ((4n + 16)(p - 1)) u (|T|_F |y|^m +
+    |y|),  |dJ|_F <= m (4n + 16)(p - 1) u (|T|_F |y|^(m-1) + sqrt n).
+    """
+    n, m = points.shape[1] // 2, p - 1
+    inverse, defect, residual, size, _ = facts.T
+    with np.errstate(all="ignore"):
+        norm = SPARE * np.sqrt(np.einsum("ij,ij->i", points, points))
+        reach = norm / 20
+        error = (4 * n + 16) * m * UNIT * (tensor * norm**m + norm)
+        derivative_error = m * (4 * n + 16) * m * UNIT * (tensor * norm ** (m - 1) + math.sqrt(n))
+        eta = SPARE * inverse * (residual + error)
+        delta = SPARE * (defect + (4 * n + 8) * UNIT * inverse * size + inverse * derivative_error)
+        omega = SPARE * m * (m - 1) * sigma * inverse * (norm + reach) ** (m - 2)
+        near, _ = judge(eta, delta, omega)
+        alone = np.minimum(reach / SPARE**2, (1 - delta) / (SPARE * omega))
+        proved = near < alone
+    return np.where(proved, near, np.inf), np.where(proved, alone, 0.0)
 
 
 def judge(eta: Array, delta: Array, omega: Array) -> tuple[Array, Array]:

@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends.problems import Outcome
+from simcore.backends.problems import Outcome, Waves
 from simcore.errors import InputError
 from simcore.landscapes.base import Draw, Landscape
+from simcore.proof.prove import Proof
 from simcore.search import proved, saved
 from simcore.search.audit import euler_sum
 from simcore.search.coercive import MOST_MOVES, enumerate_classes
@@ -135,7 +136,8 @@ def enumerate_critical_points(
         draw given.
     starts : int
         Ordinary starts of the first round; the rounds that follow are as long as the hits so far suggest. With a proof
-        there are no further rounds, and ``starts=0`` leaves them out: hits are 0, the coverage is not a number.
+        there are no further rounds than it needs, and ``starts=0`` leaves them out: hits are 0, the coverage is not a
+        number.
     prove : "auto", True or False
         Prove that the list is complete: where that is cheap (the table of docs/proof.md), wherever a method exists, or
         not at all. Where a proof fails the search without one is made, and ``audit["proved"]`` is False.
@@ -228,14 +230,15 @@ def enumerate_draw(
     if target.settings.landscape.coercive:
         most = min(MOST_MOVES, most)
         return Enumeration(*enumerate_classes(target, starts or FIRST_ROUND, most, workers, positions=positions))
-    attempt = None
-    if proved.wanted(target, prove):
+    attempt: Proof | None = None
+    tried = proved.wanted(target, prove)
+    if tried and not isinstance(target.problem, Waves):
         found, attempt = proved.proved_points(target, workers)
         if found is not None and attempt is not None and proved.count_hits(target, found, starts, workers):
             every = np.ones(len(found), np.bool_)
             frame, certified = points_frame(target, found, every, positions=positions, spectrum=spectrum)
             return Enumeration(frame, proved.audit(found, attempt, starts, certified, euler))
-    elif starts == 0:
+    elif starts == 0 and not tried:
         raise InputError(
             f"starts is 0, but no proof is tried for {target.settings.landscape.name} with these parameters; give at "
             "least 1, or prove=True where a method exists"
@@ -249,6 +252,11 @@ def enumerate_draw(
     def euler_right() -> bool:
         return euler is not None and euler_sum(points.table.index) == euler
 
+    def by_boxes() -> bool:
+        nonlocal attempt
+        attempt = proved.by_exclusion(target, points, workers)
+        return attempt.proved
+
     rounds = Rounds(
         target,
         points,
@@ -259,9 +267,14 @@ def enumerate_draw(
         euler_right,
         decidable=euler is not None,
         descended=descended_of(target),
+        settled=by_boxes if tried and isinstance(target.problem, Waves) else None,
     )
     rounds.run(*limits)
+    if rounds.proved and attempt is not None and starts == 0:
+        points.forget_hits()
+        frame, certified = points_frame(target, points, everything(), positions=positions, spectrum=spectrum)
+        return Enumeration(frame, proved.audit(points, attempt, 0, certified, euler))
     frame, certified = points_frame(target, points, everything(), positions=positions, spectrum=spectrum)
     audit = rounds.audit(certified) | {"euler_sum": euler_sum(points.table.index), "euler_expected": euler}
-    audit |= {"proved": False, "proof": None if attempt is None else attempt.mapping()}
+    audit |= {"proved": rounds.proved, "proof": None if attempt is None else attempt.mapping()}
     return Enumeration(frame, audit)

@@ -83,12 +83,12 @@ def _chunks(rows: int) -> range:
 
 
 def _finished(target: Target, x: Array, index: NDArray) -> tuple[Array, Array, Array, NDArray]:
-    x = _polished(target, x)
+    x = polished(target, x)
     at = derivatives_at(target, x)
     return x, at.value, at.slope, prove(target, x, index, at).certified
 
 
-def _polished(target: Target, x: Array) -> Array:
+def polished(target: Target, x: Array) -> Array:
     """Return points one undamped Newton step further: from the square root of rounding error to rounding error."""
     _, gradient, hessian = target.evaluate(x)
     domain = target.domain

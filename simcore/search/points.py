@@ -66,6 +66,12 @@ class Points:
         """Add the ends of searches that are no ordinary starts: they bring points, but no hits."""
         self._absorb(outcome, np.flatnonzero(outcome.status == CRITICAL))
 
+    def forget_hits(self) -> None:
+        """Leave the ordinary starts out of account."""
+        for counts in (self.hits, self.reached, self.statuses):
+            counts[:] = 0
+        self.first[:] = NEVER
+
     def add_known(self, x: Array, index: NDArray, cost: Array, orbit: NDArray) -> bool:
         """Add points (K, n) known with all their images, ``orbit`` the lowest row of each one's; return whether they
         are K different ones to this table too."""

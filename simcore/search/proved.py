@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends.problems import Spin
+from simcore.backends.problems import Spin, Waves
 from simcore.errors import InputError
 from simcore.formulas.outcome import STATUSES
 from simcore.proof import prove as proofs
 from simcore.search.audit import chao1, coverage, euler_sum
-from simcore.search.certify import derivatives_at
+from simcore.search.certify import certify, derivatives_at
+from simcore.search.frames import polished
 from simcore.search.points import Points
 from simcore.search.rounds import AT_ONCE, block
 from simcore.search.target import Target, Workers
@@ -70,6 +71,14 @@ def proved_points(target: Target, workers: Workers) -> tuple[Points | None, proo
         np.tile(np.arange(len(x)), 2),
     )
     return (points if added else None), proof
+
+
+def by_exclusion(target: Target, points: Points, workers: Workers) -> proofs.Proof:
+    """Try to prove by boxes that the points found are all critical points of a sum of waves."""
+    assert isinstance(target.problem, Waves)
+    x = polished(target, points.table.x)
+    certificate = certify(target, x, points.table.index)
+    return proofs.by_exclusion(target.problem, x, certificate.existence, workers.map)
 
 
 def count_hits(target: Target, points: Points, starts: int, workers: Workers) -> bool:

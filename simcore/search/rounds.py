@@ -50,6 +50,7 @@ class Rounds:
     explored : () -> mask of the points to search from.
     right : () -> bool, a check on the counted points that must hold besides their hits.
     local : whether a part of the domain is searched: then there may be no point at all, and no flow is followed.
+    settled : () -> bool, tried wherever the rest is right: whether a proof says that nothing is missing.
     descended : as ``ordinary``, of starts that begin with a few gradient steps: as many are made, or none.
     decidable : whether anything can show the draw complete; where nothing can, hits end the search, unproved.
     """
@@ -64,13 +65,16 @@ class Rounds:
     local: bool = False
     decidable: bool = True
     descended: Callable[[int, int], Outcome] | None = None
+    settled: Callable[[], bool] | None = None
     starts: int = 0
     descended_starts: int = 0
     rounds: int = 0
     targeted_starts: int = 0
     targeted_points: int = 0
     complete: bool = False
+    proved: bool = False
     saturation: list[tuple[int, int]] = field(default_factory=list)
+    _tried: int = -1
     _searched: Mask = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def run(self, first_round: int, max_starts: int) -> None:
@@ -86,6 +90,10 @@ class Rounds:
             may_be_empty = self.local or not self.decidable
             enough = least >= ENOUGH_HITS if len(self.hits()) else may_be_empty and self.rounds > 1
             self.complete = bool(right and enough and sound)
+            if right and sound and self.settled is not None and len(self.points) != self._tried:
+                self._tried = len(self.points)
+                self.proved = self.settled()
+                self.complete |= self.proved
             if self.complete or not sound or self.starts >= max_starts or (enough and not self.decidable):
                 return
             wanted = min(self._next_total(least, right), max_starts)

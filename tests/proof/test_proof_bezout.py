@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import simcore
-from simcore.proof.bezout import LEVELS, Cubic
+from simcore.proof.bezout import LEVELS, Homotopy
 from simcore.proof.cubic import track
 
 
@@ -32,29 +32,69 @@ def test_draws_are_proved_and_equal_the_search(n):
     landscape = simcore.SphericalSpin(n=n, p=3)
     for number in range(6):
         draw = landscape.draw(seed=20, draw=number)
-        count = Cubic(draw.problem).run()
+        count = Homotopy(draw.problem).run()
         assert count.proved and count.certified == count.bound == 2**n and count.paths == 2**n - 1
         found = simcore.enumerate_critical_points(draw)
         assert found.audit["complete"] and same_points(count, found, n)
+
+
+@pytest.mark.parametrize(("n", "p"), [(2, 4), (4, 4), (6, 4), (2, 5), (3, 5), (3, 6), (2, 7)])
+def test_higher_degrees_are_proved_and_equal_the_search(n, p):
+    landscape = simcore.SphericalSpin(n=n, p=p)
+    for number in range(3):
+        draw = landscape.draw(seed=24, draw=number)
+        count = Homotopy(draw.problem).run()
+        assert count.proved and count.bound == count.paths == ((p - 1) ** n - 1) // (p - 2)
+        found = simcore.enumerate_critical_points(draw, prove=False)
+        assert found.audit["complete"] and same_points(count, found, n)
+
+
+@pytest.mark.parametrize("p", [3, 4, 5, 6])
+def test_paths_begin_at_one_zero_of_each_class(p):
+    n, q = 3, p - 2
+    solver = Homotopy(simcore.SphericalSpin(n=n, p=p).draw(seed=25).problem)
+    y = solver.starts(np.arange(solver.paths))
+    assert np.abs(solver.g * y ** (p - 1) - y).max() < 1e-12
+    turned = np.concatenate([y * np.exp(2j * np.pi * k / q) for k in range(q)])
+    assert len({tuple(row) for row in np.round(np.hstack([turned.real, turned.imag]), 9) + 0.0}) == (p - 1) ** n - 1
+
+
+@pytest.mark.parametrize("p", [4, 5])
+def test_degenerate_tensors_of_higher_degree_are_never_proved(p):
+    rng = np.random.default_rng(p)
+    v = rng.normal(size=(2, 3))
+    low_rank = sum(np.einsum(*(a for k in range(p) for a in (w, [k])), list(range(p))) for w in v)
+    ignored = np.zeros((3,) * p)
+    ignored[(slice(0, 2),) * p] = rng.normal(size=(2,) * p)
+    for tensor in (low_rank, ignored):
+        count = Homotopy(spin(tensor).problem).run()
+        assert not count.proved and count.certified < count.bound
 
 
 @pytest.mark.parametrize("n", [11])
 def test_paths_that_jump_are_tracked_again(n):
     """Sloppy limits lose zeros; more careful levels find them."""
     draw = simcore.SphericalSpin(n=n, p=3).draw(seed=21)
-    count = Cubic(draw.problem).run()
+    count = Homotopy(draw.problem).run()
     assert count.proved and 0 < count.retracked < 0.1 * count.paths
+
+
+@pytest.mark.parametrize(("n", "seed", "number"), [(6, 20_261_126, 345), (11, 21, 0)])
+def test_two_paths_at_one_real_zero_are_doubtful(n, seed, number):
+    """From either side of the real points, so that neither end looks like the other's copy."""
+    count = Homotopy(simcore.SphericalSpin(n=n, p=3).draw(seed=seed, draw=number).problem).run()
+    assert count.proved and count.retracked > 0
 
 
 def test_threads_seed_and_chunks_change_nothing():
     problem = simcore.SphericalSpin(n=9, p=3).draw(seed=22).problem
-    one = Cubic(problem).run()
+    one = Homotopy(problem).run()
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(3) as pool:
-        other = Cubic(problem, mapped=lambda f, items: list(pool.map(f, items))).run()
+        other = Homotopy(problem, mapped=lambda f, items: list(pool.map(f, items))).run()
     assert np.array_equal(one.real, other.real) and one.tries == other.tries
-    again = Cubic(problem, seed=5).run()  # another g, other paths, the same zeros
+    again = Homotopy(problem, seed=5).run()  # another g, other paths, the same zeros
     assert again.proved and len(again.real) == len(one.real)
     near = np.linalg.norm(one.real[:, None] - again.real, axis=2).min(axis=1)
     assert (near <= 1e-9 * np.linalg.norm(one.real, axis=1)).all()
@@ -62,12 +102,11 @@ def test_threads_seed_and_chunks_change_nothing():
 
 def test_both_precisions_follow_the_same_paths():
     problem = simcore.SphericalSpin(n=6, p=3).draw(seed=23).problem
-    solver = Cubic(problem)
-    paths = np.arange(solver.paths)
-    bits = ((paths[:, np.newaxis] + 1) >> np.arange(6)) & 1
+    solver = Homotopy(problem)
+    first = solver.starts(np.arange(solver.paths))
     ends = []
     for coefficients, kind in ((solver.single, np.float32), (solver.double, np.float64)):
-        part = np.hstack([bits * solver.g.real, bits * -solver.g.imag]).astype(kind)
+        part = np.hstack([first.real, first.imag]).astype(kind)
         status, tries = np.ones(len(part), np.int64), np.zeros(len(part), np.int64)
         aim, closeness = LEVELS[2]
         for second in (False, True):
@@ -131,7 +170,7 @@ DEGENERATE = {
 @pytest.mark.parametrize("tensor", DEGENERATE.values(), ids=DEGENERATE)
 def test_degenerate_tensors_are_never_proved(tensor):
     for seed in range(3):
-        count = Cubic(spin(tensor).problem, seed=seed).run()
+        count = Homotopy(spin(tensor).problem, seed=seed).run()
         assert not count.proved and count.certified < count.bound
 
 
@@ -140,7 +179,7 @@ def test_a_diagonal_tensor_has_all_its_zeros():
     n, d = 5, np.array([1.0, -0.5, 2.0, 1.5, -3.0])
     tensor = np.zeros((n, n, n))
     tensor[np.arange(n), np.arange(n), np.arange(n)] = d
-    count = Cubic(spin(tensor).problem).run()
+    count = Homotopy(spin(tensor).problem).run()
     assert count.proved and len(count.real) == 2**n - 1
     scaled = count.real * d
     assert np.abs(scaled / scaled.max() - np.round(scaled / scaled.max())).max() < 1e-12
@@ -148,4 +187,4 @@ def test_a_diagonal_tensor_has_all_its_zeros():
 
 def test_no_couplings_are_refused():
     with pytest.raises(ValueError, match="zero"):
-        Cubic(spin(np.zeros((3, 3, 3))).problem)
+        Homotopy(spin(np.zeros((3, 3, 3))).problem)

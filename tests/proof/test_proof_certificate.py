@@ -7,7 +7,7 @@ import pytest
 
 import simcore
 from simcore.landscapes.spin import multiplicities
-from simcore.proof.bezout import Cubic
+from simcore.proof.bezout import Homotopy
 from simcore.proof.certificate import UNIT, judge, operator_bound, radii
 from simcore.proof.cubic import polish
 
@@ -59,7 +59,7 @@ def points_round(solver, number, rng):
 def test_no_residual_errs_by_more_than_its_bound(n, number):
     rng = np.random.default_rng(n)
     problem = simcore.SphericalSpin(n=n, p=3).draw(seed=11).problem
-    solver = Cubic(problem)
+    solver = Homotopy(problem)
     tensor = exact_tensor(problem, scale_of(problem, solver))
     points = points_round(solver, number, rng)
     facts = np.empty((number, 5))
@@ -76,7 +76,7 @@ def test_the_zero_lies_within_the_radius_and_the_next_one_beyond(n, number):
     mpmath = pytest.importorskip("mpmath")
     rng = np.random.default_rng(100 + n)
     problem = simcore.SphericalSpin(n=n, p=3).draw(seed=12).problem
-    solver = Cubic(problem)
+    solver = Homotopy(problem)
     scale = scale_of(problem, solver)
     tensor = exact_tensor(problem, scale)
     points = points_round(solver, number, rng)
@@ -130,7 +130,7 @@ def test_corrupted_zeros_are_never_certified_as_another():
     there, and no second one."""
     n = 5
     problem = simcore.SphericalSpin(n=n, p=3).draw(seed=3).problem
-    solver = Cubic(problem)
+    solver = Homotopy(problem)
     zeros = all_zeros(solver)
     rng = np.random.default_rng(5)
     k = 7
@@ -150,7 +150,7 @@ def all_zeros(solver):
     n = solver.n
     ends, arrived, _ = solver.follow(np.arange(solver.paths), 2)
     assert arrived.all()
-    zeros = solver.settle(ends.astype(np.float64), np.arange(solver.paths), np.ones(solver.paths, np.bool_))
+    zeros = solver.settle(ends.astype(np.float64), np.arange(solver.paths))
     solver.label(zeros)
     assert solver.missing(zeros) == 0
     first = np.unique(zeros.label, return_index=True)[1]
@@ -162,7 +162,7 @@ def all_zeros(solver):
 
 def test_planted_duplicates_and_losses_never_fill_the_bound():
     n = 6
-    solver = Cubic(simcore.SphericalSpin(n=n, p=3).draw(seed=4).problem)
+    solver = Homotopy(simcore.SphericalSpin(n=n, p=3).draw(seed=4).problem)
     ends, _, _ = solver.follow(np.arange(solver.paths), 2)
     paths = np.arange(solver.paths)
     rng = np.random.default_rng(6)
@@ -178,8 +178,7 @@ def test_planted_duplicates_and_losses_never_fill_the_bound():
             doctored[lost] += 10.0 ** rng.uniform(-12, 1) * rng.normal(size=2 * n)
         else:  # not a number
             doctored[lost, rng.integers(2 * n)] = np.nan
-        ours = np.ones(solver.paths, np.bool_)
-        zeros = solver.settle(doctored, paths, ours)
+        zeros = solver.settle(doctored, paths)
         solver.label(zeros)
         found = solver.missing(zeros)
         assert found >= 0

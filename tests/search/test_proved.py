@@ -17,7 +17,7 @@ def by_cost(found):
     return found.points.sort_values("cost", ignore_index=True)
 
 
-@pytest.mark.parametrize(("n", "p"), [(2, 2), (7, 2), (4, 3), (8, 3)])
+@pytest.mark.parametrize(("n", "p"), [(2, 2), (7, 2), (4, 3), (8, 3), (5, 4), (3, 5), (4, 5), (3, 6)])
 def test_a_proved_list_is_the_search_s(n, p):
     landscape = simcore.SphericalSpin(n=n, p=p)
     for draw in range(3):

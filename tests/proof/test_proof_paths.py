@@ -1,0 +1,74 @@
+"""Counts by random paths: exact with all of them, unbiased with some, and diagnostics that see jumps."""
+
+import numpy as np
+import pytest
+
+import simcore
+from simcore.proof import bezout
+from simcore.proof.paths import count_by_paths
+
+
+def proved(draw):
+    found = simcore.enumerate_critical_points(draw, starts=0, prove=True)
+    assert found.audit["proved"]
+    return found
+
+
+def test_all_paths_give_the_exact_count():
+    draw = simcore.SphericalSpin(n=9, p=3).draw(seed=1)
+    found = proved(draw)
+    counts, total, error, minima, diagnostics = count_by_paths(draw, seed=0, paths=10**6)
+    expected = found.points.groupby("morse_index").size().reindex(range(9), fill_value=0).to_numpy()
+    assert (counts["count"].to_numpy() == pytest.approx(expected)) and total == pytest.approx(len(found.points))
+    assert error == 0 and (counts["se"] == 0).all() and diagnostics["trusted"] and diagnostics["paths"] == 511
+    assert (counts["low"] == counts["count"]).all() and (counts["high"] == counts["count"]).all()
+    lowest = found.points[found.points["morse_index"] == 0].sort_values("cost")
+    assert np.abs(minima["cost"].to_numpy() - lowest["cost"].to_numpy()).max() < 1e-12
+    ratio = np.log(expected / expected[0])
+    assert counts["log_ratio"].to_numpy() == pytest.approx(ratio)
+
+
+def test_samples_are_unbiased_with_their_error():
+    """24 samples of 200 of 1,023 paths: z = mean error over its standard error has variance 1/24; |z| < 3.9 fails once
+    in 10,000, and the errors' own size within a factor of two."""
+    draw = simcore.SphericalSpin(n=10, p=3).draw(seed=2)
+    exact = len(proved(draw).points)
+    results = [count_by_paths(draw, seed=seed, paths=200) for seed in range(24)]
+    totals, errors = np.array([r[1] for r in results]), np.array([r[2] for r in results])
+    assert abs(np.mean(totals) - exact) < 3.9 * np.sqrt(np.mean(errors**2) / 24)
+    assert 0.5 < np.std(totals) / np.mean(errors) < 2.0
+    counts = results[0][0]
+    assert (counts["count"].to_numpy() == counts["count"].to_numpy()[::-1]).all()  # a point and its mirror
+    assert counts["count"].sum() == pytest.approx(totals[0])
+    assert (counts["low"] <= counts["count"]).all() and (counts["count"] <= counts["high"]).all()
+
+
+def test_a_target_error_decides():
+    draw = simcore.SphericalSpin(n=12, p=3).draw(seed=3)
+    _, total, error, _, diagnostics = count_by_paths(draw, seed=0, target_error=0.2)
+    assert error <= 0.2 * total and diagnostics["paths"] < 4095
+    again = count_by_paths(draw, seed=0, target_error=0.2, threads=2)
+    assert again[1] == total and again[4] == diagnostics
+
+
+def test_jumps_are_seen(monkeypatch):
+    """Sloppy tracking makes paths jump; the closer look says so and trust is withdrawn."""
+    monkeypatch.setattr(bezout, "LEVELS", ((0.5, 0.6), *bezout.LEVELS[1:]))
+    draw = simcore.SphericalSpin(n=10, p=3).draw(seed=4)
+    diagnostics = count_by_paths(draw, seed=0, paths=400)[4]
+    assert diagnostics["jumped"] > 8 and diagnostics["jump_rate"] > 0.02 and not diagnostics["trusted"]
+
+
+@pytest.mark.parametrize(
+    "draw", [simcore.TorusField(3).draw(seed=1), simcore.SphericalSpin(5, p=4).draw(seed=1)], ids=repr
+)
+def test_other_functions_are_refused(draw):
+    with pytest.raises(simcore.InputError, match="method 'paths'"):
+        count_by_paths(draw, seed=0)
+
+
+def test_arguments_are_checked():
+    draw = simcore.SphericalSpin(n=6, p=3).draw(seed=1)
+    for wrong in ({"paths": 1}, {"target_error": -1.0}, {"target_error": 0.1, "max_paths": 0}):
+        with pytest.raises(simcore.InputError):
+            count_by_paths(draw, seed=0, **wrong)
