@@ -45,6 +45,7 @@ class Sample:
     starts : (N,) ordinary starts a draw.
     method : "enumerate", "ball" or "newton"; "walk" or "paths", whose counts are estimates.
     statuses : number of starts by status, where the run says.
+    proved : (N,) whether a theorem says that the draw's list is complete; empty where the run does not say.
     """
 
     parameters: dict[str, Any]
@@ -56,6 +57,7 @@ class Sample:
     starts: Array
     method: str = "enumerate"
     statuses: dict[str, int] = field(default_factory=dict)
+    proved: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     @property
     def draws(self) -> int:
@@ -214,7 +216,8 @@ def samples_from_frames(
         starts = audit["starts"].to_numpy(np.float64) if "starts" in audit else np.full(len(draws), np.nan)
         complete = audit["complete"].to_numpy(bool) if "complete" in audit else np.zeros(len(draws), bool)
         statuses = _status_counts(audit)
-        samples.append(Sample(parameters, dimension, counts, hits, costs, complete, starts, method, statuses))
+        proved = audit["proved"].to_numpy(bool) if "proved" in audit else np.zeros(len(draws), bool)
+        samples.append(Sample(parameters, dimension, counts, hits, costs, complete, starts, method, statuses, proved))
     if groups and not drop_unaudited:
         raise InputError(f"points of {next(iter(groups))} have no audits; run `simcore verify` on the run")
     return samples

@@ -14,14 +14,15 @@ from .samples import ESTIMATED, Sample, as_runs, load_samples, run_provenance
 from .writers import FORMATS, Column, Table
 
 DEMO_COLUMNS = (
-    "landscape", "n", "functions", "complete", "critical_points", "minima", "ratio_distinct", "ratio_distinct_se",
-    "ratio_exact", "z", "ratio_hits", "ratio_coin_flip",
+    "landscape", "n", "functions", "complete", "proved", "critical_points", "minima", "ratio_distinct",
+    "ratio_distinct_se", "ratio_exact", "z", "ratio_hits", "ratio_coin_flip",
 )  # fmt: skip
 """Columns of ``table.csv``, part of the contract."""
 
 COUNT_COLUMNS = [
     Column("functions", "functions", "functions"),
     Column("complete", "complete", "complete"),
+    Column("proved", "proved", "proved"),
     Column("critical_points", "critical points", "critical points"),
     Column("minima", "minima", "minima"),
     Column("ratio_distinct", "saddles/minima", "saddles/minima"),
@@ -35,10 +36,11 @@ COUNT_COLUMNS = [
 def run_table(runs: Sequence[Any] | Any, format: str = "markdown", columns: Sequence[str] | None = None) -> str:
     """Return the paper table of one or several run directories as text.
 
-    ``enumerate`` and ``ball`` runs: functions, complete draws, totals of distinct critical points and minima, annealed
-    ratio of saddles to minima with its standard error (between draws), the exact ratio, z, the ratio by hits, and the
-    coin-flip ratio 2^D - 2. z is blank where there are no saddles or a draw is incomplete. ``newton`` runs: statuses
-    of the starts, and hits, labelled as such; they hold no counts. Footnotes state each run's provenance.
+    ``enumerate`` and ``ball`` runs: functions, complete and proved draws, totals of distinct critical points and
+    minima, annealed ratio of saddles to minima with its standard error (between draws), the exact ratio, z, the ratio
+    by hits, and the coin-flip ratio 2^D - 2. z is blank where there are no saddles or a draw is incomplete. ``newton``
+    runs: statuses of the starts, and hits, labelled as such; they hold no counts. Footnotes state each run's
+    provenance.
 
     Parameters
     ----------
@@ -96,6 +98,7 @@ def count_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:
                 **sample.parameters,
                 "functions": sample.draws,
                 "complete": complete,
+                "proved": int(sample.proved.sum()),
                 "critical_points": int(sample.counts.sum()),
                 "minima": int(sample.minima.sum()),
                 "ratio_distinct": ratio,

@@ -320,10 +320,10 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         "cases",
         nargs="*",
         metavar="CASE",
-        help="newton, enumerate, normals, sincos, ldlt, theory, sweep (default: all)",
+        help="newton, enumerate, prove, normals, sincos, ldlt, theory, sweep (default: all)",
     )
     v.add_argument(
-        "--landscape", metavar="NAME", help="a family (default: gaussian_field; spherical_spin for enumerate)"
+        "--landscape", metavar="NAME", help="a family (default: gaussian_field; spherical_spin for enumerate and prove)"
     )
     v.add_argument("--n", type=_sizes, metavar="N", help="sizes, as in simcore theory (default: 10, or the case's own)")
     v.add_argument("--features", type=_positive, default=1024, metavar="M", help="random waves (default: %(default)s)")

@@ -50,7 +50,7 @@ AUDIT_KEYS = {
 }
 LAW = ["morse_index", "mean_count", "fraction", "mean_cost", "sd_cost"]
 DEMO_COLUMNS = [
-    "landscape", "n", "functions", "complete", "critical_points", "minima", "ratio_distinct",
+    "landscape", "n", "functions", "complete", "proved", "critical_points", "minima", "ratio_distinct",
     "ratio_distinct_se", "ratio_exact", "z", "ratio_hits", "ratio_coin_flip",
 ]  # fmt: skip
 

@@ -21,6 +21,7 @@ STUDIES = (
     "newton_bias",
     "topology_trivialisation",
     "fluctuations",
+    "completeness",
     "baldi_hornik_1989",
     "small_network_minima",
     "weight_symmetry",

@@ -17,6 +17,7 @@ from simcore.errors import unknown_name
 CASES = {
     "newton": ("newton", "measure"),
     "enumerate": ("enumeration", "measure"),
+    "prove": ("enumeration", "proof"),
     "normals": ("formulas", "normals"),
     "sincos": ("formulas", "sincos"),
     "ldlt": ("formulas", "ldlt"),
@@ -25,7 +26,7 @@ CASES = {
 }
 """Module and function of each case."""
 
-SIZED = ("newton", "enumerate", "ldlt", "theory", "sweep")
+SIZED = ("newton", "enumerate", "prove", "ldlt", "theory", "sweep")
 
 
 def measure(case: str, settings: Settings) -> dict[str, Any]:

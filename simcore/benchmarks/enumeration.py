@@ -1,4 +1,5 @@
-"""``simcore bench enumerate``: all critical points of one function, by the audited multi-start search and by homotopy.
+"""``simcore bench enumerate``: all critical points of one function, by the audited multi-start search; ``simcore bench
+prove``: the same with a proof.
 
 A run enumerates several draws of a compact landscape; the figure is the median over draws of the wall time of one. No
 useful flops are defined: what is needed is the points. With ``--peers`` PHCpack (the Debian package ``phcpack``), where
@@ -42,7 +43,7 @@ def measure(settings: Settings) -> dict[str, Any]:
 
     def enumerate_one(draw: int) -> None:
         result = enumerate_critical_points(
-            landscape, draw=draw, seed=SEED, backend=settings.backend, threads=settings.threads
+            landscape, draw=draw, seed=SEED, backend=settings.backend, threads=settings.threads, prove=False
         )
         audits.append(result.audit)
 
@@ -71,6 +72,57 @@ def measure(settings: Settings) -> dict[str, Any]:
     if settings.peers:
         problem = landscape.draw(seed=SEED, draw=0).problem
         result["peers"], result["not_installed"] = _phcpack(problem, first, found[0])
+    return result
+
+
+def proof(settings: Settings) -> dict[str, Any]:
+    """Return the measurement of ``bench prove``: whole calls without ordinary starts, and the search beside them.
+
+    Every draw is listed twice, one after the other: with a proof (``starts=0, prove=True``) and by the search without
+    one (``prove=False``). Both figures are medians over draws, and so is their ratio.
+    """
+    from simcore.landscapes import registry
+    from simcore.search.enumerate import enumerate_critical_points
+
+    table = settings.table("spherical_spin", 8)
+    landscape = registry.from_dict(table)
+    clock = clock_of(settings.threads)
+    common: dict[str, Any] = {"seed": SEED, "backend": settings.backend, "threads": settings.threads}
+    audits: list[dict[str, Any]] = []
+
+    def listed(draw: int, **options: Any) -> None:
+        audits.append(enumerate_critical_points(landscape, draw=draw, **common, **options).audit)
+
+    ours, others = [], []
+    with confined_to(settings.threads):
+        listed(0, prove=True, starts=0)
+        listed(0, prove=False)
+        audits.clear()
+        for draw in range(DRAWS_A_REPEAT * settings.repeats):
+            ours.append(seconds(partial(listed, draw, prove=True, starts=0), clock))
+            others.append(seconds(partial(listed, draw, prove=False), clock))
+    proofs, searches = audits[::2], audits[1::2]
+    result: dict[str, Any] = {
+        "case": "prove",
+        **{key if key != "name" else "landscape": value for key, value in table.items()},
+        "threads": settings.threads,
+        "backend": settings.backend,
+        "draws": len(ours),
+        "proved": sum(bool(audit["proved"]) for audit in proofs),
+        "same_number": sum(a["distinct"] == b["distinct"] for a, b in zip(proofs, searches, strict=True)),
+        "method": (proofs[0]["proof"] or {}).get("method"),
+        "bound": (proofs[0]["proof"] or {}).get("bound"),
+        "retracked": sum((audit["proof"] or {}).get("retracked", 0) for audit in proofs),
+        "ms_per_draw": statistics.median(ours) * 1e3,
+        "ms_low": min(ours) * 1e3,
+        "ms_high": max(ours) * 1e3,
+        "search_ms_per_draw": statistics.median(others) * 1e3,
+        "faster_than_search": statistics.median(b / a for a, b in zip(ours, others, strict=True)),
+        "critical_points": sum(int(audit["distinct"]) for audit in proofs),
+    }
+    if settings.peers:
+        problem = landscape.draw(seed=SEED, draw=0).problem
+        result["peers"], result["not_installed"] = _phcpack(problem, ours[0], int(proofs[0]["distinct"]))
     return result
 
 

@@ -14,6 +14,7 @@ IDENTITY = ("case", "landscape", "n", "features", "p", "widths", "m", "threads",
 HEADLINE = {
     "newton": "us_per_start_iteration",
     "enumerate": "ms_per_draw",
+    "prove": "ms_per_draw",
     "normals": "ns_each",
     "sincos": "ns_each",
     "ldlt": "us_per_solve",
@@ -33,6 +34,9 @@ BESIDE = (
     "points_per_second",
     "rows_per_second",
     "complete",
+    "proved",
+    "search_ms_per_draw",
+    "faster_than_search",
     "compile_seconds",
 )
 

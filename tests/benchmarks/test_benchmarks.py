@@ -181,6 +181,13 @@ def test_enumerate_counts_complete_draws(quick):
     assert result["ms_low"] <= result["ms_per_draw"] <= result["ms_high"]
 
 
+def test_prove_is_timed_beside_the_search(quick):
+    result = benchmarks.measure("prove", Settings(n=4, repeats=1))
+    assert result["draws"] == result["proved"] == result["same_number"] == enumeration.DRAWS_A_REPEAT
+    assert result["method"] == "bezout" and result["bound"] == 16
+    assert result["ms_low"] <= result["ms_per_draw"] <= result["ms_high"] and result["search_ms_per_draw"] > 0
+
+
 @pytest.mark.parametrize("case", ["normals", "sincos", "ldlt"])
 def test_formulas_are_timed_against_numpy(quick, case):
     result = benchmarks.measure(case, Settings(n=4, repeats=1))
