@@ -3,7 +3,8 @@
 A draw is ``complete`` when, together,
 
 1. the sum of (-1)^index over all points is the Euler characteristic of the domain;
-2. every symmetry orbit has at least ``audit.ENOUGH_HITS`` hits by ordinary starts, plain and descended together;
+2. every symmetry orbit has at least 4 hits by ordinary starts, where half of them descend 8, plain and descended
+   together (``audit.enough_hits``);
 3. searches from every orbit (``targeted.py``) give nothing new;
 4. no start ended at a degenerate point, and every image under the draw's symmetries is a critical point itself.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simcore.backends.problems import Outcome
 from simcore.errors import InputError
 from simcore.formulas.outcome import STATUSES
-from simcore.search.audit import ENOUGH_HITS, chao1, coverage
+from simcore.search.audit import chao1, coverage, enough_hits
 from simcore.search.points import Points
 from simcore.search.target import TILE, Target, Workers
 from simcore.search.targeted import starts_from
@@ -88,7 +88,7 @@ class Rounds:
             sound = self.points.broken == 0 and self.points.degenerate == 0
             # A ball or box may hold no point; the second look guards against calling it empty too early.
             may_be_empty = self.local or not self.decidable
-            enough = least >= ENOUGH_HITS if len(self.hits()) else may_be_empty and self.rounds > 1
+            enough = least >= self.enough if len(self.hits()) else may_be_empty and self.rounds > 1
             self.complete = bool(right and enough and sound)
             if right and sound and self.settled is not None and len(self.points) != self._tried:
                 self._tried = len(self.points)
@@ -98,9 +98,14 @@ class Rounds:
                 return
             wanted = min(self._next_total(least, right), max_starts)
 
+    @property
+    def enough(self) -> int:
+        """Hits that every orbit needs."""
+        return enough_hits(self.descended is not None)
+
     def _next_total(self, least: int, right: bool) -> int:
         """Return how many starts to have made after the next round: what the rarest orbit seems to need, in limits."""
-        factor = 2.0 if least >= ENOUGH_HITS else 1.15 * ENOUGH_HITS / max(least, 0.5 if right else 1.0)
+        factor = 2.0 if least >= self.enough else 1.15 * self.enough / max(least, 0.5 if right else 1.0)
         return -(-int(self.starts * min(max(factor, GROWTH[0]), GROWTH[1])) // TILE) * TILE
 
     def _round(self, wanted: int) -> None:

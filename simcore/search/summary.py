@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from simcore.errors import IncompleteWarning
 from simcore.landscapes.base import Draw
-from simcore.search.audit import ENOUGH_HITS
+from simcore.search.audit import enough_hits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,8 @@ def warn_if_incomplete(audit: Mapping[str, Any], draw: Draw) -> None:
         f"{audit['degenerate']} starts ended at degenerate points": audit["degenerate"] > 0,
         "a stated symmetry does not hold": audit["broken_images"] > 0,
         f"the Euler sum is {found}, not {expected}": expected is not None and found != expected,
-        f"a point was hit {audit['least_hits']} times only": audit["least_hits"] < ENOUGH_HITS,
+        f"a point was hit {audit['least_hits']} times only": audit["least_hits"]
+        < enough_hits(audit.get("descended_starts", 0) > 0),
         "no Euler characteristic fixes the number of points there": expected is None and "radius" not in audit,
     }
     why = "; ".join(text for text, holds in reasons.items() if holds) or "the searches from its points gave new ones"
