@@ -49,7 +49,12 @@ def _note(audit: Mapping[str, Any], blind: float, draw: Draw) -> str:
     bound = f"basins that take less than about 3/starts = {blind:.2g} of the starts may be missing"
     if not audit["complete"]:
         return f"{rule}; {bound}"
-    if not is_own(draw) and draw.landscape.name in MEASURED and "radius" not in audit:
+    if (
+        not is_own(draw)
+        and draw.landscape.name in MEASURED
+        and "radius" not in audit
+        and not audit.get("descended_starts")
+    ):
         return (
             f"{rule}; of {SEARCHED_AGAIN:,} complete draws of such families that were searched again {FOUND_WRONG} "
             f"lacked a point (rate below {WRONG_AT_MOST:.1e} at 95 %)"
