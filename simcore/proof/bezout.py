@@ -231,7 +231,7 @@ class Homotopy:
             y, along = y * turn[:, np.newaxis], along * turn
         down = along.imag < 0
         y = np.where(down[:, np.newaxis], y.conj(), y)
-        size = np.linalg.norm(points, axis=1)
+        size = _norms(points)
         sign = np.zeros(len(y), np.int64)
         sign[np.linalg.norm(y.imag, axis=1) < NEARLY * size] = 1
         moved = y.copy()
@@ -248,7 +248,7 @@ class Homotopy:
         """Return the certified classes near points (N, 2n)."""
         n = self.n
         step = self.polish(points, rounds)[:, 4]
-        size = np.linalg.norm(points, axis=1)
+        size = _norms(points)
         slow = np.flatnonzero(~(step < 1e-5 * size) & np.isfinite(size))
         if len(slow):
             again = points[slow]
@@ -268,28 +268,28 @@ class Homotopy:
             found, lonely, _ = self.certify(again, 1, way)
             good = np.isfinite(found) & (again[:, n:] == 0.0).all(axis=1)
             if self.p % 2 == 0:
-                good &= again[:, :n] @ self.b > SPARE * found + 2 * n * UNIT * np.linalg.norm(again, axis=1)
+                good &= again[:, :n] @ self.b > SPARE * found + 2 * n * UNIT * _norms(again)
             rows = near[good]
             points[rows], r[rows], alone[rows] = again[good], found[good], lonely[good]
             line[rows], sign[rows] = True, way
         rest = np.flatnonzero(~line)
         again = points[rest]
         found, lonely, last = self.certify(again, 1)
-        slow = np.flatnonzero(~(last < 1e-11 * np.linalg.norm(again, axis=1)))
+        slow = np.flatnonzero(~(last < 1e-11 * _norms(again)))
         if len(slow):
             more = again[slow]
             found[slow], lonely[slow], _ = self.certify(more, 5)
             again[slow] = more
         keep = np.isfinite(found) & self._inside(again, found)
         points[rest], r[rest], alone[rest] = again, np.where(keep, found, np.inf), lonely
-        kept = np.flatnonzero(np.isfinite(r) & (np.linalg.norm(points, axis=1) > SPARE * r))
+        kept = np.flatnonzero(np.isfinite(r) & (_norms(points) > SPARE * r))
         return Zeros(points[kept], r[kept], alone[kept], path[kept], (line | ~down)[kept], line[kept], sign[kept])
 
     def _inside(self, points: Array, r: Array) -> NDArray[np.bool_]:
         """Whether b.y of points keeps off both edges of the sector by more than r."""
         n, q = self.n, self.p - 2
         along = points[:, :n] @ self.b + 1j * (points[:, n:] @ self.b)
-        margin = SPARE * r + 8 * n * UNIT * np.linalg.norm(points, axis=1)
+        margin = SPARE * r + 8 * n * UNIT * _norms(points)
         upper = along if q == 1 else along * np.exp(-1j * np.pi / q)
         return (along.imag > margin) if q == 1 else (along.imag > margin) & (upper.imag < -margin)
 
@@ -299,11 +299,12 @@ class Homotopy:
         if not len(zeros.r):
             return
         projection = zeros.points @ self.a
-        cut = max(1e-9, float(np.quantile(zeros.r, 0.995)))
+        most = (199 * len(zeros.r)) // 200
+        cut = max(1e-9, float(np.partition(zeros.r, most)[most]))
         fine = np.flatnonzero(zeros.r <= cut)
         order = fine[np.argsort(projection[fine], kind="stable")]
         wide = np.flatnonzero(zeros.r > cut)
-        rounding = 2 * (4 * self.n + 8) * UNIT * float(np.linalg.norm(zeros.points, axis=1).max())
+        rounding = 2 * (4 * self.n + 8) * UNIT * float(_norms(zeros.points).max())
         count = separate(zeros.points, zeros.r, zeros.alone, order, projection, wide, cut, rounding, zeros.label)
         first = np.unique(zeros.label, return_index=True)[1][-count:]
         zeros.real = int(zeros.line[first].sum())
@@ -400,6 +401,12 @@ class Homotopy:
             times = np.bincount(side[there], minlength=1)
             sound[there[times[side[there]] == 1]] = True
         return np.flatnonzero(~sound)
+
+
+def _norms(points: Array) -> Array:
+    """Return |x| of every row."""
+    lengths: Array = np.sqrt(np.einsum("ij,ij->i", points, points))
+    return lengths
 
 
 @dataclass(frozen=True)

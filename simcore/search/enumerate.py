@@ -237,7 +237,7 @@ def enumerate_draw(
         found, attempt = proved.proved_points(target, workers)
         if found is not None and attempt is not None and proved.count_hits(target, found, starts, workers):
             every = np.ones(len(found), np.bool_)
-            frame, certified = points_frame(target, found, every, positions=positions, spectrum=spectrum)
+            frame, certified = points_frame(target, found, every, positions=positions, spectrum=spectrum, polish=False)
             return Enumeration(frame, proved.audit(found, attempt, starts, certified, euler))
     elif starts == 0 and not tried:
         raise InputError(

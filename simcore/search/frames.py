@@ -20,24 +20,32 @@ Array = NDArray[np.float64]
 
 
 def points_frame(
-    target: Target, points: Points, kept: NDArray[np.bool_], *, positions: bool, spectrum: bool
+    target: Target,
+    points: Points,
+    kept: NDArray[np.bool_],
+    *,
+    positions: bool,
+    spectrum: bool,
+    polish: bool = True,
 ) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     """Return the kept points as a DataFrame, and which are certified.
 
     Order: by the first ordinary start that reached a point; those that none reached last, as they were found. Each is
-    moved by one last Newton step, and cost, gradient and certificate are those of where it then lies.
+    moved by one last Newton step (unless ``polish`` is False and all are certified), and cost, gradient and
+    certificate are those of where it then lies.
     """
     import pandas as pd
 
     chosen = np.flatnonzero(kept)
     order = chosen[np.argsort(points.first[chosen], kind="stable")]
     x = points.table.x[order]
-    pieces = [_finished(target, x[b : b + CHUNK], points.table.index[order[b : b + CHUNK]]) for b in _chunks(len(x))]
+    index = points.table.index[order]
+    pieces = [_finished(target, x[b : b + CHUNK], index[b : b + CHUNK], polish) for b in _chunks(len(x))]
     x, value, slope, certified = (np.concatenate(column) for column in zip(*pieces, strict=True))
     columns: dict[str, Any] = {
         "point": np.arange(len(order)),
         "cost": value,
-        "morse_index": points.table.index[order].astype(np.int32),
+        "morse_index": index.astype(np.int32),
         "nullity": np.zeros(len(order), np.int32),
         "grad_norm": slope,
         "hits": points.hits[order],
@@ -82,10 +90,13 @@ def _chunks(rows: int) -> range:
     return range(0, max(rows, 1), CHUNK)
 
 
-def _finished(target: Target, x: Array, index: NDArray) -> tuple[Array, Array, Array, NDArray]:
-    x = polished(target, x)
+def _finished(target: Target, x: Array, index: NDArray, polish: bool) -> tuple[Array, Array, Array, NDArray]:
+    x = polished(target, x) if polish else x
     at = derivatives_at(target, x)
-    return x, at.value, at.slope, prove(target, x, index, at).certified
+    certified = prove(target, x, index, at).certified
+    if not (polish or certified.all()):
+        return _finished(target, x, index, True)
+    return x, at.value, at.slope, certified
 
 
 def polished(target: Target, x: Array) -> Array:
