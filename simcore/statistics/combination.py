@@ -34,11 +34,13 @@ class Audit:
     certified_fraction: float
     tests: list[Comparison] = field(default_factory=list)
     note: str = ""
+    proved: int = 0
 
     def line(self, bound: float) -> str:
         """Return one line; ``bound`` is the p-value below which a test alarms."""
         euler = "" if self.euler_right is None else f", Euler sum right in {self.euler_right}"
-        text = f"{self.landscape}: {self.draws} draws, {self.complete} complete{euler}"
+        text = f"{self.landscape}: {self.draws} draws, {self.complete} complete"
+        text += (f", {self.proved} proved" if self.proved else "") + euler
         text += f", {100 * self.certified_fraction:.2f} % of points certified"
         if self.tests:
             worst = min(self.tests, key=lambda test: test.p)
@@ -102,6 +104,8 @@ def audit(landscape: Landscape, counts: Counts, name: str, *, combinations: int 
     if not np.isnan(expected).any():
         euler = int((audits["euler_sum"].to_numpy(dtype=float) == expected).sum())
     result = Audit(name, len(audits), int(complete.sum()), euler, counts.certified / max(counts.total, 1))
+    if "proved" in audits:
+        result.proved = int(audits["proved"].astype(bool).sum())
     if not complete.all():
         missing = len(audits) - result.complete
         result.note = f"{missing} draws are incomplete, so counts are biased low: they are not judged"
