@@ -320,7 +320,17 @@ def _plane_panel(axis: Axes, plane: Plane) -> None:
         axis.plot(*plane.saddle, label="saddle, projected", **SADDLE)
     axis.set(xlim=plane.first[[0, -1]], ylim=plane.second[[0, -1]])
     axis.set(xlabel=f"1st direction of the path ({plane.explained:.0%} of it in this plane)", ylabel="2nd direction")
-    axis.legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none", handlelength=1.2, fontsize=7.5)
+    look = {"frameon": True, "framealpha": 0.85, "edgecolor": "none", "handlelength": 1.2, "fontsize": 7.5}
+    axis.legend(loc=_free_corner(plane), **look)
+
+
+def _free_corner(plane: Plane) -> str:
+    """Return the corner of the plane that is farthest from the path and the saddle, for a legend."""
+    low = np.array([plane.first[0], plane.second[0]])
+    places = plane.path if plane.saddle is None else np.vstack([plane.path, plane.saddle])
+    places = (places - low) / (np.array([plane.first[-1], plane.second[-1]]) - low)
+    corners = {"lower left": (0, 0), "lower right": (1, 0), "upper left": (0, 1), "upper right": (1, 1)}
+    return max(corners, key=lambda name: float(np.linalg.norm(places - corners[name], axis=1).min()))
 
 
 def _line_panel(axis: Axes, runs: dict[str, list[Run]]) -> None:
