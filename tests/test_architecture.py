@@ -1,6 +1,7 @@
 """The house keeps its shape: imports point downwards, files stay readable, public names are documented."""
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -143,3 +144,14 @@ def test_every_package_is_installed():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     packages = {module_name(path).removesuffix(".__init__") for path in SOURCES if path.name == "__init__.py"}
     assert settings["packages"] == sorted(packages)
+
+
+def test_a_draw_goes_from_configuration_to_table_in_ten_hops():
+    """Each hop that ARCHITECTURE.md names is a definition of the file that it names."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    walk = text[text.index("## One draw") : text.index("## Contracts")]
+    hops = re.findall(r"^(\d+)\. `([\w/.]+)` `(\w+)`", walk, flags=re.M)
+    assert [int(number) for number, _, _ in hops] == list(range(1, len(hops) + 1)) and 5 <= len(hops) <= 10
+    for _, path, name in hops:
+        defined = {node.name for node in ast.parse((ROOT / path).read_text()).body if hasattr(node, "name")}
+        assert name in defined, f"{path} defines no {name}"
