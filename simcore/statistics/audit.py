@@ -56,7 +56,7 @@ class Comparison:
 
     what : "count of index 1", "mean cost of index 0", "count of all points", ...
     measured, exact : the mean over draws (of costs: over points), and the law's.
-    z : (mean - exact) sqrt(N) / root mean square of (x_i - exact), which needs no spread and is never above sqrt N.
+    z : the normal score of p, with the sign of measured - exact: 0 where p is 1, however small the spread of the draws.
     p : two-sided p-value of this comparison alone.
     found : share of points whose loss is found 9 times in 10; nan where none is, and for costs.
     power_5 : probability that a mean count 5 % too low is found; nan for costs.
@@ -239,7 +239,7 @@ def count_test(
     if math.isclose(mean, tested, rel_tol=1e-9):
         p = 1.0
     found, power = power_of(different, tally.astype(float), exact, unit, bound) if bound else (math.nan, math.nan)
-    return Comparison(what, mean, exact, _score(values, exact), p, found, power)
+    return Comparison(what, mean, exact, _score(p, mean - exact), p, found, power)
 
 
 def cost_test(what: str, sums: Array, counts: Array, exact: float) -> Comparison:
@@ -252,7 +252,8 @@ def cost_test(what: str, sums: Array, counts: Array, exact: float) -> Comparison
     if abs(float(excess.mean())) <= 1e-12 * float(counts.mean()):
         return Comparison(what, measured, exact, 0.0, 1.0)  # mirrored points cancel: what is left is rounding
     low, high = tails(excess, np.ones((1, len(excess))), 0.0, 0.0, signed=True)
-    return Comparison(what, measured, exact, _score(excess, 0.0), min(1.0, 2 * float(min(low[0], high[0]))))
+    p = min(1.0, 2 * float(min(low[0], high[0])))
+    return Comparison(what, measured, exact, _score(p, float(excess.mean())), p)
 
 
 def power_of(values: Array, tally: Array, exact: float, unit: float, bound: float) -> tuple[float, float]:
@@ -288,9 +289,8 @@ def power_of(values: Array, tally: Array, exact: float, unit: float, bound: floa
     return (found if found < 1 else math.nan), power
 
 
-def _score(values: Array, exact: float) -> float:
-    size = math.sqrt(float(((values - exact) ** 2).mean()))
-    return 0.0 if size == 0 else float((values.mean() - exact) / size * math.sqrt(len(values)))
+def _score(p: float, difference: float) -> float:
+    return 0.0 if p >= 1 else math.copysign(float(special.ndtri(max(p, 1e-300) / 2)), difference)
 
 
 def _name(members: list[int], indices: int) -> str:

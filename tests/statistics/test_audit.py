@@ -9,6 +9,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import simcore
 from simcore.statistics import audit
@@ -56,7 +57,7 @@ def test_the_confined_fields_that_were_condemned_are_sound(n, draws):
     counts = np.zeros((draws, n + 1))
     counts[:, 0] = 1
     found = audit_counts(counts, exact)
-    assert not found.alarm and found.p_value == 1.0 and found.tests
+    assert not found.alarm and found.p_value == 1.0 and found.z == 0 and found.tests
 
 
 # ---- level and power ---------------------------------------------------------------------------------------------
@@ -124,7 +125,9 @@ def test_tests_are_two_sided():
     for exact in (5.0, 2.0):
         low, high = audit.tails(np.array([2.0, 3, 4]), np.array([[20.0, 20, 20]]), exact, 1.0)
         tail = min(low[0], high[0])
-        assert 0 < tail < 0.4 and count_test("a", x, exact).p == pytest.approx(2 * tail)
+        found = count_test("a", x, exact)
+        assert 0 < tail < 0.4 and found.p == pytest.approx(2 * tail)
+        assert found.z == pytest.approx(math.copysign(stats.norm.isf(tail), 3 - exact))
 
 
 def test_the_family_wise_value_and_a_runs_bound_count_all_tests():
