@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from simcore.landscapes.waves import ConfinedField as ConfinedField
     from simcore.landscapes.waves import GaussianField as GaussianField
     from simcore.landscapes.waves import TorusField as TorusField
+    from simcore.networks.convolutional import ConvolutionalNetwork as ConvolutionalNetwork
     from simcore.networks.linear import LinearNetwork as LinearNetwork
     from simcore.networks.mlp import MLP as MLP
+    from simcore.networks.recurrent import RecurrentNetwork as RecurrentNetwork
     from simcore.networks.sigmoid_unit import SigmoidUnit as SigmoidUnit
     from simcore.run import run as run
     from simcore.search.ball import ball_critical_points as ball_critical_points
@@ -63,6 +65,7 @@ _HOME = {
     "Auto": "simcore.search.solvers",
     "Box": "simcore.domains",
     "ConfinedField": "simcore.landscapes.waves",
+    "ConvolutionalNetwork": "simcore.networks.convolutional",
     "Counts": "simcore.counts.result",
     "CustomLandscape": "simcore.landscapes.custom",
     "Enumeration": "simcore.search.enumerate",
@@ -74,6 +77,7 @@ _HOME = {
     "MLP": "simcore.networks.mlp",
     "Newton": "simcore.search.solvers",
     "PseudoInverseNewton": "simcore.search.solvers",
+    "RecurrentNetwork": "simcore.networks.recurrent",
     "RegularisedNewton": "simcore.search.solvers",
     "RunError": "simcore.errors",
     "SaddleFreeNewton": "simcore.search.solvers",

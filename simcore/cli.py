@@ -186,6 +186,8 @@ def _bench(given: argparse.Namespace) -> int:
         features=given.features,
         p=given.p,
         widths=given.widths,
+        activation=given.activation,
+        loss=given.loss,
         threads=given.threads,
         backend=given.backend,
         repeats=given.repeats,
@@ -320,7 +322,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         "cases",
         nargs="*",
         metavar="CASE",
-        help="newton, enumerate, prove, normals, sincos, ldlt, theory, sweep (default: all)",
+        help="newton, network, enumerate, prove, normals, sincos, ldlt, theory, sweep (default: all)",
     )
     v.add_argument(
         "--landscape", metavar="NAME", help="a family (default: gaussian_field; spherical_spin for enumerate and prove)"
@@ -329,6 +331,8 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     v.add_argument("--features", type=_positive, default=1024, metavar="M", help="random waves (default: %(default)s)")
     v.add_argument("--p", type=_positive, default=3, help="degree of the spherical spin model (default: %(default)s)")
     v.add_argument("--widths", type=_widths, metavar="W", help="layer widths of a network, such as 4,8,1")
+    v.add_argument("--activation", default="tanh", metavar="NAME", help="of bench network (default: %(default)s)")
+    v.add_argument("--loss", default="mse", metavar="NAME", help="mse or cross_entropy (default: %(default)s)")
     v.add_argument("--threads", type=_positive, default=1, metavar="N", help="default: %(default)s")
     v.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, cuda or reference (default: %(default)s)")
     v.add_argument(

@@ -54,10 +54,10 @@ def test_nobody_is_sent_to_the_ball_whom_it_does_not_serve():
     Configuration.from_mapping({"landscape": [example], "search": SEARCH})  # what it says is taken
 
 
-def test_integer_labels_are_told_to_be_one_hot_and_that_works():
-    text = said(lambda: network(LABELS[1], "cross_entropy", 3))
+def test_numbers_that_are_no_labels_are_told_to_be_one_hot_and_that_works():
+    text = said(lambda: network([0.5, 2.0, 1.0], "cross_entropy", 3))
     assert "one-hot" in text and "numpy.eye(3)[labels]" in text
-    assert network(np.eye(3)[LABELS[1]], "cross_entropy", 3).n > 0
+    assert network(np.eye(3)[LABELS[1]], "cross_entropy", 3) == network(LABELS[1], "cross_entropy", 3)
 
 
 @pytest.mark.parametrize(

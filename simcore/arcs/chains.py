@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from simcore.arcs import plain
 from simcore.arcs.rule import Rule
+from simcore.backends.network_problems import Chain, Mlp
 from simcore.backends.problems import Array
 
 Item = TypeVar("Item")
@@ -170,12 +171,11 @@ def _shares(walkers: int, threads: int) -> list[slice]:
 
 def _kernel(problem: Any) -> Any:
     """Return the compiled problem where a family's kernel can walk on it, else None."""
-    from simcore.backends.cpu import _plain, has_operations, network, network_single
+    from simcore.backends.cpu import _plain, has_operations, network_points
 
-    compiled = network.compiled(problem)
-    if not has_operations(compiled) or network_single.better(compiled):
-        return None
-    return _plain(compiled)
+    if isinstance(problem, (Mlp, Chain)):
+        return network_points.prepared(problem) if problem.dimension < network_points.SINGLE_FROM else None
+    return _plain(problem) if has_operations(problem) else None
 
 
 class _Tile:

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from simcore.backends.network_problems import Linear, Mlp, Sigmoid
+from simcore.backends.network_problems import Chain, Linear, Mlp, Sigmoid
 from simcore.backends.problems import Array
 
 _CHUNK = 2**22  # bytes of work space per chunk of starts, about: what a second-level cache holds
@@ -92,7 +92,7 @@ def _forward(problem: Mlp, x: Array) -> tuple[list, list, list, Array]:
     return weights, inputs, slopes, z
 
 
-def _loss(problem: Mlp, o: Array) -> tuple[Array, Array, Array | None]:
+def _loss_of(problem: Mlp | Chain, o: Array) -> tuple[Array, Array, Array | None]:
     """Return the data cost (S,), df/do (S, N, C), and the softmax p where the loss is cross-entropy."""
     samples = len(problem.inputs)
     if problem.loss == "mse":
@@ -120,14 +120,6 @@ def hidden_inputs(problem: Mlp, x: Array) -> Array:
 
 
 # ---- multilayer perceptron ---------------------------------------------------------------------------------------
-def mlp_gradient(problem: Mlp, x: Array) -> tuple[Array, Array]:
-    """Return value (S,) and gradient (S, n) alone: what descent trajectories need."""
-    weights, inputs, slopes, o = _forward(problem, x)
-    cost, delta, _ = _loss(problem, o)
-    value = cost + 0.5 * problem.l2 * np.einsum("si,si->s", x, x)
-    return value, _gradient(problem, x, weights, inputs, slopes, delta)[0]
-
-
 def _gradient(problem: Mlp, x: Array, weights: list, inputs: list, slopes: list, delta: Array) -> tuple[Array, list]:
     gradient = problem.l2 * x
     deltas = [delta]
@@ -155,7 +147,7 @@ def evaluate_mlp(problem: Mlp, x: Array) -> Result:
 
 def _evaluate_mlp(problem: Mlp, x: Array) -> Result:
     weights, inputs, slopes, o = _forward(problem, x)
-    cost, delta, p = _loss(problem, o)
+    cost, delta, p = _loss_of(problem, o)
     value = cost + 0.5 * problem.l2 * np.einsum("si,si->s", x, x)
     gradient, deltas = _gradient(problem, x, weights, inputs, slopes, delta)
     starts, n = x.shape
@@ -359,5 +351,75 @@ def evaluate_sigmoid(problem: Sigmoid, x: Array) -> Result:
     return value, gradient, 0.5 * (hessian + hessian.swapaxes(1, 2))
 
 
-EVALUATORS: dict[type, Any] = {Mlp: evaluate_mlp, Linear: evaluate_linear, Sigmoid: evaluate_sigmoid}
-"""Evaluator of each problem type, for ``simcore.backends.reference``."""
+# ---- chains: shared weights --------------------------------------------------------------------------------------
+def evaluate_chain(problem: Chain, x: Array) -> Result:
+    """Return value (S,), gradient (S, n) and Hessian (S, n, n), the Hessian column by column.
+
+    Column k is R{grad f} = d/de grad f(x + e unit vector k) at e = 0, sent through both passes (Pearlmutter 1994):
+    another way than the compiled kernel's, and unit by unit.
+    """
+    n = problem.dimension
+    value, gradient, hessian = np.empty(len(x)), np.empty((len(x), n)), np.empty((len(x), n, n))
+    for row, point in enumerate(x):
+        for k in range(n):
+            value[row], gradient[row], hessian[row, :, k] = _chain_column(problem, point, k)
+    return value, gradient, hessian
+
+
+def chain_numbers(problem: Chain, x: Array) -> tuple[Array, Array]:
+    """Return z of every hidden unit (S, N, units) and the outputs (S, N, C) at x of shape (S, n)."""
+    numbers = np.broadcast_to(problem.inputs[None], (len(x), *problem.inputs.shape))
+    found = [np.zeros((len(x), len(problem.inputs), 0))]
+    for layer in problem.layers:
+        places, fan = layer.sources.shape
+        w = x[:, layer.weights : layer.weights + layer.filters * fan].reshape(len(x), 1, 1, layer.filters, fan)
+        b = x[:, layer.bias : layer.bias + layer.filters].reshape(len(x), 1, layer.filters, 1)
+        z = (w @ numbers[:, :, layer.sources, None])[..., 0].swapaxes(2, 3) + b  # (S, N, filters, places)
+        z = z.reshape(len(x), len(problem.inputs), layer.filters * places)
+        numbers = np.concatenate([numbers, activate(problem.activation, z)[0]], axis=2)
+        found.append(z)
+    return np.concatenate(found[:-1], axis=2), found[-1]
+
+
+def _chain_column(problem: Chain, x: Array, k: int) -> tuple[float, Array, Array]:
+    """Return f, its gradient and column k of its Hessian at one point."""
+    samples, d = problem.inputs.shape
+    v = np.zeros_like(x)
+    v[k] = 1.0
+    a, moved = list(problem.inputs.T), [np.zeros(samples)] * d  # a number and its R of every input and unit
+    units: list[tuple[int, NDArray, int, Array, Array, Array]] = []  # weights, sources, bias, phi', phi'', R z
+    for number, layer in enumerate(problem.layers):
+        fan = layer.sources.shape[1]
+        made: list[tuple[Array, Array]] = []
+        for f in range(layer.filters):
+            w = layer.weights + f * fan
+            for sources in layer.sources:
+                z = x[layer.bias + f] + sum((x[w + q] * a[s] for q, s in enumerate(sources)), np.zeros(samples))
+                bent = v[layer.bias + f] + sum(
+                    (v[w + q] * a[s] + x[w + q] * moved[s] for q, s in enumerate(sources)), np.zeros(samples)
+                )
+                last = number == len(problem.layers) - 1
+                phi, first, second = activate("linear" if last else problem.activation, z)
+                units.append((w, sources, layer.bias + f, first, second, bent))
+                made.append((phi, first * bent))
+        a += [one for one, _ in made]
+        moved += [other for _, other in made]
+    outputs = problem.layers[-1].filters
+    o, turned = np.array(a[-outputs:]).T, np.array(moved[-outputs:]).T
+    cost, slope, p = _loss_of(problem, o[None])
+    curve = turned if p is None else p[0] * (turned - (p[0] * turned).sum(axis=1, keepdims=True))
+    delta, bent_delta = [np.zeros(samples) for _ in a], [np.zeros(samples) for _ in a]
+    delta[-outputs:], bent_delta[-outputs:] = list(slope[0].T), list(curve.T / samples)
+    gradient, column = problem.l2 * x, problem.l2 * v
+    for at in range(len(units) - 1, -1, -1):
+        w, sources, bias, first, second, bent = units[at]
+        pulled, turned_back = delta[d + at], bent_delta[d + at]
+        e, r = first * pulled, first * turned_back + second * bent * pulled
+        gradient[bias] += e.sum()
+        column[bias] += r.sum()
+        for q, s in enumerate(sources):
+            gradient[w + q] += e @ a[s]
+            column[w + q] += r @ a[s] + e @ moved[s]
+            delta[s] = delta[s] + x[w + q] * e
+            bent_delta[s] = bent_delta[s] + x[w + q] * r + v[w + q] * e
+    return float(cost[0]) + 0.5 * problem.l2 * float(x @ x), gradient, column

@@ -16,6 +16,7 @@ from simcore.errors import unknown_name
 
 CASES = {
     "newton": ("newton", "measure"),
+    "network": ("network", "measure"),
     "enumerate": ("enumeration", "measure"),
     "prove": ("enumeration", "proof"),
     "normals": ("formulas", "normals"),

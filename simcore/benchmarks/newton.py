@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,6 +26,7 @@ from simcore.benchmarks.first_call import compile_seconds
 from simcore.benchmarks.micro_kernel import micro_kernel
 from simcore.benchmarks.settings import Settings
 from simcore.benchmarks.timing import Timing, alternate, amount_for, clock_of, confined_to, seconds
+from simcore.errors import InputError
 from simcore.formulas.outcome import CRITICAL
 from simcore.search.solvers import Newton
 
@@ -46,6 +48,8 @@ def measure(settings: Settings) -> dict[str, Any]:
     from simcore.search.target import settings as search_settings
 
     table = settings.table("gaussian_field", 10)
+    if table["name"] in ("mlp", "convolutional_network", "recurrent_network"):
+        raise InputError(f"{table['name']} is searched by Levenberg-Marquardt, not by this loop; use bench network")
     landscape = registry.from_dict(table)
     backend = backends.get(settings.backend)
     threads = settings.threads
@@ -99,7 +103,7 @@ def measure(settings: Settings) -> dict[str, Any]:
             calls["micro_kernel"] = multiply
         contest = None
         if settings.peers:
-            contest = _Contest(peers.Problem(problem, starts, options.step_cap), threads, settings.backend == "cuda")
+            contest = Contest(peers.Problem(problem, starts, options.step_cap), threads, settings.backend == "cuda")
         if contest is not None:
             contest.prepare(1e-8 * options.gradient_tolerance / Newton().tolerance)
             calls.update(contest.calls)
@@ -116,7 +120,7 @@ def measure(settings: Settings) -> dict[str, Any]:
         "backend": settings.backend,
         "starts": count,
         "iterations": iterations,
-        **_microseconds(times["iterate"], iterations),
+        **microseconds(times["iterate"], iterations),
         "useful_flops": useful,
         "useful_gflops": None if useful is None else useful * iterations / times["iterate"].median / 1e9,
         "dgemm_gflops": best,
@@ -153,7 +157,8 @@ def _on_device(status: dict[str, Any], problem: Any, useful_gflops: float | None
     return found
 
 
-def _microseconds(timing: Timing, iterations: int) -> dict[str, float]:
+def microseconds(timing: Timing, iterations: int) -> dict[str, float]:
+    """Return the time of one iteration with its spread."""
     scale = 1e6 / iterations
     return {
         "us_per_start_iteration": timing.median * scale,
@@ -162,16 +167,16 @@ def _microseconds(timing: Timing, iterations: int) -> dict[str, float]:
     }
 
 
-class _Contest:
+class Contest:
     """The peers on the same function and starts; each gets as many of the starts as it can do in about a second."""
 
     BATCH = 480  # starts of a batched peer: more would only leave its caches
     DEVICE_BATCH = 2**13  # on a device: fills it
 
-    def __init__(self, given: peers.Problem, threads: int, on_device: bool) -> None:
+    def __init__(self, given: peers.Problem, threads: int, on_device: bool, among: Sequence[str] | None = None) -> None:
         self._given, self._threads, self._on_device = given, threads, on_device
         present, self.missing = peers.installed(on_device)
-        self._names = [name for name in present if peers.supports(name, given.problem)]
+        self._names = [name for name in present if peers.supports(name, given.problem) and name in (among or present)]
         self.calls: dict[str, Any] = {}
         self._starts: dict[str, int] = {}
         self._found: dict[str, int] = {}
@@ -217,7 +222,7 @@ class _Contest:
                 row["ratio"] = ours["points_per_second"] * timing.median / found if found else None
             else:
                 # As for simcore, the evaluation that the final index needs is counted.
-                row.update(_microseconds(timing, count * (peers.ITERATIONS + 1)))
+                row.update(microseconds(timing, count * (peers.ITERATIONS + 1)))
                 row["ratio"] = row["us_per_start_iteration"] / ours["us_per_start_iteration"]
             rows.append(row)
         return rows

@@ -10,9 +10,10 @@ from typing import Any
 
 from simcore.errors import InputError
 
-IDENTITY = ("case", "landscape", "n", "features", "p", "widths", "m", "threads", "backend")
+IDENTITY = ("case", "landscape", "n", "features", "p", "widths", "activation", "loss", "m", "threads", "backend")
 HEADLINE = {
     "newton": "us_per_start_iteration",
+    "network": "us_per_start_iteration",
     "enumerate": "ms_per_draw",
     "prove": "ms_per_draw",
     "normals": "ns_each",
@@ -25,6 +26,7 @@ HEADLINE = {
 
 BESIDE = (
     "turned_ns_each",
+    "us_per_hessian",
     "useful_gflops",
     "micro_kernel_gflops",
     "dgemm_gflops",

@@ -18,6 +18,8 @@ class Settings:
     features: int = 1024
     p: int = 3
     widths: tuple[int, ...] | None = None
+    activation: str = "tanh"
+    loss: str = "mse"
     threads: int = 1
     backend: str = "cpu"
     repeats: int = 5
@@ -40,6 +42,18 @@ class Settings:
             table["m"] = 0.5
         if name in _NETWORKS:
             table.update(_NETWORKS[name](self.widths))
+        return table
+
+    def network(self) -> dict[str, Any]:
+        """Return the network of ``bench network``: a fully connected one, by default of 101 parameters."""
+        widths = self.widths or (8, 10, 1)
+        if self.loss == "cross_entropy" and self.widths is None:
+            widths = (8, 8, 3)
+        table = {"name": "mlp", **_mlp(widths), "activation": self.activation, "loss": self.loss}
+        if self.loss == "cross_entropy":
+            count = table["data"]["samples"]
+            classes = {"targets": "classes", "outputs": widths[-1], "samples": count}
+            table["data"] = {"kind": "gaussian", "spectrum": [1.0] * widths[0], **classes}
         return table
 
 

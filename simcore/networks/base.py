@@ -6,9 +6,11 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from simcore import validate
 from simcore.arrays import real_array
+from simcore.backends.network_problems import Chain, Mlp
 from simcore.domains import Space
 from simcore.errors import InputError
 from simcore.landscapes.base import Array, Draw, Landscape
@@ -22,6 +24,24 @@ class NetworkDraw(Draw):
     def __init__(self, landscape: Network, seed: int, number: int) -> None:
         self.landscape: Any = landscape
         self.seed, self.number = seed, number
+
+    def _evaluate(self, x: ArrayLike, order: int) -> Any:
+        points = real_array("x", x)
+        if order == 2 or points.ndim != 2 or points.shape[1] != self.landscape.n:
+            return super()._evaluate(x, order)
+        if not isinstance(self.problem, (Mlp, Chain)):
+            return super()._evaluate(x, order)
+        from simcore.backends.cpu import network_points  # values and gradients need no Hessian
+
+        return network_points.products(self.problem, points, order=order)[order]
+
+    def _all_orders(self, points: Array) -> tuple[Array, Array, Array]:
+        """Return value, gradient and Hessian at points of shape (batch, n), compiled where it can be."""
+        if not isinstance(self.problem, (Mlp, Chain)):
+            return super()._all_orders(points)
+        from simcore.backends import cpu
+
+        return cpu.evaluate(self.problem, points)
 
 
 class Network(Landscape):

@@ -70,6 +70,12 @@ class Data:
     description: str
     arrays: tuple[Array, Array] | None = field(default=None, compare=False, repr=False)
 
+    def __repr__(self) -> str:
+        if self.kind != "arrays":
+            return f"Data({self.describe()!r})"
+        samples, inputs, outputs = self.shape
+        return f"Data('arrays', samples={samples}, inputs={inputs}, outputs={outputs})"
+
     @property
     def options(self) -> dict[str, Any]:
         """All options, defaults filled in."""
@@ -147,6 +153,22 @@ def source(data: str | Mapping[str, Any] | Data | tuple[ArrayLike, ArrayLike]) -
     if kind in ("npz", "idx"):
         options["sha256"] = _file_digest(kind, {**known, **options})
     return Data(kind, _canonical({k: v for k, v in options.items() if v != known[k]}))
+
+
+def labelled(data: Data, classes: int | None) -> Data:
+    """Return data whose one column of targets are labels 0 .. C-1 with one column a class; others as they are.
+
+    ``classes`` is C, where a network says how many outputs it has; None takes the largest label plus one. Only arrays
+    hold labels this way: files and digits turn theirs into columns when they are read.
+    """
+    if data.kind != "arrays" or data.shape[2] != 1:
+        return data
+    inputs, targets = data.load()
+    labels = targets[:, 0]
+    count = int(labels.max()) + 1 if classes is None else classes
+    if count < 2 or (labels != np.floor(labels)).any() or labels.min() < 0 or labels.max() >= count:
+        return data
+    return source({"kind": "arrays", "inputs": inputs.tolist(), "targets": np.eye(count)[labels.astype(int)].tolist()})
 
 
 def _canonical(options: Mapping[str, Any]) -> str:

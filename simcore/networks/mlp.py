@@ -7,12 +7,11 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from simcore import validate
-from simcore.arrays import real_array
 from simcore.backends.network_problems import ACTIVATIONS, LOSSES, Mlp
-from simcore.backends.reference_network import hidden_inputs, mlp_gradient
+from simcore.backends.reference_network import hidden_inputs
 from simcore.errors import InputError
 from simcore.landscapes.base import Array, Scales
 from simcore.networks import data as training_data
@@ -52,12 +51,6 @@ class MlpDraw(NetworkDraw):
 
     def canonical(self, x: Array) -> Array:
         return np.array([symmetry.canonical_mlp(self.problem, row) for row in x]).reshape(x.shape)
-
-    def _evaluate(self, x: ArrayLike, order: int) -> Any:
-        points = real_array("x", x)
-        if order == 2 or points.ndim != 2 or points.shape[1] != self.landscape.n:
-            return super()._evaluate(x, order)
-        return mlp_gradient(self.problem, points)[order]  # a descent needs no Hessian
 
     def orbit_size(self, x: Array) -> int:
         """Return how many images a point x, shape (n,), has under permutations and signs of its hidden units."""
@@ -156,12 +149,12 @@ class MLP(Network):
         validate.choice("loss", self.loss, LOSSES)
         if isinstance(self.l2, bool) or not isinstance(self.l2, (int, float)) or not 0 <= self.l2 < np.inf:
             raise InputError(f"l2 is {self.l2!r}; give a number of at least 0")
-        found = training_data.source(self.data)
+        found = training_data.labelled(training_data.source(self.data), widths[-1] if widths[-1] > 1 else 0)
         samples, inputs, outputs = found.shape
         if self.loss == "cross_entropy" and outputs == 1 and outputs != widths[-1]:
             raise InputError(
-                f"cross_entropy was given one number a sample; labels are written one-hot, shape ({samples}, "
-                f"{widths[-1]}): give numpy.eye({widths[-1]})[labels]"
+                f"cross_entropy was given one number a sample, not all labels 0 to {widths[-1] - 1}; give such labels, "
+                f"or one-hot rows, shape ({samples}, {widths[-1]}): numpy.eye({widths[-1]})[labels]"
             )
         if (inputs, outputs) != (widths[0], widths[-1]):
             raise InputError(

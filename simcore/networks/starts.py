@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends import eigensteps
+from simcore.backends import cpu, eigensteps
 from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Array
-from simcore.backends.reference_network import evaluate_mlp, layers, mlp_gradient
+from simcore.backends.reference_network import layers
 from simcore.blas import single_threaded_blas
 from simcore.networks.base import Network, normal_starts
 
@@ -108,6 +108,8 @@ def _trajectory(network: Network, problem: Mlp, name: str, seed: int, draw: int,
     """Return each start's point after its own number of steps; back at its beginning where it ran away."""
     x = begin.copy()
     first, second = np.zeros_like(x), np.zeros_like(x)
+    from simcore.backends.cpu import network_points
+
     with np.errstate(over="ignore", invalid="ignore"):
         for step in range(int(steps.max(initial=0))):
             rows = np.flatnonzero((steps > step) & (np.abs(x) < RUNAWAY).all(axis=1))
@@ -116,8 +118,8 @@ def _trajectory(network: Network, problem: Mlp, name: str, seed: int, draw: int,
             if name == "saddle_free_newton":
                 x[rows] = _saddle_free(problem, x[rows], 0, 1e-3)
                 continue
-            used = _batch(network, problem, seed, draw, step) if name == "sgd" else problem
-            gradient = mlp_gradient(used, x[rows])[1]
+            some = np.tile(_batch(network, problem, seed, draw, step), (len(rows), 1)) if name == "sgd" else None
+            gradient = network_points.products(problem, x[rows], order=1, chosen=some)[1]
             if name == "adam":
                 first[rows] = 0.9 * first[rows] + 0.1 * gradient
                 second[rows] = 0.999 * second[rows] + 0.001 * gradient**2
@@ -129,17 +131,17 @@ def _trajectory(network: Network, problem: Mlp, name: str, seed: int, draw: int,
     return x
 
 
-def _batch(network: Network, problem: Mlp, seed: int, draw: int, step: int) -> Mlp:
+def _batch(network: Network, problem: Mlp, seed: int, draw: int, step: int) -> NDArray[np.int64]:
+    """Return the numbers of the samples of a step."""
     from simcore.formulas.random import uniforms
 
     samples = len(problem.inputs)
     size = min(BATCH, samples)
-    order = np.argsort(uniforms(seed, network.stream("batches"), draw, step, samples), kind="stable")[:size]
-    return problem._replace(inputs=problem.inputs[order], targets=problem.targets[order])
+    return np.argsort(uniforms(seed, network.stream("batches"), draw, step, samples), kind="stable")[:size]
 
 
 def _saddle_free(problem: Mlp, x: Array, index: int, floor: float) -> Array:
-    _, gradient, hessian = evaluate_mlp(problem, x)
+    _, gradient, hessian = cpu.evaluate(problem, x)
     finite = np.isfinite(hessian).all(axis=(1, 2)) & np.isfinite(gradient).all(axis=1)
     hessian[~finite] = 0.0
     w, q = np.linalg.eigh(hessian)
@@ -159,7 +161,7 @@ def _descents(network: Network, problem: Mlp, seed: int, draw: int, numbers: NDA
             x = _saddle_free(problem, x, 0, 1e-4)
             x = np.array([_tied(problem.widths, t, row) for t, row in zip(ties, x, strict=True)])
         x = np.where(np.isfinite(x), x, 0.0)
-        _, _, hessian = evaluate_mlp(problem, x)
+        _, _, hessian = cpu.evaluate(problem, x)
         w, q = np.linalg.eigh(hessian)
         down = (w < -1e-9).sum(axis=1)
         followed = np.ceil(u[:, hidden] * down).astype(int)

@@ -41,6 +41,10 @@ from simcore.search.solvers import LevenbergMarquardt, Solver, resolve
 GAP = 100.0
 FLAT_EARLY = 1e-5  # Levenberg-Marquardt gives up here; far stricter than the verdict's tolerance
 REJECTED = 30  # trials without gain after which no step helps
+FALLING, RISING = 0.1, 4.0  # of Levenberg-Marquardt's damping after a good trial, after a bad one
+ACCELERATION = 0.75
+"""Levenberg-Marquardt walks its parabola where the acceleration's part is at most this fraction of the velocity's."""
+AHEAD = 0.1  # of the step: where the gradient is asked for the second derivative along it
 POLISH = 4
 WORK = 2**26  # bytes of Hessians and eigenvectors held at a time, about
 _RUNNING = -1
@@ -62,21 +66,54 @@ def search(
     solver : None or ``Auto`` is the landscape's own.
     evaluate : value, gradient, Hessian at points (S, n); default the reference backend's.
     options : the solver's limits; default those for the draw's landscape.
-    walk : a backend's compiled ``levenberg_marquardt``, which goes as far as it can; the rest, and every verdict, is
-        made here.
+    walk : a backend's compiled ``levenberg_marquardt``; what it leaves undecided is judged here.
     """
     solver = resolve(solver, draw.landscape)
     options = solver.options(draw.landscape) if options is None else options
     starts = np.array(starts, dtype=np.float64, order="C")
     n = starts.shape[1]
     size = max(1, WORK // (8 * 4 * n * n))
-    outcome = Outcome.empty(len(starts), n)
+    outcome = _walked(draw, starts, solver, options, walk)
+    if outcome is None:
+        outcome, rows = Outcome.empty(len(starts), n), np.arange(len(starts))
+        outcome.x[:], outcome.iterations[:] = starts, 0
+    else:
+        rows = np.flatnonzero(_in_doubt(draw, outcome))
     with single_threaded_blas():
-        for low in range(0, len(starts), size):
-            part = _Batch(draw, starts[low : low + size], solver, options, evaluate, walk).run()
+        for low in range(0, len(rows), size):
+            some = rows[low : low + size]
+            part = _Batch(draw, outcome.x[some], outcome.iterations[some], solver, options, evaluate).run()
             for whole, piece in zip(outcome, part, strict=True):
-                whole[low : low + size] = piece  # type: ignore[index]
+                whole[some] = piece  # type: ignore[index]
     return outcome
+
+
+def _walked(
+    draw: Draw, starts: Array, solver: Solver, options: NewtonOptions, walk: Callable[..., Any] | None
+) -> Outcome | None:
+    """Return what the backend's compiled Levenberg-Marquardt makes of the starts; None where it has none for them."""
+    if walk is None or not isinstance(solver, LevenbergMarquardt) or not len(starts):
+        return None
+    if solver.step_cap == "auto":
+        options = options._replace(step_cap=np.inf)
+    found: Outcome | None = walk(draw.problem, starts, options, rule(solver))
+    return found
+
+
+def rule(solver: LevenbergMarquardt) -> tuple[float, ...]:
+    """Return the constants of a walk: damping, patience, early flatness, most rejections, acceleration, factors."""
+    return (solver.damping, solver.patience, FLAT_EARLY, REJECTED, ACCELERATION, FALLING, RISING)
+
+
+def _in_doubt(draw: Draw, outcome: Outcome) -> NDArray[np.bool_]:
+    """Return which ends are to be judged by all eigenvalues: null modes to be counted, a symmetry, a kink."""
+    doubt = np.asarray(outcome.status == _RUNNING)
+    sure = np.flatnonzero(outcome.status == CRITICAL)
+    for name in ("symmetry_dimension", "kinked"):
+        method = getattr(draw, name, None)
+        if method is not None and len(sure):
+            doubt[sure] |= method(outcome.x[sure]) > 0
+    return doubt
 
 
 class _Points(NamedTuple):
@@ -105,12 +142,12 @@ class _Batch:
         self,
         draw: Draw,
         starts: Array,
+        iterations: NDArray[np.int32],
         solver: Solver,
         options: NewtonOptions,
         evaluate: Evaluate | None,
-        walk: Callable[..., Any] | None,
     ) -> None:
-        self.draw, self.solver, self.walk = draw, solver, walk
+        self.draw, self.solver = draw, solver
         self.problem: Any = draw.problem
         self.options = options
         self.function = evaluate or (lambda x: reference.evaluate(self.problem, x))
@@ -121,7 +158,7 @@ class _Batch:
         self.value, self.g, self.h = np.zeros(count), np.zeros((count, tangent)), np.zeros((count, tangent, tangent))
         self.basis = None if self.domain.flat else np.zeros((count, n, tangent))
         self.status = np.full(count, _RUNNING, np.int8)
-        self.iterations = np.zeros(count, np.int32)
+        self.iterations = iterations.copy()
         self.decrement = np.full(count, np.nan)
         self.index, self.nullity = np.full(count, -1, np.int32), np.full(count, -1, np.int32)
         self.unresolved = np.zeros(count, int)
@@ -129,10 +166,8 @@ class _Batch:
 
     def run(self) -> Outcome:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            self._walk()
             everything = np.arange(len(self.x))
             self._keep(everything, self._evaluated(self.x))
-            self._give_up(everything[self.status == _RUNNING])
             while len(rows := self._judged()):
                 self._advance(rows)
             rest = np.flatnonzero((self.status != NOT_FINITE) & np.isnan(self.decrement))
@@ -251,17 +286,6 @@ class _Batch:
             self.index[row], self.nullity[row] = index, nullity
 
     # ---- steps ---------------------------------------------------------------------------------------------------
-    def _walk(self) -> None:
-        """Let the backend's compiled Levenberg-Marquardt go as far as it can."""
-        if self.walk is None or not isinstance(self.solver, LevenbergMarquardt):
-            return
-        options, solver = self.options, self.solver
-        if solver.step_cap == "auto":
-            options = options._replace(step_cap=np.inf)
-        gone = self.walk(self.problem, self.x, options, (solver.damping, solver.patience, FLAT_EARLY, REJECTED))
-        if gone is not None:
-            self.x, self.iterations, self.damping, self.flat, self.rejected = gone
-
     def _give_up(self, rows: NDArray) -> None:
         """End the rows whose Levenberg-Marquardt walk leads nowhere."""
         if isinstance(self.solver, LevenbergMarquardt):
@@ -287,13 +311,21 @@ class _Batch:
         step = eigensteps.levenberg_marquardt(h, g, mu)
         if solver.step_cap != "auto":
             step = eigensteps.capped(step, self.options.step_cap)
+        along = eigensteps.rotated(h, step)
+        if self.domain.flat:  # geodesic acceleration, as in ``cpu/marquardt.py``
+            ahead = self.function(self._moved(rows, AHEAD * step))[1]
+            bend = 2 / AHEAD * ((ahead - g) / AHEAD - along)
+            bend[~np.isfinite(bend).all(axis=1)] = np.inf
+            curved = eigensteps.levenberg_marquardt(h, bend, mu)
+            walked = 2 * _length(curved) <= ACCELERATION * _length(step)
+            step = step + np.where(walked[:, None], 0.5 * curved, 0.0)
         points = self._evaluated(self._moved(rows, step))
         before, after = (g * g).sum(axis=1), (points.g * points.g).sum(axis=1)
-        predicted = before - ((g + eigensteps.rotated(h, step)) ** 2).sum(axis=1)
+        predicted = before - ((g + along) ** 2).sum(axis=1)
         gain = (before - after) / np.maximum(predicted, 1e-300)
         good = points.finite & (after < before) & (gain > 1e-3)
         self._keep(rows, points, good)
-        factor = np.where(~good, 4.0, np.where(gain > 0.75, 0.1, np.where(gain < 0.25, 2.0, 1.0)))
+        factor = np.where(~good, RISING, np.where(gain > 0.75, FALLING, np.where(gain < 0.25, 2.0, 1.0)))
         self.damping[rows] = np.maximum(mu * factor, 1e-30)
         self.rejected[rows] = np.where(good, 0, self.rejected[rows] + 1)
         bent, size, norm = self._bent(rows)

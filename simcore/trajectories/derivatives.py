@@ -1,7 +1,7 @@
 """What a path needs to know of a function at its points: value, gradient, H v, and the Hessian where it is asked for.
 
 ``Function`` asks the family: the compiled engine's exact Hessian where it has operations, the reference's for
-sigmoid units and users' functions; exact Hessian-vector products, without the Hessian, for perceptrons (compiled), deep
+sigmoid units and users' functions; exact Hessian-vector products, without the Hessian, for networks (compiled), deep
 linear networks and waves of many variables. On the sphere all are Riemannian, tangential, in ambient coordinates.
 """
 
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends import cpu, families, reference, reference_network
-from simcore.backends.cpu import perceptron
+from simcore.backends import cpu, families, reference_network
+from simcore.backends.cpu import network_points
 from simcore.backends.families import Without
 from simcore.backends.family import Local
-from simcore.backends.network_problems import Linear, Mlp, Sigmoid
+from simcore.backends.network_problems import Chain, Linear, Mlp, Sigmoid
 from simcore.backends.problems import Array
 from simcore.trajectories.networks import DeepLinear
 
@@ -31,18 +31,18 @@ class Full:
         return (self.hessian @ v[:, :, None])[:, :, 0]
 
 
-class CompiledPerceptron:
-    """A perceptron's cost at points, by the compiled passes; H g comes with the gradient where it is wanted at once."""
+class Network:
+    """A network's cost at points, by the kernel's passes; H g comes with the gradient where it is wanted at once."""
 
-    def __init__(self, tables: perceptron.Tables, x: Array, product: bool) -> None:
-        self.tables, self.x = tables, x
-        self.value, self.gradient, bent = perceptron.evaluate(tables, x, product=product)
+    def __init__(self, problem: Mlp | Chain, x: Array, product: bool) -> None:
+        self.problem, self.x = problem, x
+        self.value, self.gradient, bent = network_points.products(problem, x, order=2 if product else 1)
         self.bent = bent if product else None
 
     def times(self, v: Array) -> Array:
         if v is self.gradient and self.bent is not None:
             return self.bent
-        return perceptron.evaluate(self.tables, self.x, v)[2]
+        return network_points.products(self.problem, self.x, v)[2]
 
 
 class Function:
@@ -50,15 +50,14 @@ class Function:
 
     def __init__(self, problem: Any) -> None:
         self.problem, self.family = problem, families.of(problem)
-        self.tables = perceptron.tables(problem) if isinstance(problem, Mlp) else None
 
     def at(self, x: Array, product: bool = False) -> Local:
         """Return the function at points x, shape (S, n); row i of everything depends on row i of x alone.
 
         product : whether H g will be asked for.
         """
-        if self.tables is not None:
-            return CompiledPerceptron(self.tables, x, product)
+        if isinstance(self.problem, (Mlp, Chain)):
+            return Network(self.problem, x, product)
         if isinstance(self.problem, Linear):
             return DeepLinear(self.problem, x)
         if not isinstance(self.family.products, Without):
@@ -74,12 +73,12 @@ class Function:
 
 def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     """Return value (S,), gradient (S, n) and Hessian (S, n, n), by the compiled engine where it knows the function."""
-    return reference.evaluate(problem, x) if isinstance(problem, Mlp) else cpu.evaluate(problem, x)
+    return cpu.evaluate(problem, x)
 
 
 def samples(problem: Any) -> int:
     """Return the number of training samples behind the function; 0 where there are none."""
-    return len(problem.inputs) if isinstance(problem, (Mlp, Sigmoid)) else 0
+    return len(problem.inputs) if isinstance(problem, (Mlp, Chain, Sigmoid)) else 0
 
 
 def batch_gradient(function: Function, x: Array, chosen: NDArray[np.int64]) -> Array:
@@ -89,8 +88,8 @@ def batch_gradient(function: Function, x: Array, chosen: NDArray[np.int64]) -> A
     by samples / batch.
     """
     problem = function.problem
-    if function.tables is not None:
-        return perceptron.batch_gradient(function.tables, x, chosen)
+    if isinstance(problem, (Mlp, Chain)):
+        return network_points.products(problem, x, order=1, chosen=chosen)[1]
     inputs, targets = problem.inputs[chosen], problem.targets[chosen]
     z = (inputs @ x[:, :, None])[:, :, 0]
     s, slope, _ = reference_network.activate("sigmoid", z)

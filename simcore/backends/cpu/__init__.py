@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from simcore.backends import families, reference
 from simcore.backends.families import Without
+from simcore.backends.network_problems import Chain, Mlp
 from simcore.backends.problems import DESCENT_FROM, SINGLE_FROM, NewtonOptions, Outcome, Waves
 
 Array = NDArray[np.float64]
@@ -32,19 +33,18 @@ def status() -> dict[str, Any]:
 
 def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     """Return value (S,), gradient (S, n) and Hessian (S, n, n) at x of shape (S, n), as ``reference.evaluate``."""
-    from simcore.backends.cpu import network, network_single
+    if isinstance(problem, (Mlp, Chain)):
+        from simcore.backends.cpu import network_points
+
+        return network_points.evaluate(problem, x)
     from simcore.backends.cpu.derivatives import fill
 
-    problem = network.compiled(problem)
     x = np.ascontiguousarray(x, dtype=np.float64)
     if not has_operations(problem):
         return reference.evaluate(problem, x)
     rows, n = x.shape
     none = np.empty(0)
     result = np.empty(rows), np.empty((rows, n)), np.empty((rows, n, n))
-    if network_single.better(problem):
-        network_single.fill(_plain(problem), x, *result)
-        return result
     _loop(problem, fill)(_plain(problem), problem.dimension, x, *result, none, none, np.empty(0, np.int64), none)
     return result
 
@@ -90,42 +90,41 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
     ``counters``, int64 of shape (3,), is added to: lane evaluations, those of running starts, steps made again by
     pivoted elimination. A problem that has no compiled kernel is searched by the reference backend.
     """
-    from simcore.backends.cpu import network, network_single
     from simcore.backends.cpu.loop import search
 
-    problem = network.compiled(problem)
-    if not has_operations(problem):
+    network = isinstance(problem, (Mlp, Chain))
+    if not network and not has_operations(problem):
         return reference.newton(problem, starts, options)
     starts, limits, outcome = _laid_out(problem, starts, options)
-    if network_single.better(problem):
-        network_single.search(_plain(problem), starts, limits, outcome)
-    elif len(starts) > 0:
+    if len(starts) > 0:
         counters = np.zeros(3, np.int64) if counters is None else counters
-        _loop(problem, search)(_plain(problem), problem.dimension, starts, limits, *outcome, counters)
+        if network:
+            from simcore.backends.cpu.network_points import prepared
+
+            plain = prepared(problem)
+        else:
+            plain = _plain(problem)
+        _loop(problem, search)(plain, problem.dimension, starts, limits, *outcome, counters)
     return outcome._replace(x=problem.domain.wrap(outcome.x))
 
 
-def levenberg_marquardt(
-    problem: Any, starts: Array, options: NewtonOptions, rule: tuple[float, ...]
-) -> tuple[Array, NDArray[np.int32], Array, NDArray[np.int64], NDArray[np.int64]] | None:
-    """Walk by Levenberg-Marquardt from each start, shape (S, n), as far as compiled code can; see ``marquardt.search``.
+def levenberg_marquardt(problem: Any, starts: Array, options: NewtonOptions, rule: tuple[float, ...]) -> Outcome | None:
+    """Search by Levenberg-Marquardt from each start, shape (S, n); see ``marquardt.search`` for ``rule``.
 
-    ``rule`` = (damping, patience, flat_early, most_rejected). Returns x (S, n), trials made, the damping reached, flat
-    points and trials without gain in a row; None for a problem that has no such kernel.
+    Statuses ``marquardt.UNDECIDED`` are for the caller to judge. None for a problem that has no such kernel, and for
+    networks of so many parameters that one start at a time is faster.
     """
-    from simcore.backends.cpu import network, network_single
-
-    problem = network.compiled(problem)
-    if type(problem) is not network.OneHidden or network_single.better(problem):
+    if not isinstance(problem, (Mlp, Chain)):
         return None
+    from simcore.backends.cpu import network_points
     from simcore.backends.cpu.marquardt import search
 
+    if problem.dimension >= network_points.SINGLE_FROM:
+        return None
     starts, limits, outcome = _laid_out(problem, starts, options)
-    mu, flat, rejected = np.empty(len(starts)), np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
     if len(starts) > 0:
-        limits = (*limits[:6], *(float(number) for number in rule))
-        search(_plain(problem), starts, limits, outcome.x, outcome.iterations, mu, flat, rejected)
-    return outcome.x, outcome.iterations, mu, flat, rejected
+        search(network_points.prepared(problem), starts, limits, tuple(float(number) for number in rule), *outcome)
+    return outcome
 
 
 def regularised_newton(

@@ -1,380 +1,569 @@
-"""Perceptrons with one hidden layer and mean squares: value, gradient and packed Hessian of eight starts, in lanes.
+"""The network kernel: value, gradient, Hessian and H v of any ``Chain``, by passes over chunks of samples in lanes.
 
-The samples are the same for every start. With e = (v, 1) a sample's inputs, phi at W_1 e, u = W_2' d the error brought
-back to hidden units, d = (o - y)/N and G = W_2' W_2 (i, k hidden; q, r input or bias; c output; j hidden or bias, for
-which a_j = 1):
+A lane is a start, whose samples come one after the other, or, for networks of many parameters, one of eight samples of
+one start: the passes are the same, only what they are fed (``_open``) and how sums end (``_sum_up``) differ. What a
+pass does for a network is a list of numbers (``network_layout.py``), so nothing is compiled anew for another one.
 
-    [1i q, 1k r]  = G_ik / N sum phi'_i e_q phi'_k e_r + (i = k) sum phi''_i u_i e_q e_r
-    [2c j, 1k q]  = W_ck / N sum a_j phi'_k e_q + (j = k) sum d_c phi'_k e_q
-    [2c j, 2c l]  = 1/N sum a_j a_l
-    df/dW_1 k q   = sum_c W_ck sum d_c phi'_k e_q,    df/dW_2 c j = sum d_c a_j
+Per sample, with z_l = W_l e_l, e_l = (a_{l-1}, 1) (places that share weights are units of their own), a_l = phi(z_l),
+d_l = df/dz_l, and A_l = dz_{l+1}/dz_l = W_{l+1} diag phi'(z_l), from the output back:
 
-and the l2 penalty. So with R = (phi'_k e_q, a_j), j no bias, the Jacobian of the outputs without the factors W_2, all
-but the terms in phi'' is R R' (``outer.py``), d R' and the sum of R, whatever the number of outputs.
+    K_LL = d^2 f/dz_L^2          mean squares: 1/N;  cross-entropy: (diag p - p p')/N
+    K_lm = A_l' K_{l+1,m}        (l < m),      K_ll = A_l' K_{l+1,l+1} A_l + diag(phi''(z_l) W_{l+1}' d_{l+1})
+    d^2 f / dW_l[i,q] dW_m[j,r] = K_lm[i,j] e_l[q] e_m[r]  +  (l < m)  d_m[j] e_l[q] da_{m-1}[r]/dz_l[i].
 
-Networks of many parameters go to ``network_single.py``: there the sums of one start fill the cache.
+Rows of K and of the products e e are summed with each other over the samples by a register block (``outer.py``): one
+multiply-add an entry of the packed Hessian, and half of that inside a layer, where K_ll e e is symmetric in (i, j) and
+in (q, r). With mean squares K of the last two layers is a row for all outputs, and W_L enters after the sums.
+
+H v is Pearlmutter's R-operator, R{u} = du/de of u(x + e v) at e = 0, sent through both passes.
+
+Sources: second derivatives of layered networks: Bishop, Neural Computation 4 (1992) 494; H v: Pearlmutter, Neural
+Computation 6 (1994) 147.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import numpy as np
-
-from simcore.backends.cpu.dispatch import register
-from simcore.backends.cpu.outer import PANEL, add_outer_1, add_outer_4, add_shared_rows
-from simcore.backends.cpu.tile import LANES
-from simcore.backends.cpu.vector import broadcast, load, store, zeros
-from simcore.backends.network_problems import Mlp
+from simcore.backends.cpu.addresses import flat, flat_integers
+from simcore.backends.cpu.network_layout import CHUNK, HEAD, LAYER, PANEL, ROW, TASK
+from simcore.backends.cpu.outer import add_outer_1, add_outer_4, add_summed_outer_4
+from simcore.backends.cpu.vector import load, store, zeros
 from simcore.compilation import jit
-from simcore.domains import Space
-from simcore.formulas.exponential import CODES, unit
-from simcore.formulas.intrinsics import fma
+from simcore.formulas.elementary import log
+from simcore.formulas.exponential import exponential, unit
+from simcore.formulas.intrinsics import fma, maximum
 
-T = LANES
-_CHUNK = 32
-_BLOCK = 4 * PANEL  # doubles of a 4 x 4 block of sums
-
-
-class OneHidden(NamedTuple):
-    """What the kernel is given; ``compiled`` makes it of an ``Mlp``."""
-
-    inputs: np.ndarray  # (N, d)
-    targets: np.ndarray  # (N, C)
-    hidden: int
-    activation: int
-    l2: float
-
-    @property
-    def dimension(self) -> int:
-        """Number of parameters."""
-        return self.hidden * (self.inputs.shape[1] + 1) + self.targets.shape[1] * (self.hidden + 1)
-
-    @property
-    def domain(self) -> Space:
-        """R^n, n the number of parameters."""
-        return Space(self.dimension)
+(
+    LAYERS, N, SAMPLES, INPUTS, OUTPUTS, ACTIVATION, ENTROPY, FACTORED, FIRST_UNIT, PLACES,
+    AT_LAYER, AT_SOURCE, AT_FIRST, AT_BLOCK, AT_TASK, TASKS, AT_ENTRY, AT_CELL, PACKED, CELLS,
+    X, H, SLOPE, BEND, D, P, K, LEFT, RIGHT, SUMS, G, VALUE, WEIGHT, TARGET, J, GRAM,
+    V, Z, Y, Q, HV, SIZE, DEEP,
+) = range(len(HEAD))  # fmt: skip
 
 
-def compiled(problem: Any) -> Any:
-    """Return what the kernels take of a perceptron with one hidden layer and mean squares; others as they are."""
-    if type(problem) is not Mlp or len(problem.widths) != 3 or problem.loss != "mse":
-        return problem
-    inputs, targets = np.array(problem.inputs), np.array(problem.targets)
-    return OneHidden(inputs, targets, problem.widths[1], CODES[problem.activation], problem.l2)
+# ---- what the passes are fed -------------------------------------------------------------------------------------
+@jit
+def _begin(table, memory, kind):
+    """Set what no pass changes, the constant one; clear what is asked for."""
+    for s in range(0, ROW, 8):
+        store(memory, table[H] + s, 1.0)
+    store(memory, table[VALUE], 0.0)
+    for i in range(0, 8 * table[N], 8):
+        if kind != PRODUCTS:
+            store(memory, table[G] + i, 0.0)
+        store(memory, table[HV] + i, 0.0)
 
 
-class NetworkTile(NamedTuple):
-    """The samples, and the sums of the eight lanes last asked for.
+@jit
+def _open(table, inputs, targets, memory, chosen, batch, first, single):
+    """Feed samples first, first + 1, ... to the lanes; return how many groups of lanes there are, in fours.
 
-    sizes = (first lane of the sums, -1 where there are none; N, d, h, C, activation; padded number of pairs e_q e_r).
-    at = where each kind of row begins in ``memory``: weights, units, panels of R, panels of d and of ones, phi'' u,
-    sums R R', sums d R' and of R, sums of phi'' u e e, value, sums of d; then its size. ``data``: inputs, targets,
-    products e_q e_r by eights.
+    All lanes get a sample, or each lane one of its own ``batch``, or eight lanes eight samples (``single``). What fills
+    up the last four groups has weight zero.
     """
-
-    n: int
-    l2: float
-    sizes: np.ndarray
-    at: np.ndarray
-    data: np.ndarray
-    memory: np.ndarray
-
-
-@jit
-def prepare(problem):
-    """Lay the samples out and allocate scratch."""
-    samples, d = problem.inputs.shape
-    outputs = problem.targets.shape[1]
-    h = problem.hidden
-    pairs = ((d + 1) * (d + 2) // 2 + 7) // 8 * 8
-    data = np.zeros(samples * (d + outputs + pairs))
-    for m in range(samples):
-        for q in range(d):
-            data[m * d + q] = problem.inputs[m, q]
-        for c in range(outputs):
-            data[samples * d + m * outputs + c] = problem.targets[m, c]
-        k = 0
-        for q in range(d + 1):
-            for r in range(q + 1):
-                first = problem.inputs[m, q] if q < d else 1.0
-                second = problem.inputs[m, r] if r < d else 1.0
-                data[samples * (d + outputs) + ((k >> 3) * samples + m) * 8 + (k & 7)] = first * second
-                k += 1
-
-    n = h * (d + 1) + outputs * (h + 1)
-    groups, quads = (h * (d + 2) + 3) // 4, (outputs + 4) // 4
-    sizes = np.array((-1, samples, d, h, outputs, problem.activation, pairs), np.int64)
-    at = np.zeros(10, np.int64)
-    at[1] = at[0] + n * 8
-    at[2] = at[1] + 3 * h * 8
-    at[3] = at[2] + groups * _CHUNK * PANEL
-    at[4] = at[3] + quads * _CHUNK * PANEL
-    at[5] = at[4] + h * _CHUNK * 8
-    at[6] = at[5] + groups * (groups + 1) // 2 * _BLOCK
-    at[7] = at[6] + 4 * quads * groups * PANEL
-    at[8] = at[7] + h * pairs * 8
-    at[9] = at[8] + (1 + outputs) * 8
-    return 0, NetworkTile(n, problem.l2, sizes, at, data, np.zeros(at[9]))
-
-
-@jit
-def evaluate(tables, tile, X):
-    """Forget the sums: ``system`` makes those of its own eight lanes, which then stay in the cache."""
-    tile.sizes[0] = -1
-
-
-@jit
-def _place(first, row, local):
-    """Where row ``row`` of sample ``local`` of the chunk stands among panels that begin at ``first``."""
-    return first + ((row >> 2) * _CHUNK + local) * PANEL + (row & 3) * 8
-
-
-@jit
-def _units(sizes, memory, data, weights, units, m):
-    """Set phi, phi', phi'' of one sample's hidden units."""
-    d, h, activation = sizes[2], sizes[3], sizes[5]
-    for i in range(h):
-        z = load(memory, weights + (h * d + i) * 8)
-        for q in range(d):
-            z = fma(load(memory, weights + (i * d + q) * 8), broadcast(data, m * d + q), z)
-        a, slope, second = unit(activation, z)
-        store(memory, units + i * 8, a)
-        store(memory, units + (h + i) * 8, slope)
-        store(memory, units + (2 * h + i) * 8, second)
-
-
-@jit
-def _errors(sizes, memory, data, weights, units, errors, total, m, local, value):
-    """Set the panels of d and of ones of one sample, add d to ``total``; return the value's sum with it."""
-    samples, d, h, outputs = sizes[1], sizes[2], sizes[3], sizes[4]
-    second = weights + h * (d + 1) * 8
-    for c in range(outputs):
-        o = load(memory, second + (outputs * h + c) * 8)
-        for j in range(h):
-            o = fma(load(memory, second + (c * h + j) * 8), load(memory, units + j * 8), o)
-        residual = o - data[samples * d + m * outputs + c]
-        value = fma(residual, residual, value)
-        error = residual * (1.0 / samples)
-        store(memory, _place(errors, c, local), error)
-        store(memory, total + c * 8, load(memory, total + c * 8) + error)
-    store(memory, _place(errors, outputs, local), 1.0)
-    return value
-
-
-@jit
-def _back(sizes, memory, weights, errors, local, i):
-    """Return u_i, the error of one sample brought back to hidden unit i."""
-    d, h, outputs = sizes[2], sizes[3], sizes[4]
-    second = weights + h * (d + 1) * 8
-    total = zeros()
-    for c in range(outputs):
-        total = fma(load(memory, second + (c * h + i) * 8), load(memory, _place(errors, c, local)), total)
-    return total
-
-
-@jit
-def _fill(tile, X, s):
-    """Sum over all samples for lanes s .. s + 7."""
-    sizes, at, data, memory = tile.sizes, tile.at, tile.data, tile.memory
-    samples, d, h, outputs, pairs = sizes[1], sizes[2], sizes[3], sizes[4], sizes[6]
-    weights, units, rows, errors, bends = at[0], at[1], at[2], at[3], at[4]
-    groups, last = (h * (d + 2) + 3) // 4, h * (d + 1)
-    for i in range(tile.n):
-        store(memory, weights + i * 8, load(X, i * T + s))
-    for k in range(at[5], at[9], 8):
-        store(memory, k, 0.0)
-    value = zeros()
-    for first in range(0, samples, _CHUNK):
-        size = min(_CHUNK, samples - first)
-        for local in range(size):
-            m = first + local
-            _units(sizes, memory, data, weights, units, m)
-            value = _errors(sizes, memory, data, weights, units, errors, at[8] + 8, m, local, value)
-            for i in range(h):
-                slope = load(memory, units + (h + i) * 8)
-                for q in range(d):
-                    store(memory, _place(rows, i * d + q, local), slope * broadcast(data, m * d + q))
-                store(memory, _place(rows, h * d + i, local), slope)
-                store(memory, _place(rows, last + i, local), load(memory, units + i * 8))
-                bend = load(memory, units + (2 * h + i) * 8) * _back(sizes, memory, weights, errors, local, i)
-                store(memory, bends + (i * _CHUNK + local) * 8, bend)
-        sums = at[5]
-        for i in range(groups):
-            for j in range(i + 1):
-                a, b = rows + i * _CHUNK * PANEL, rows + j * _CHUNK * PANEL
-                add_outer_4(memory, a, b, size, memory, sums, PANEL)
-                sums += _BLOCK
-        for c in range(0, outputs + 1, 4):
-            for j in range(groups):
-                b, out = rows + j * _CHUNK * PANEL, at[6] + (c * groups + j) * PANEL
-                if outputs - c > 1:
-                    add_outer_4(memory, _place(errors, c, 0), b, size, memory, out, groups * PANEL)
-                else:
-                    for k in range(c, outputs + 1):
-                        add_outer_1(memory, _place(errors, k, 0), b, size, memory, out, groups * PANEL)
-                        out += groups * PANEL
-        for i in range(h):
-            for k in range(0, pairs, 8):
-                a = samples * (d + outputs) + (k * samples + first * 8)
-                add_shared_rows(data, a, memory, bends + i * _CHUNK * 8, size, memory, at[7] + (i * pairs + k) * 8)
-    store(memory, at[8], value)
-    sizes[0] = s
-
-
-@jit
-def _sum(memory, sums, i, j):
-    """Return (R R')_ij, j <= i or in the same block."""
-    high, low = i >> 2, j >> 2
-    return load(memory, sums + (high * (high + 1) // 2 + low) * _BLOCK + (i & 3) * PANEL + (j & 3) * 8)
-
-
-@jit
-def _hidden_row(tile, i, A, k):
-    """Copy row i of the block of W_1, b_1 to A from place k; return the next place."""
-    sizes, at, memory = tile.sizes, tile.at, tile.memory
-    samples, d, h, outputs, pairs = sizes[1], sizes[2], sizes[3], sizes[4], sizes[6]
-    u, p = (i // d, i % d) if i < h * d else (i - h * d, d)
-    second = at[0] + h * (d + 1) * 8
-    v, q = 0, 0
-    gram = zeros()
-    for j in range(i + 1):
-        if j >= h * d:
-            v, q = j - h * d, d
-        if q == 0 or q == d:
-            gram = zeros()
-            for c in range(outputs):
-                row = second + c * h * 8
-                gram = fma(load(memory, row + u * 8), load(memory, row + v * 8), gram)
-            gram = gram * (1.0 / samples)
-        entry = gram * _sum(memory, at[5], i, j)
-        if v == u:
-            entry = entry + load(memory, at[7] + (u * pairs + p * (p + 1) // 2 + q) * 8)
-        store(A, k, entry)
-        k += 8
-        q += 1
-        if q == d:
-            v, q = v + 1, 0
-    return k
-
-
-@jit
-def _activity(sizes, memory, at, j, row):
-    """Return the sum over samples of a_j times a row of R, j = h for the bias; all ones where the row is h's too."""
-    d, h, outputs = sizes[2], sizes[3], sizes[4]
-    groups, last = (h * (d + 2) + 3) // 4, h * (d + 1)
-    if j == h and row == last + h:
-        return zeros() + float(sizes[1])
-    if j == h or row == last + h:
-        return load(memory, at[6] + outputs * groups * PANEL + (row if j == h else last + j) * 8)
-    return _sum(memory, at[5], max(last + j, row), min(last + j, row))
-
-
-@jit
-def _output_row(tile, c, j, width, A, k):
-    """Copy a row of the blocks of W_2, b_2 up to its ``width``-th of them; j is the hidden unit, h for a bias."""
-    sizes, at, memory = tile.sizes, tile.at, tile.memory
-    samples, d, h, outputs = sizes[1], sizes[2], sizes[3], sizes[4]
-    groups, last = (h * (d + 2) + 3) // 4, h * (d + 1)
+    d, outputs = table[INPUTS], table[OUTPUTS]
+    samples = batch if batch > 0 else table[SAMPLES]
+    each = 8 if single else 1
+    count = min(CHUNK, (samples - first + each - 1) // each)
     share = 1.0 / samples
-    errors = at[6] + c * groups * PANEL
-    for column in range(last):
-        v = column // d if column < h * d else column - h * d
-        entry = load(memory, at[0] + (last + c * h + v) * 8) * share * _activity(sizes, memory, at, j, column)
-        if v == j:
-            entry = entry + load(memory, errors + column * 8)
-        store(A, k, entry)
-        k += 8
-    for column in range(width):
-        e, i = (column // h, column % h) if column < outputs * h else (column - outputs * h, h)
-        entry = zeros()
-        if e == c:
-            entry = _activity(sizes, memory, at, j, last + i) * share
-        store(A, k, entry)
-        k += 8
-    return k
+    for s in range((count + 3) // 4 * 4):
+        for lane in range(8):
+            k = first + (s * 8 + lane if single else s)
+            m, at = min(k, samples - 1), s * 8 + lane
+            memory[table[WEIGHT] + at] = share if k < samples else 0.0
+            if batch > 0:
+                m = chosen[lane * batch + m]
+            elif not single:
+                continue
+            for i in range(d):
+                memory[table[H] + (1 + i) * ROW + at] = inputs[m * d + i]
+            for c in range(outputs):
+                memory[table[TARGET] + c * ROW + at] = targets[m * outputs + c]
+        if batch == 0 and not single:
+            m = min(first + s, samples - 1)
+            for i in range(d):
+                store(memory, table[H] + (1 + i) * ROW + s * 8, inputs[m * d + i])
+            for c in range(outputs):
+                store(memory, table[TARGET] + c * ROW + s * 8, targets[m * outputs + c])
+    return (count + 3) // 4 * 4
+
+
+# ---- the two passes of the gradient ------------------------------------------------------------------------------
+@jit
+def _apply(table, memory, layer, weights, a, out, size, fresh):
+    """z of a layer from the slots at ``a``: out = or += W a, and where ``fresh`` with the biases."""
+    at = table[AT_LAYER] + layer * LAYER
+    filters, places, fan = table[at], table[at + 1], table[at + 2]
+    for p in range(places):
+        slots = table[AT_SOURCE] + table[at + 6] + p * (fan + 1)
+        for f in range(filters):
+            row = weights + (table[at + 3] + f * fan) * 8
+            z = out + (table[at + 5] + f * places + p) * ROW
+            for s in range(0, size * 8, 32):
+                if fresh:
+                    z0 = load(memory, weights + (table[at + 4] + f) * 8)
+                    z1, z2, z3 = z0, z0, z0
+                else:
+                    z0, z1 = load(memory, z + s), load(memory, z + s + 8)
+                    z2, z3 = load(memory, z + s + 16), load(memory, z + s + 24)
+                for q in range(fan):
+                    w, e = load(memory, row + q * 8), a + table[slots + q] * ROW + s
+                    z0, z1 = fma(w, load(memory, e), z0), fma(w, load(memory, e + 8), z1)
+                    z2, z3 = fma(w, load(memory, e + 16), z2), fma(w, load(memory, e + 24), z3)
+                store(memory, z + s, z0)
+                store(memory, z + s + 8, z1)
+                store(memory, z + s + 16, z2)
+                store(memory, z + s + 24, z3)
 
 
 @jit
-def system(tile, X, s, A, g):
-    """Set gradient and packed Hessian of eight lanes, the penalty added; return the value."""
-    if tile.sizes[0] != s:
-        _fill(tile, X, s)
-    sizes, at, memory, n, l2 = tile.sizes, tile.at, tile.memory, tile.n, tile.l2
-    d, h, outputs = sizes[2], sizes[3], sizes[4]
-    groups, last = (h * (d + 2) + 3) // 4, h * (d + 1)
-    k = 0
-    for i in range(last):
-        k = _hidden_row(tile, i, A, k)
-        v = i // d if i < h * d else i - h * d
-        total = zeros()
-        for c in range(outputs):
-            row = at[6] + c * groups * PANEL
-            total = fma(load(memory, at[0] + (last + c * h + v) * 8), load(memory, row + i * 8), total)
-        store(g, i * 8, total)
-    for i in range(outputs * (h + 1)):
-        c, j = (i // h, i % h) if i < outputs * h else (i - outputs * h, h)
-        k = _output_row(tile, c, j, i + 1, A, k)
-        place = at[8] + (1 + c) * 8 if j == h else at[6] + c * groups * PANEL + (last + j) * 8
-        store(g, (last + i) * 8, load(memory, place))
-    for i in range(n):
-        place = i * (i + 3) // 2 * 8
-        store(A, place, load(A, place) + l2)
-    return _penalised(tile, g)
+def _forward(table, memory, size):
+    """Set a, phi' and phi'' of all units; the last layer's a are the outputs o."""
+    units = table[H] + table[FIRST_UNIT] * ROW
+    for layer in range(table[LAYERS]):
+        _apply(table, memory, layer, table[X], table[H], units, size, True)
+        if layer == table[LAYERS] - 1:
+            return
+        at = table[AT_LAYER] + layer * LAYER
+        for u in range(table[at + 5], table[at + 5] + table[at] * table[at + 1]):
+            for s in range(u * ROW, u * ROW + size * 8, 8):
+                a, slope, second = unit(table[ACTIVATION], load(memory, units + s))
+                store(memory, units + s, a)
+                store(memory, table[SLOPE] + s, slope)
+                store(memory, table[BEND] + s, second)
 
 
 @jit
-def _penalised(tile, g):
-    """Add the penalty's gradient and return the value with the penalty."""
-    memory, at = tile.memory, tile.at
-    square = zeros()
-    for i in range(tile.n):
-        x = load(memory, at[0] + i * 8)
-        square = fma(x, x, square)
-        store(g, i * 8, fma(x, tile.l2, load(g, i * 8)))
-    return fma(load(memory, at[8]), 0.5 / tile.sizes[1], square * (0.5 * tile.l2))
+def _last(table):
+    """Return the first unit of the last layer."""
+    return table[table[AT_LAYER] + (table[LAYERS] - 1) * LAYER + 5]
 
 
 @jit
-def slope(tile, X, s, g):
-    """Set the gradient of lanes s .. s + 7 alone; return the value."""
-    sizes, at, data, memory = tile.sizes, tile.at, tile.data, tile.memory
-    samples, d, h, outputs = sizes[1], sizes[2], sizes[3], sizes[4]
-    weights, units, errors = at[0], at[1], at[3]
-    last = h * (d + 1)
-    sizes[0] = -1
-    for i in range(tile.n):
-        store(memory, weights + i * 8, load(X, i * T + s))
-        store(g, i * 8, 0.0)
+def _loss(table, memory, size):
+    """Set d of the outputs, and the softmax p for cross-entropy; add the cost to the value."""
+    outputs, last = table[OUTPUTS], _last(table)
+    o, d = table[H] + (table[FIRST_UNIT] + last) * ROW, table[D] + last * ROW
+    for s in range(0, size * 8, 8):
+        w, total = load(memory, table[WEIGHT] + s), zeros()
+        if not table[ENTROPY]:
+            for c in range(0, outputs * ROW, ROW):
+                residual = load(memory, o + c + s) - load(memory, table[TARGET] + c + s)
+                store(memory, d + c + s, residual * w)
+                total = fma(residual, residual, total)
+            store(memory, table[VALUE], fma(total * 0.5, w, load(memory, table[VALUE])))
+            continue
+        top = load(memory, o + s)
+        for c in range(ROW, outputs * ROW, ROW):
+            top = maximum(top, load(memory, o + c + s))
+        along, mass = zeros(), zeros()
+        for c in range(0, outputs * ROW, ROW):
+            shifted, y = load(memory, o + c + s) - top, load(memory, table[TARGET] + c + s)
+            along = fma(shifted, y, along)
+            mass = mass + y
+            e, _ = exponential(shifted)
+            store(memory, table[P] + c + s, e)
+            total = total + e
+        for c in range(0, outputs * ROW, ROW):
+            p = load(memory, table[P] + c + s) / total
+            store(memory, table[P] + c + s, p)
+            store(memory, d + c + s, (p - load(memory, table[TARGET] + c + s)) * w)
+        store(memory, table[VALUE], fma(fma(log(total), mass, -along), w, load(memory, table[VALUE])))
+
+
+@jit
+def _pull(table, memory, layer, weights, source, out, size, fresh):
+    """Bring numbers of a layer's units back to its sources: out = or += W' source, at units that feed the layer."""
+    at = table[AT_LAYER] + layer * LAYER
+    filters, places, fan = table[at], table[at + 1], table[at + 2]
+    for p in range(places):
+        slots = table[AT_SOURCE] + table[at + 6] + p * (fan + 1)
+        firsts = table[AT_FIRST] + table[at + 6] + p * (fan + 1)
+        for q in range(fan):
+            u = table[slots + q] - table[FIRST_UNIT]
+            if u < 0:
+                continue
+            for s in range(0, size * 8, 32):
+                z = out + u * ROW + s
+                z0, z1, z2, z3 = zeros(), zeros(), zeros(), zeros()
+                if not (fresh and table[firsts + q]):
+                    z0, z1, z2, z3 = load(memory, z), load(memory, z + 8), load(memory, z + 16), load(memory, z + 24)
+                for f in range(filters):
+                    w = load(memory, weights + (table[at + 3] + f * fan + q) * 8)
+                    e = source + (table[at + 5] + f * places + p) * ROW + s
+                    z0, z1 = fma(w, load(memory, e), z0), fma(w, load(memory, e + 8), z1)
+                    z2, z3 = fma(w, load(memory, e + 16), z2), fma(w, load(memory, e + 24), z3)
+                store(memory, z, z0)
+                store(memory, z + 8, z1)
+                store(memory, z + 16, z2)
+                store(memory, z + 24, z3)
+
+
+@jit
+def _backward(table, memory, size):
+    """Set d of all units; afterwards ``BEND`` holds phi'' W' d."""
+    for layer in range(table[LAYERS] - 1, 0, -1):
+        _pull(table, memory, layer, table[X], table[D], table[D], size, True)
+        at = table[AT_LAYER] + (layer - 1) * LAYER
+        for u in range(table[at + 5], table[at + 5] + table[at] * table[at + 1]):
+            for s in range(u * ROW, u * ROW + size * 8, 8):
+                pulled = load(memory, table[D] + s)
+                store(memory, table[BEND] + s, load(memory, table[BEND] + s) * pulled)
+                store(memory, table[D] + s, load(memory, table[SLOPE] + s) * pulled)
+
+
+@jit
+def _slopes(table, memory, d, a, out, size, biases):
+    """Add the sums of d a over the samples of a chunk to the parameters' places at ``out``."""
+    for layer in range(table[LAYERS]):
+        at = table[AT_LAYER] + layer * LAYER
+        filters, places, fan = table[at], table[at + 1], table[at + 2]
+        for f in range(filters):
+            for q in range(fan + 1 if biases else fan):
+                g = out + (table[at + 3] + f * fan + q if q < fan else table[at + 4] + f) * 8
+                g0, g1, g2, g3 = load(memory, g), zeros(), zeros(), zeros()
+                for p in range(places):
+                    e = a + table[table[AT_SOURCE] + table[at + 6] + p * (fan + 1) + q] * ROW
+                    v = d + (table[at + 5] + f * places + p) * ROW
+                    for s in range(0, size * 8, 32):
+                        g0 = fma(load(memory, v + s), load(memory, e + s), g0)
+                        g1 = fma(load(memory, v + s + 8), load(memory, e + s + 8), g1)
+                        g2 = fma(load(memory, v + s + 16), load(memory, e + s + 16), g2)
+                        g3 = fma(load(memory, v + s + 24), load(memory, e + s + 24), g3)
+                store(memory, g, (g0 + g1) + (g2 + g3))
+
+
+# ---- the pre-activation Hessians ---------------------------------------------------------------------------------
+@jit
+def _row(table, one, f, many, other, g, others):
+    """Where K of unit f (of ``many``) at place ``one`` and unit g (of ``others``) at place ``other`` stands."""
+    if one > other:
+        one, other = other, one
+        f, g = g, f
+        others = many
+    row = f * others + g
+    if one == other:
+        row = f * (f + 1) // 2 + g if f >= g else g * (g + 1) // 2 + f
+    first = table[AT_BLOCK] + one * table[PLACES] + other
+    return table[K] + (table[first] + (row >> 2)) * PANEL + (row & 3) * 8
+
+
+@jit
+def _of_outputs(table, memory, size):
+    """Set K_LL, or the rows that stand for K of the last two layers where these are factored."""
+    outputs, last = table[OUTPUTS], table[LAYERS] - 1
+    place = table[table[AT_LAYER] + last * LAYER + 7]
+    if table[FACTORED]:
+        _of_last_two(table, memory, size, last, place)
+        return
     for c in range(outputs):
-        store(memory, at[8] + (1 + c) * 8, 0.0)
-    value = zeros()
-    for m in range(samples):
-        _units(sizes, memory, data, weights, units, m)
-        value = _errors(sizes, memory, data, weights, units, errors, at[8] + 8, m, 0, value)
-        for i in range(h):
-            back = load(memory, units + (h + i) * 8) * _back(sizes, memory, weights, errors, 0, i)
-            for q in range(d):
-                place = (i * d + q) * 8
-                store(g, place, fma(back, broadcast(data, m * d + q), load(g, place)))
-            store(g, (h * d + i) * 8, load(g, (h * d + i) * 8) + back)
-        for c in range(outputs):
-            error = load(memory, _place(errors, c, 0))
-            for j in range(h):
-                place = (last + c * h + j) * 8
-                store(g, place, fma(error, load(memory, units + j * 8), load(g, place)))
-    for c in range(outputs):
-        store(g, (last + outputs * h + c) * 8, load(memory, at[8] + (1 + c) * 8))
-    store(memory, at[8], value)
-    return _penalised(tile, g)
+        for k in range(c + 1):
+            at = _row(table, place, c, outputs, place, k, outputs)
+            for s in range(size):
+                w = load(memory, table[WEIGHT] + s * 8)
+                entry = zeros()
+                if table[ENTROPY]:
+                    p = load(memory, table[P] + c * ROW + s * 8)
+                    entry = -(p * load(memory, table[P] + k * ROW + s * 8)) * w
+                    if c == k:
+                        entry = fma(p, w, entry)
+                elif c == k:
+                    entry = w
+                store(memory, at + s * 32, entry)
 
 
 @jit
-def advance(tile, X, s, d, t):
-    """x <- x - t d."""
-    for i in range(tile.n):
-        at = i * T + s
-        store(X, at, fma(-t, load(d, i * 8), load(X, at)))
+def _of_last_two(table, memory, size, last, place):
+    """Mean squares: w, w phi' and w phi'_i phi'_k (W'W)_ik, and w phi'_i W_ci where layers before need it."""
+    outputs = table[OUTPUTS]
+    at = table[AT_LAYER] + (last - 1) * LAYER
+    h, u0, before = table[at], table[at + 5], table[at + 7]
+    weights = table[X] + table[at + LAYER + 3] * 8
+    final = table[AT_TASK] + (table[TASKS] - 1) * TASK
+    k_last = table[K] + table[final] * PANEL
+    k_mixed = table[K] + table[final - TASK] * PANEL
+    for s in range(size):
+        store(memory, k_last + s * 32, load(memory, table[WEIGHT] + s * 8))
+    for i in range(h):
+        slope = table[SLOPE] + (u0 + i) * ROW
+        for s in range(size):
+            scaled = load(memory, slope + s * 8) * load(memory, table[WEIGHT] + s * 8)
+            store(memory, k_mixed + (i >> 2) * PANEL + (i & 3) * 8 + s * 32, scaled)
+        for k in range(i + 1):
+            gram = load(memory, table[GRAM] + (i * (i + 1) // 2 + k) * 8)
+            to, other = _row(table, before, i, h, before, k, h), table[SLOPE] + (u0 + k) * ROW
+            for s in range(size):
+                scaled = load(memory, k_mixed + (i >> 2) * PANEL + (i & 3) * 8 + s * 32)
+                entry = scaled * load(memory, other + s * 8) * gram
+                if i == k:
+                    entry = entry + load(memory, table[BEND] + (u0 + i) * ROW + s * 8)
+                store(memory, to + s * 32, entry)
+        if last > 1:
+            for c in range(outputs):
+                w, to = load(memory, weights + (c * h + i) * 8), _row(table, before, i, h, place, c, outputs)
+                for s in range(size):
+                    scaled = load(memory, k_mixed + (i >> 2) * PANEL + (i & 3) * 8 + s * 32)
+                    store(memory, to + s * 32, scaled * w)
 
 
-register(OneHidden, NetworkTile, prepare=prepare, evaluate=evaluate, system=system, advance=advance)
+@jit
+def _gram(table, memory):
+    """Set W_L' W_L where the last two layers are factored."""
+    if not table[FACTORED]:
+        return
+    at = table[AT_LAYER] + (table[LAYERS] - 2) * LAYER
+    h = table[at]
+    weights = table[X] + table[at + LAYER + 3] * 8
+    for i in range(h):
+        for k in range(i + 1):
+            total = zeros()
+            for c in range(0, table[OUTPUTS] * h * 8, h * 8):
+                total = fma(load(memory, weights + c + i * 8), load(memory, weights + c + k * 8), total)
+            store(memory, table[GRAM] + (i * (i + 1) // 2 + k) * 8, total)
+
+
+@jit
+def _curvatures(table, memory, size):
+    """Set the panels of K for all pairs of places."""
+    _of_outputs(table, memory, size)
+    last = table[LAYERS] - 1
+    for layer in range(last - 1 if table[FACTORED] else last, 0, -1):
+        at = table[AT_LAYER] + layer * LAYER
+        for later in range(layer, last + 1):
+            to = table[AT_LAYER] + later * LAYER
+            for place in range(table[to + 1]):
+                for g in range(table[to]):
+                    _one_step(table, memory, size, at, table[to + 7] + place, g, table[to], False)
+        before = at - LAYER
+        for place in range(table[before + 1]):
+            for g in range(table[before]):
+                _one_step(table, memory, size, at, table[before + 7] + place, g, table[before], True)
+                u = table[before + 5] + g * table[before + 1] + place
+                to = _row(table, table[before + 7] + place, g, table[before], table[before + 7] + place, g, 0)
+                for s in range(size):
+                    bend = load(memory, table[BEND] + u * ROW + s * 8)
+                    store(memory, to + s * 32, load(memory, to + s * 32) + bend)
+
+
+@jit
+def _one_step(table, memory, size, at, other, g, others, inner):
+    """Set K of the layer before and unit g at place ``other``: A' K, that unit being in a later layer.
+
+    ``inner``: the unit is in the layer before itself, and K = (A' K)' A with the pairs that are still missing.
+    """
+    filters, places, fan = table[at], table[at + 1], table[at + 2]
+    before = at - LAYER
+    many, first, spots = table[before], table[before + 5], table[before + 1]
+    for p in range(places):
+        base = table[at + 6] + p * (fan + 1)
+        for q in range(fan):
+            u = table[table[AT_SOURCE] + base + q] - table[FIRST_UNIT]
+            if u < 0:
+                continue
+            i, spot = (u - first) // spots, table[before + 7] + (u - first) % spots
+            if inner and (spot > other or (spot == other and i > g)):
+                continue
+            to = _row(table, spot, i, many, other, g, others)
+            add = not table[table[AT_FIRST] + base + q]
+            for s in range(0, size, 4):
+                z0, z1, z2, z3 = zeros(), zeros(), zeros(), zeros()
+                for f in range(filters):
+                    w = load(memory, table[X] + (table[at + 3] + f * fan + q) * 8)
+                    k = _row(table, table[at + 7] + p, f, filters, other, g, others) + s * 32
+                    z0, z1 = fma(w, load(memory, k), z0), fma(w, load(memory, k + 32), z1)
+                    z2, z3 = fma(w, load(memory, k + 64), z2), fma(w, load(memory, k + 96), z3)
+                k, slope = to + s * 32, table[SLOPE] + u * ROW + s * 8
+                z0, z1 = z0 * load(memory, slope), z1 * load(memory, slope + 8)
+                z2, z3 = z2 * load(memory, slope + 16), z3 * load(memory, slope + 24)
+                if add:
+                    z0, z1 = z0 + load(memory, k), z1 + load(memory, k + 32)
+                    z2, z3 = z2 + load(memory, k + 64), z3 + load(memory, k + 96)
+                store(memory, k, z0)
+                store(memory, k + 32, z1)
+                store(memory, k + 64, z2)
+                store(memory, k + 96, z3)
+
+
+@jit
+def _jacobians(table, memory, size):
+    """Set da_m/dz_l for all layers l <= m but the last, [unit of m][unit of l]."""
+    units = _last(table)
+    for first in range(table[LAYERS] - 1):
+        one = table[AT_LAYER] + first * LAYER
+        for u in range(table[one + 5], table[one + 5] + table[one] * table[one + 1]):
+            for later in range(first, table[LAYERS] - 1):
+                at = table[AT_LAYER] + later * LAYER
+                filters, places, fan = table[at], table[at + 1], table[at + 2]
+                for f in range(filters):
+                    for p in range(places):
+                        v = table[at + 5] + f * places + p
+                        to = table[J] + (v * units + u) * ROW
+                        slots = table[AT_SOURCE] + table[at + 6] + p * (fan + 1)
+                        if later == first and v != u:
+                            continue  # zero, as it was made
+                        for s in range(0, size * 8, 8):
+                            total = zeros()
+                            if later == first:
+                                total = total + 1.0
+                            else:
+                                for q in range(fan):
+                                    r = table[slots + q] - table[FIRST_UNIT]
+                                    if r < 0 or (later == first + 1 and r != u):
+                                        continue
+                                    w = load(memory, table[X] + (table[at + 3] + f * fan + q) * 8)
+                                    total = fma(w, load(memory, table[J] + (r * units + u) * ROW + s), total)
+                            store(memory, to + s, total * load(memory, table[SLOPE] + v * ROW + s))
+
+
+# ---- sums over samples -------------------------------------------------------------------------------------------
+@jit
+def _products(table, memory, size, one, width, other, length, diagonal):
+    """Set the rows e_q e_r of two lists of slots; return how many."""
+    row = 0
+    for q in range(width):
+        a = table[H] + table[one + q] * ROW
+        for r in range(q + 1 if diagonal else length):
+            b = table[H] + table[other + r] * ROW
+            to = table[RIGHT] + (row >> 2) * PANEL + (row & 3) * 8
+            for s in range(size):
+                store(memory, to + s * 32, load(memory, a + s * 8) * load(memory, b + s * 8))
+            row += 1
+    return row
+
+
+@jit
+def _sum_up(memory, left, rows, right, columns, size, sums, single):
+    """Add the sums over a chunk of the products of rows of two panels; of all lanes where a start has them all."""
+    across = (columns + 3) // 4
+    for i in range((rows + 3) // 4):
+        a = left + i * PANEL
+        for j in range(across):
+            b = right + j * PANEL
+            if single:
+                add_summed_outer_4(memory, a, b, size, memory, sums + (i * across + j) * 16)
+            elif rows == 1:
+                add_outer_1(memory, a, b, size, memory, sums + j * 128, 32)
+            else:
+                add_outer_4(memory, a, b, size, memory, sums + (i * across + j) * 128, 32)
+
+
+@jit
+def _bent(table, memory, size, task, kind, single):
+    """Add the sums of d_j e_q times da_r/dz_i of one task."""
+    width, fan = table[task + 3], table[task + 5] - 1
+    rows = 0
+    for j in range(table[task + 11]):
+        d = table[D] + (table[task + 9] + j * table[task + 10]) * ROW
+        for q in range(width):
+            e = table[H] + table[table[AT_SOURCE] + table[task + 2] + q] * ROW
+            to = table[LEFT] + (rows >> 2) * PANEL + (rows & 3) * 8
+            for s in range(size):
+                store(memory, to + s * 32, load(memory, d + s * 8) * load(memory, e + s * 8))
+            rows += 1
+    at = table[AT_LAYER] + (table[task + 12] >> 16) * LAYER
+    columns, units = 0, _last(table)
+    for i in range(table[at]):
+        u = table[at + 5] + i * table[at + 1] + (table[task + 12] & 65535)
+        for r in range(fan if kind == 1 else 1):
+            to = table[RIGHT] + (columns >> 2) * PANEL + (columns & 3) * 8
+            source = table[SLOPE] + u * ROW
+            empty = False
+            if kind == 1:
+                v = table[table[AT_SOURCE] + table[task + 4] + r] - table[FIRST_UNIT]
+                empty = v < 0
+                source = table[J] + (v * units + u) * ROW
+            for s in range(size):
+                store(memory, to + s * 32, zeros() if empty else load(memory, source + s * 8))
+            columns += 1
+    cell = table[SUMS] + table[task + 13] * (1 if single else 8)
+    _sum_up(memory, table[LEFT], rows, table[RIGHT], columns, size, cell, single)
+
+
+@jit
+def _sums(table, memory, size, single):
+    """Add a chunk's share of all cells."""
+    for number in range(table[TASKS]):
+        task = table[AT_TASK] + number * TASK
+        one, other = table[AT_SOURCE] + table[task + 2], table[AT_SOURCE] + table[task + 4]
+        columns = _products(table, memory, size, one, table[task + 3], other, table[task + 5], table[task + 6])
+        left, cell = table[K] + table[task] * PANEL, table[SUMS] + table[task + 7] * (1 if single else 8)
+        _sum_up(memory, left, table[task + 1], table[RIGHT], columns, size, cell, single)
+        if table[task + 8]:
+            _bent(table, memory, size, task, table[task + 8], single)
+
+
+# ---- H v ---------------------------------------------------------------------------------------------------------
+@jit
+def _product(table, memory, size):
+    """Add a chunk's share of H v; ``V`` holds v. Z: R z, Y: R a of the slots, Q: R d."""
+    units = table[Y] + table[FIRST_UNIT] * ROW
+    last, outputs = table[LAYERS] - 1, table[OUTPUTS]
+    for layer in range(last + 1):
+        _apply(table, memory, layer, table[V], table[H], table[Z], size, True)
+        _apply(table, memory, layer, table[X], table[Y], table[Z], size, False)
+        at = table[AT_LAYER] + layer * LAYER
+        if layer < last:
+            for u in range(table[at + 5], table[at + 5] + table[at] * table[at + 1]):
+                for s in range(u * ROW, u * ROW + size * 8, 8):
+                    store(memory, units + s, load(memory, table[Z] + s) * load(memory, table[SLOPE] + s))
+    final = _last(table) * ROW
+    for s in range(0, size * 8, 8):
+        w, mean = load(memory, table[WEIGHT] + s), zeros()
+        if table[ENTROPY]:
+            for c in range(0, outputs * ROW, ROW):
+                mean = fma(load(memory, table[P] + c + s), load(memory, table[Z] + final + c + s), mean)
+        for c in range(0, outputs * ROW, ROW):
+            moved = load(memory, table[Z] + final + c + s)
+            if table[ENTROPY]:
+                moved = load(memory, table[P] + c + s) * (moved - mean)
+            store(memory, table[Q] + final + c + s, moved * w)
+    for layer in range(last, 0, -1):
+        _pull(table, memory, layer, table[X], table[Q], table[Q], size, True)
+        _pull(table, memory, layer, table[V], table[D], table[Q], size, False)
+        at = table[AT_LAYER] + (layer - 1) * LAYER
+        for u in range(table[at + 5], table[at + 5] + table[at] * table[at + 1]):
+            for s in range(u * ROW, u * ROW + size * 8, 8):
+                straight = load(memory, table[SLOPE] + s) * load(memory, table[Q] + s)
+                bent = load(memory, table[BEND] + s) * load(memory, table[Z] + s)
+                store(memory, table[Q] + s, straight + bent)
+    _slopes(table, memory, table[Q], table[H], table[HV], size, True)
+    _slopes(table, memory, table[D], table[Y], table[HV], size, False)
+
+
+# ---- the one compiled function -------------------------------------------------------------------------------------
+HESSIANS, SINGLE, GRADIENTS, PRODUCTS, BOTH, VALUES = range(6)
+"""What ``run`` is asked for: value, gradient and cells of eight starts, or of one; value and gradient; H v alone; all
+but the cells; value alone."""
+
+
+@jit(inner=True)
+def run(kind, table_at, inputs_at, targets_at, memory_at, chosen_at, batch):
+    """Do the passes over all samples for the parameters at ``X`` (and v at ``V``); the penalty is the caller's.
+
+    Arrays are given by address: callers reach this function by its own address (``addresses.py``), so that it is
+    compiled once and never again as a part of each of them. ``chosen``, 8 ``batch`` numbers: each lane's own samples.
+    """
+    table, memory = flat_integers(table_at), flat(memory_at)
+    inputs, targets, chosen = flat(inputs_at), flat(targets_at), flat_integers(chosen_at)
+    single, cells = kind == SINGLE, kind in (SINGLE, HESSIANS)
+    _begin(table, memory, kind)
+    if cells:
+        _gram(table, memory)
+        for i in range(table[SUMS], table[SUMS] + table[CELLS] * (1 if single else 8)):
+            memory[i] = 0.0
+    samples = batch if batch > 0 else table[SAMPLES]
+    for first in range(0, samples, CHUNK * 8 if single else CHUNK):
+        size = _open(table, inputs, targets, memory, chosen, batch, first, single)
+        _forward(table, memory, size)
+        _loss(table, memory, size)
+        if kind == VALUES:
+            continue
+        _backward(table, memory, size)
+        if kind != PRODUCTS:
+            _slopes(table, memory, table[D], table[H], table[G], size, True)
+        if kind in (PRODUCTS, BOTH):
+            _product(table, memory, size)
+        if cells:
+            _curvatures(table, memory, size)
+            if table[DEEP]:
+                _jacobians(table, memory, size)
+            _sums(table, memory, size, single)

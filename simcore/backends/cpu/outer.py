@@ -1,7 +1,7 @@
 """Register products whose both factors differ from start to start: eight starts side by side, in lanes.
 
-``add_outer_4`` and ``add_outer_1`` sum outer products of rows of lanes, S_ij += sum_m R_im R_jm; ``add_shared_rows``
-sums products of numbers that all starts share with rows of lanes. Every entry is summed over m in order by fused
+``add_outer_4`` and ``add_outer_1`` sum outer products of rows of lanes, S_ij += sum_m R_im R_jm; ``add_summed_outer_4``
+sums over the lanes too, where they are samples of one start. Every entry is summed over m in order by fused
 multiply-adds, whatever the processor's registers, so a start's result depends on that start alone.
 
 A *panel* holds four rows of lanes, sample by sample: row i of sample m stands at m 32 + i 8.
@@ -13,7 +13,6 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from simcore.backends.cpu.products import _emit_block
 from simcore.backends.cpu.tile import processor_tile
 from simcore.backends.cpu.vector import pointer
 from simcore.formulas.intrinsics import DOUBLE, WIDTH
@@ -87,27 +86,61 @@ add_outer_1 = _outer(1, "out[at + j 8] += sum of the first row of the panel at a
 
 
 @intrinsic
-def add_shared_rows(typingctx, shared, a, source, b, count, out, at):
-    """out[at + r 8] += sum over m of shared[a + m 8 + r] source[b + m 8], r < 8; sources and sums are lanes."""
+def add_summed_outer_4(typingctx, panels, a, b, count, out, at):
+    """out[at + 4 i + j] += sum over samples and lanes of rows i < 4 of the panel at a times rows j < 4 of that at b.
+
+    Four lanes are added as (0 + 1) + (2 + 3), then the other four likewise, whatever the processor's registers.
+    """
     index = types.intp
 
     def codegen(context, builder, sig, args):
-        shared, a, source, b, count, out, at = args
-        left = pointer(context, builder, sig.args[0], shared, a)
-        right = pointer(context, builder, sig.args[2], source, b)
-        target = pointer(context, builder, sig.args[5], out, at)
-        width = processor_tile().width
-        stride = ir.Constant(count.type, WIDTH)
-        rows = 8 if width == WIDTH else 4
-        vectors = min(WIDTH // width, 2)
-        for r in range(0, 8, rows):
-            for lane in range(0, WIDTH, vectors * width):
-                shifts = (ir.Constant(count.type, shift) for shift in (r, lane, r * WIDTH + lane))
-                of_row, of_lane, out_at = (
-                    builder.gep(base, [shift]) for base, shift in zip((left, right, target), shifts, strict=True)
-                )
-                strides = (stride, stride, stride)
-                _emit_block(builder, rows, vectors, width, of_row, of_lane, count, out_at, strides, True)
+        panels, a, b, count, out, at = args
+        left = pointer(context, builder, sig.args[0], panels, a)
+        right = pointer(context, builder, sig.args[0], panels, b)
+        target = pointer(context, builder, sig.args[4], out, at)
+        for i in range(0, 4, 2):  # two rows by four columns: eight sums beside six factors
+            for lane in range(0, WIDTH, 4):
+                starts = [builder.gep(base, [ir.Constant(count.type, shift)]) for base, shift in
+                          ((left, lane + i * WIDTH), (right, lane), (target, 4 * i))]  # fmt: skip
+                _emit_summed(builder, *starts[:2], count, starts[2])
         return context.get_dummy_value()
 
-    return types.void(shared, index, source, index, index, out, index), codegen
+    return types.void(panels, index, index, index, out, index), codegen
+
+
+def _emit_summed(builder, a, b, count, out):
+    """Emit out[4 i + j] += sum over samples and four lanes of A_i B_j, i < 2, j < 4."""
+    kind = ir.VectorType(DOUBLE, 4)
+    fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), "llvm.fma.v4f64")
+
+    def read(base, offset, shift):
+        moved = builder.gep(base, [builder.add(offset, ir.Constant(offset.type, shift))])
+        value = builder.load(builder.bitcast(moved, kind.as_pointer()))
+        value.align = 8
+        return value
+
+    def shuffled(one, other, lanes):
+        return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), 4), lanes))
+
+    def halved(one, other):
+        """Return [one0 + one1, other0 + other1, one2 + one3, other2 + other3]."""
+        return builder.fadd(shuffled(one, other, [0, 4, 2, 6]), shuffled(one, other, [1, 5, 3, 7]))
+
+    sums = [[cgutils.alloca_once(builder, kind) for _ in range(4)] for _ in range(2)]
+    for row in sums:
+        for place in row:
+            builder.store(ir.Constant(kind, [0.0] * 4), place)
+    with cgutils.for_range(builder, count) as loop:
+        sample = builder.mul(loop.index, ir.Constant(loop.index.type, PANEL))
+        right = [read(b, sample, j * WIDTH) for j in range(4)]
+        for i in range(2):
+            left = read(a, sample, i * WIDTH)
+            for j in range(4):
+                builder.store(builder.call(fma, [left, right[j], builder.load(sums[i][j])]), sums[i][j])
+    for i in range(2):
+        low, high = (halved(builder.load(sums[i][j]), builder.load(sums[i][j + 1])) for j in (0, 2))
+        total = builder.fadd(shuffled(low, high, [0, 1, 4, 5]), shuffled(low, high, [2, 3, 6, 7]))
+        zero = ir.Constant(count.type, 0)
+        before = read(out, zero, 4 * i)
+        moved = builder.gep(out, [ir.Constant(count.type, 4 * i)])
+        builder.store(builder.fadd(before, total), builder.bitcast(moved, kind.as_pointer())).align = 8

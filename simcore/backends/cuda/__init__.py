@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends import cpu
-from simcore.backends.network_problems import Mlp
+from simcore.backends.network_problems import Chain, Mlp
 from simcore.backends.problems import NewtonOptions, Outcome
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ gaps, flow = cpu.gaps, cpu.flow
 def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     """Return value (S,), gradient (S, n) and Hessian (S, n, n) at x of shape (S, n), as ``reference.evaluate``.
 
-    Perceptrons, whose searches decompose Hessians, are evaluated on the device; other problems by the CPU's kernels,
+    Networks, whose searches decompose Hessians, are evaluated on the device; other problems by the CPU's kernels,
     since their searches evaluate on the device themselves and ask for few points here.
     """
-    if not isinstance(problem, Mlp):
+    if not isinstance(problem, (Mlp, Chain)):
         return cpu.evaluate(problem, x)
     from simcore.backends.cuda.search import evaluate as run
 

@@ -1,12 +1,13 @@
-"""Training cost of multilayer perceptrons for a block of starts: value, gradient and the exact packed Hessian.
+"""Training cost of networks, shared weights included, for a block of starts: value, gradient, exact packed Hessian.
 
 The formulas are those of ``simcore.backends.reference_network``: with H_m = d^2 f/dz_m^2 per sample, J_ml = dz_m/dz_l,
 d_m = df/dz_m and e_m = (a_{m-1}, 1), the Hessian's block of layers l <= m sums over samples
 
     (H_m J_ml)_ik e_mj e_lq + d_mi phi'(z_m-1,j) (J_m-1,l)_jk e_lq,
 
-the second term for l < m and a true input j only. A few samples at a time: each warp takes the forward and backward
-pass and the small matrices K_ml = H_m J_ml and J of its samples, then the warps share the rows of the Hessian.
+the second term for l < m and a true input j only; a shared weight sums the entries of its places. A few samples at a
+time: each warp takes the forward and backward pass and the small matrices K_ml = H_m J_ml and J of its samples, then
+the warps share the rows of the Hessian.
 
 Units z of all layers are numbered through, 0 .. Z-1; a sample's e are the network's inputs, the units' a, and 1.
 """
@@ -14,7 +15,6 @@ Units z of all layers are numbered through, 0 .. Z-1; a sample's e are the netwo
 from __future__ import annotations
 
 import functools
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from simcore.backends.cuda.device import body as cuda
 from simcore.backends.cuda.device import function
 from simcore.backends.cuda.memory import load, store
 from simcore.backends.cuda.shape import Shape, Space
-from simcore.backends.network_problems import Mlp
+from simcore.backends.network_problems import chain
 from simcore.formulas.exponential import CODES
 
 _SAMPLES = 4  # at a time
@@ -45,40 +45,46 @@ class NetworkOnDevice(NamedTuple):
     l2: float
     data: Any  # [N][inputs]
     targets: Any  # [N][outputs]
-    width: Any  # units of layer m = 0 (inputs) .. L
-    unit: Any  # first unit of layer m = 1 .. L, at m
-    weight: Any  # first parameter of layer m, at m
+    shape: Any  # of layer m = 1 .. L at 8 m: filters, places, fan, weights, biases, first unit, first slot, units
+    slots: Any  # the e that each place's inputs are, layer by layer
+    begin: Any  # where the places of a parameter begin in the three lists below
     unit_of: Any  # unit whose z a parameter enters ...
     source: Any  # ... the e that it multiplies, and the unit behind it, or -1 for inputs and biases
     behind: Any
 
 
-def upload(problem: Mlp, shape: Shape, stream: Any, to_device: Any = device.to_device) -> NetworkOnDevice:
+def upload(problem: Any, shape: Shape, stream: Any, to_device: Any = device.to_device) -> NetworkOnDevice:
     """Copy data and the maps of the parameters to the device."""
-    widths = [int(width) for width in problem.widths]
-    unit, weight = np.zeros(len(widths) + 1, np.int64), np.zeros(len(widths) + 1, np.int64)
-    of, source, behind = [], [], []
-    for m, (before, here) in enumerate(pairwise(widths), start=1):
-        unit[m + 1], weight[m + 1] = unit[m] + here, weight[m] + here * (before + 1)
-        hidden = range(unit[m - 1], unit[m]) if m > 1 else [-1] * before
-        inputs = [widths[0] + z for z in hidden] if m > 1 else list(range(before))
-        of += [z for z in range(unit[m], unit[m + 1]) for _ in range(before)] + list(range(unit[m], unit[m + 1]))
-        source += inputs * here + [-2] * here
-        behind += list(hidden) * here + [-1] * here
-    units = int(unit[-1])
-    sources = np.array(source, np.int64)
-    sources[sources == -2] = widths[0] + units
+    given = chain(problem)
+    inputs, layers = given.inputs.shape[1], given.layers
+    table, slots, unit = [0] * 8, [], 0
+    uses: list[list[tuple[int, int, int]]] = [[] for _ in range(given.dimension)]
+    units = sum(layer.filters * len(layer.sources) for layer in layers)
+    for layer in layers:
+        places, fan = layer.sources.shape
+        count = layer.filters * places
+        table += [layer.filters, places, fan, layer.weights, layer.bias, unit, len(slots), count]
+        slots += layer.sources.ravel().tolist()
+        for f in range(layer.filters):
+            for place, sources in enumerate(layer.sources.tolist()):
+                z = unit + f * places + place
+                for q, slot in enumerate(sources):
+                    uses[layer.weights + f * fan + q].append((z, slot, max(slot - inputs, -1)))
+                uses[layer.bias + f].append((z, inputs + units, -1))
+        unit += count
+    begin = np.concatenate([[0], np.cumsum([len(places) for places in uses])])
+    of, sources_of, behind = np.array([use for places in uses for use in places], np.int64).T
     arrays = [
         np.ascontiguousarray(problem.inputs, dtype=np.float64).ravel(),
         np.ascontiguousarray(problem.targets, dtype=np.float64).ravel(),
-        *(np.array(array, np.int64) for array in (widths, unit, weight, of, sources, behind)),
+        *(np.array(array, np.int64) for array in (table, slots, begin, of, sources_of, behind)),
     ]
     return NetworkOnDevice(
-        problem.dimension,
+        given.dimension,
         units,
-        len(widths) - 1,
+        len(layers),
         len(problem.inputs),
-        widths[0],
+        inputs,
         CODES[problem.activation],
         int(problem.loss == "cross_entropy"),
         1.0 / len(problem.inputs),
@@ -87,10 +93,10 @@ def upload(problem: Mlp, shape: Shape, stream: Any, to_device: Any = device.to_d
     )
 
 
-def space(problem: Mlp) -> Space:
+def space(problem: Any) -> Space:
     """Return the scratch per start: the packed Hessian; the gradient and what a few samples need."""
-    n, units = problem.dimension, sum(problem.widths[1:])
-    return Space(n * (n + 1) // 2, n + _SAMPLES * (problem.widths[0] + 1 + 4 * units + 2 * units * units + 1))
+    n, units = problem.dimension, sum(layer.filters * len(layer.sources) for layer in chain(problem).layers)
+    return Space(n * (n + 1) // 2, n + _SAMPLES * (problem.inputs.shape[1] + 1 + 4 * units + 2 * units * units + 1))
 
 
 def best_edge(n: int) -> int:
@@ -113,34 +119,42 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
             store(extra, (at + k) * L + lane, load(problem.data, sample * inputs + k))
             k += 1
         store(extra, (at + inputs + units) * L + lane, 1.0)
-        e = at  # of the layer before
         m = 1
         while m <= problem.layers:
-            before, here = load(problem.width, m - 1), load(problem.width, m)
-            w, z0 = load(problem.weight, m), load(problem.unit, m)
+            filters, places, fan = (
+                load(problem.shape, 8 * m),
+                load(problem.shape, 8 * m + 1),
+                load(problem.shape, 8 * m + 2),
+            )
+            w, b = load(problem.shape, 8 * m + 3), load(problem.shape, 8 * m + 4)
+            unit, slot = load(problem.shape, 8 * m + 5), load(problem.shape, 8 * m + 6)
             i = 0
-            while i < here:
-                z = load(X, (w + here * before + i) * L + lane)
-                j = 0
-                while j < before:
-                    z = fma(load(X, (w + i * before + j) * L + lane), load(extra, (e + j) * L + lane), z)
-                    j += 1
-                if m < problem.layers:
-                    a, first, second = activation(problem.activation, z)
-                    store(extra, (at + inputs + z0 + i) * L + lane, a)
-                    store(extra, (slope + z0 + i) * L + lane, first)
-                    store(extra, (slope + units + z0 + i) * L + lane, second)
-                else:
-                    store(extra, (at + inputs + z0 + i) * L + lane, z)
+            while i < filters:
+                p = 0
+                while p < places:
+                    z = load(X, (b + i) * L + lane)
+                    j = 0
+                    while j < fan:
+                        e = at + load(problem.slots, slot + p * fan + j)
+                        z = fma(load(X, (w + i * fan + j) * L + lane), load(extra, e * L + lane), z)
+                        j += 1
+                    if m < problem.layers:
+                        a, first, second = activation(problem.activation, z)
+                        store(extra, (at + inputs + unit) * L + lane, a)
+                        store(extra, (slope + unit) * L + lane, first)
+                        store(extra, (slope + units + unit) * L + lane, second)
+                    else:
+                        store(extra, (at + inputs + unit) * L + lane, z)
+                    unit += 1
+                    p += 1
                 i += 1
-            e = at + inputs + z0
             m += 1
 
     @function
     def loss(problem, extra, at, sample, lane):
         """Fill d and H of the last layer, and return the sample's share of the cost."""
         inputs, units = problem.inputs, problem.units
-        outputs, z0 = load(problem.width, problem.layers), load(problem.unit, problem.layers)
+        outputs, z0 = load(problem.shape, 8 * problem.layers + 7), load(problem.shape, 8 * problem.layers + 5)
         o = at + inputs + z0
         d = at + inputs + 1 + units + z0
         corner = at + inputs + 1 + 4 * units + z0 * units + z0
@@ -194,26 +208,60 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
             i += 1
         m = 1
         while m <= problem.layers:
-            before, here = load(problem.width, m - 1), load(problem.width, m)
-            w, z0 = load(problem.weight, m), load(problem.unit, m)
+            filters, places, fan = (
+                load(problem.shape, 8 * m),
+                load(problem.shape, 8 * m + 1),
+                load(problem.shape, 8 * m + 2),
+            )
+            w, z0, slot = load(problem.shape, 8 * m + 3), load(problem.shape, 8 * m + 5), load(problem.shape, 8 * m + 6)
             i = 0
-            while i < here:
+            while i < filters * places:
+                f = i // places
+                place = slot + (i - f * places) * fan
                 row = J + (z0 + i) * units
                 store(extra, (row + z0 + i) * L + lane, 1.0)
                 k = 0
                 while k < z0:
                     total = 0.0
                     j = 0
-                    while j < before:
-                        unit = z0 - before + j
-                        entry = load(extra, (J + unit * units + k) * L + lane)
-                        entry = multiply(entry, load(extra, (slope + unit) * L + lane))
-                        total = fma(load(X, (w + i * before + j) * L + lane), entry, total)
+                    while j < fan:
+                        unit = load(problem.slots, place + j) - inputs
+                        if unit >= 0:
+                            entry = load(extra, (J + unit * units + k) * L + lane)
+                            entry = multiply(entry, load(extra, (slope + unit) * L + lane))
+                            total = fma(load(X, (w + f * fan + j) * L + lane), entry, total)
                         j += 1
                     store(extra, (row + k) * L + lane, total)
                     k += 1
                 i += 1
             m += 1
+
+    @function
+    def pull(problem, X, extra, column, step, m, lane):
+        """Bring numbers of layer m's units, unit u's at column + u step, back to the layer before: W' v."""
+        filters, places, fan = (
+            load(problem.shape, 8 * m),
+            load(problem.shape, 8 * m + 1),
+            load(problem.shape, 8 * m + 2),
+        )
+        w, z0, slot = load(problem.shape, 8 * m + 3), load(problem.shape, 8 * m + 5), load(problem.shape, 8 * m + 6)
+        i = z0 - load(problem.shape, 8 * m - 1)
+        while i < z0:
+            store(extra, (column + i * step) * L + lane, 0.0)
+            i += 1
+        j = 0
+        while j < places * fan:
+            unit = load(problem.slots, slot + j) - problem.inputs
+            if unit >= 0:
+                p = j // fan
+                total = load(extra, (column + unit * step) * L + lane)
+                f = 0
+                while f < filters:
+                    entry = load(X, (w + f * fan + j - p * fan) * L + lane)
+                    total = fma(entry, load(extra, (column + (z0 + f * places + p) * step) * L + lane), total)
+                    f += 1
+                store(extra, (column + unit * step) * L + lane, total)
+            j += 1
 
     @function
     def backward(problem, X, extra, at, lane):
@@ -225,7 +273,7 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
         J = K + units * units
         m = problem.layers
         while m >= 1:
-            here, z0 = load(problem.width, m), load(problem.unit, m)
+            here, z0 = load(problem.shape, 8 * m + 7), load(problem.shape, 8 * m + 5)
             i = 0
             while i < here:
                 row = K + (z0 + i) * units
@@ -241,35 +289,30 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
                     k += 1
                 i += 1
             if m > 1:  # d and H of the layer before
-                before, w = load(problem.width, m - 1), load(problem.weight, m)
+                before = load(problem.shape, 8 * m - 1)
                 low = z0 - before
+                pull(problem, X, extra, d, 1, m, lane)
+                k = 0
+                while k < before:
+                    pull(problem, X, extra, K + low + k, units, m, lane)
+                    k += 1
                 i = 0
                 while i < before:
                     first = load(extra, (slope + low + i) * L + lane)
-                    pulled = 0.0
-                    j = 0
-                    while j < here:
-                        entry = load(X, (w + j * before + i) * L + lane)
-                        pulled = fma(entry, load(extra, (d + z0 + j) * L + lane), pulled)
-                        j += 1
+                    pulled = load(extra, (d + low + i) * L + lane)
                     store(extra, (d + low + i) * L + lane, multiply(first, pulled))
                     k = 0
                     while k < before:
-                        total = 0.0
-                        j = 0
-                        while j < here:
-                            entry = load(X, (w + j * before + i) * L + lane)
-                            total = fma(entry, load(extra, (K + (z0 + j) * units + low + k) * L + lane), total)
-                            j += 1
-                        total = multiply(total, first)
+                        place = (K + (low + i) * units + low + k) * L + lane
+                        total = multiply(load(extra, place), first)
                         if k == i:
                             total = fma(load(extra, (slope + units + low + i) * L + lane), pulled, total)
-                        store(extra, (K + (low + i) * units + low + k) * L + lane, total)
+                        store(extra, place, total)
                         k += 1
                     i += 1
             m -= 1
         i = 0
-        while i < load(problem.unit, problem.layers):
+        while i < load(problem.shape, 8 * problem.layers + 5):
             first = load(extra, (slope + i) * L + lane)
             k = 0
             while k < units:
@@ -277,6 +320,28 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
                 store(extra, place, multiply(load(extra, place), first))
                 k += 1
             i += 1
+
+    @function
+    def pair(problem, extra, later, earlier, count, total, lane):
+        """Add what two places of weights give to their Hessian's entry; the unit of ``earlier`` is not the later."""
+        inputs, units = problem.inputs, problem.units
+        each = inputs + 2 + 4 * units + 2 * units * units
+        unit, source, behind = load(problem.unit_of, later), load(problem.source, later), load(problem.behind, later)
+        other, its_source = load(problem.unit_of, earlier), load(problem.source, earlier)
+        s = 0
+        while s < count:
+            e = problem.n + s * each
+            d = e + inputs + 1 + units
+            K = d + 3 * units
+            term = 0.0
+            if behind >= 0:
+                jacobian = load(extra, (K + units * units + behind * units + other) * L + lane)
+                term = multiply(load(extra, (d + unit) * L + lane), jacobian)
+            here = load(extra, (e + source) * L + lane)
+            term = fma(load(extra, (K + unit * units + other) * L + lane), here, term)
+            total = fma(term, load(extra, (e + its_source) * L + lane), total)
+            s += 1
+        return total
 
     @function
     def evaluate(problem, X, H, extra, value, c, g, lane, warp):
@@ -305,38 +370,38 @@ def routines(shape: Shape) -> tuple[Any, Any, Any]:
                     s += 1
             r = warp
             while r < n:
-                unit, source, behind = load(problem.unit_of, r), load(problem.source, r), load(problem.behind, r)
+                first, last = load(problem.begin, r), load(problem.begin, r + 1)
                 begin = (r * (r + 1)) >> 1
                 slope = 0.0
                 if start > 0:
                     slope = load(extra, r * L + lane)
                 column = 0
                 while column <= r:
-                    other, its_source = load(problem.unit_of, column), load(problem.source, column)
                     total = 0.0
                     if start > 0:
                         total = load(H, (begin + column) * L + lane)
+                    one = first
+                    while one < last:
+                        other = load(problem.begin, column)
+                        while other < load(problem.begin, column + 1):
+                            later, earlier = one, other
+                            if load(problem.unit_of, other) > load(problem.unit_of, one):
+                                later, earlier = other, one
+                            total = pair(problem, extra, later, earlier, count, total, lane)
+                            other += 1
+                        one += 1
+                    store(H, (begin + column) * L + lane, total)
+                    column += 1
+                one = first
+                while one < last:
+                    unit, source = load(problem.unit_of, one), load(problem.source, one)
                     s = 0
                     while s < count:
                         e = n + s * each
-                        d = e + inputs + 1 + units
-                        K = d + 3 * units
-                        term = 0.0
-                        if behind >= 0:
-                            jacobian = load(extra, (K + units * units + behind * units + other) * L + lane)
-                            term = multiply(load(extra, (d + unit) * L + lane), jacobian)
                         here = load(extra, (e + source) * L + lane)
-                        term = fma(load(extra, (K + unit * units + other) * L + lane), here, term)
-                        total = fma(term, load(extra, (e + its_source) * L + lane), total)
+                        slope = fma(load(extra, (e + inputs + 1 + units + unit) * L + lane), here, slope)
                         s += 1
-                    store(H, (begin + column) * L + lane, total)
-                    column += 1
-                s = 0
-                while s < count:
-                    e = n + s * each
-                    here = load(extra, (e + source) * L + lane)
-                    slope = fma(load(extra, (e + inputs + 1 + units + unit) * L + lane), here, slope)
-                    s += 1
+                    one += 1
                 store(extra, r * L + lane, slope)
                 r += W
             cuda.syncthreads()

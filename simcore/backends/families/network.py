@@ -1,11 +1,11 @@
-"""Fully connected networks: training cost."""
+"""Networks, fully connected and with shared weights: training cost."""
 
 from __future__ import annotations
 
 from simcore.backends.families.network_bounds import terms_of
 from simcore.backends.family import Family, Without, add
-from simcore.backends.network_problems import Mlp
-from simcore.backends.reference_network import evaluate_mlp
+from simcore.backends.network_problems import Chain, Mlp
+from simcore.backends.reference_network import evaluate_chain, evaluate_mlp
 
 
 def flops(problem: Mlp) -> float:
@@ -24,7 +24,20 @@ NETWORK = add(
         products=Without("compiled: simcore.trajectories.derivatives asks the kernel"),
         bounds=terms_of,
         flops=flops,
-        cpu="simcore.backends.cpu.network",
+        cpu="simcore.backends.cpu.network_points",
+        cuda="simcore.backends.cuda.network",
+        pool=Without("Hessians of one start fill the device already"),
+    )
+)
+
+CHAIN = add(
+    Family(
+        problem=Chain,
+        evaluate=evaluate_chain,
+        products=Without("compiled: simcore.trajectories.derivatives asks the kernel"),
+        bounds=Without("no bound on third derivatives is known where weights are shared"),
+        flops=Without("searched by Levenberg-Marquardt: see bench network"),
+        cpu="simcore.backends.cpu.network_points",
         cuda="simcore.backends.cuda.network",
         pool=Without("Hessians of one start fill the device already"),
     )

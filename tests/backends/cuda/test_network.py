@@ -43,6 +43,24 @@ def test_derivatives_are_the_references(case: Any) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize(
+    "landscape",
+    [
+        simcore.ConvolutionalNetwork(
+            [2, 1], "tanh", "cross_entropy", kernel=2, stride=1, l2=0.1,
+            data={"kind": "gaussian", "spectrum": [1.0] * 9, "samples": 5, "targets": "classes", "outputs": 2},
+        ),
+        simcore.RecurrentNetwork(2, 3, samples=6, l2=0.1),
+    ],
+    ids=lambda landscape: landscape.name,
+)  # fmt: skip
+def test_shared_weights_on_the_device(landscape: Any) -> None:
+    problem = landscape.draw(seed=1).problem
+    x = np.random.default_rng(6).normal(size=(2, problem.dimension))
+    for a, b in zip(cuda.evaluate(problem, x), reference.evaluate(problem, x), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
 def test_the_newton_loop_takes_perceptrons() -> None:
     problem = network((1, 1, 1), "tanh", "mse", 0.05, samples=5)
     landscape = simcore.TorusField(n=problem.dimension)

@@ -1,0 +1,273 @@
+"""Points in, derivatives out: what the searches, trajectories and ``f.value`` ask of the network kernel.
+
+``system`` and ``slope`` serve eight starts in lanes, inside compiled loops; ``evaluate`` and ``products`` are the
+functions for Python. The l2 penalty is added here.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from simcore.backends.cpu import network
+from simcore.backends.cpu.addresses import address_of, call
+from simcore.backends.cpu.dispatch import register
+from simcore.backends.cpu.network import (
+    AT_CELL,
+    AT_ENTRY,
+    BOTH,
+    GRADIENTS,
+    HESSIANS,
+    HV,
+    PACKED,
+    PRODUCTS,
+    SINGLE,
+    SIZE,
+    SUMS,
+    VALUE,
+    VALUES,
+    G,
+    N,
+    V,
+    X,
+)
+from simcore.backends.cpu.network_layout import Layout, layout
+from simcore.backends.cpu.tile import LANES
+from simcore.backends.cpu.vector import load, store, zeros
+from simcore.backends.network_problems import Chain, chain
+from simcore.backends.problems import Array
+from simcore.compilation import jit
+from simcore.formulas.intrinsics import fma
+
+SINGLE_FROM = 350
+"""Parameters from which one start at a time is faster: its samples are the lanes."""
+
+
+@jit
+def _passes(laid, memory, kind, chosen, batch):
+    """Call the kernel on the parameters at ``X``."""
+    call(
+        laid.code, kind, laid.table.ctypes.data, laid.inputs.ctypes.data, laid.targets.ctypes.data, memory.ctypes.data,
+        chosen.ctypes.data, batch,
+    )  # fmt: skip
+
+
+@jit
+def system(laid, memory, A, g):
+    """Set gradient (n 8) and packed Hessian of the eight starts at ``X``; return the value."""
+    table, none = laid.table, laid.table[:0]
+    _passes(laid, memory, HESSIANS, none, 0)
+    entry = table[AT_ENTRY]
+    for e in range(table[PACKED]):
+        total = zeros()
+        for k in range(table[entry + e], table[entry + e + 1]):
+            cell = load(memory, table[SUMS] + table[table[AT_CELL] + 2 * k] * 8)
+            factor = table[table[AT_CELL] + 2 * k + 1]
+            if factor >= 0:
+                cell = cell * load(memory, table[X] + factor * 8)
+            total = total + cell
+        store(A, e * 8, total)
+    for i in range(table[N]):
+        at = i * (i + 3) // 2 * 8
+        store(A, at, load(A, at) + laid.l2)
+    return _penalised(laid, memory, g)
+
+
+@jit
+def slope(laid, memory, g):
+    """Set the gradient (n 8) of the eight starts at ``X`` alone; return the value."""
+    _passes(laid, memory, GRADIENTS, laid.table[:0], 0)
+    return _penalised(laid, memory, g)
+
+
+@jit
+def _penalised(laid, memory, g):
+    """Copy the gradient with the penalty's share, and return the value with it."""
+    table, square = laid.table, zeros()
+    for i in range(0, table[N] * 8, 8):
+        x = load(memory, table[X] + i)
+        square = fma(x, x, square)
+        store(g, i, fma(x, laid.l2, load(memory, table[G] + i)))
+    return fma(square, 0.5 * laid.l2, load(memory, table[VALUE]))
+
+
+AT_X = X  # the loops' name for their points is X
+
+
+class NetworkTile(NamedTuple):
+    """A tile of the loops that serve all families: eight lanes of it at a time are put where the kernel reads them."""
+
+    laid: Layout
+    memory: Array
+
+
+@jit
+def prepare(problem):
+    """Allocate scratch for a layout."""
+    return 0, NetworkTile(problem, np.zeros(problem.table[SIZE]))
+
+
+@jit
+def evaluate_tile(tables, tile, X):
+    """Nothing: ``tile_system`` evaluates its own eight lanes."""
+
+
+@jit
+def tile_system(tile, X, s, A, g):
+    """``system`` for lanes s .. s + 7 of a tile."""
+    for i in range(tile.laid.table[N]):
+        store(tile.memory, tile.laid.table[AT_X] + i * 8, load(X, i * LANES + s))
+    return system(tile.laid, tile.memory, A, g)
+
+
+@jit
+def advance(tile, X, s, d, t):
+    """x <- x - t d."""
+    for i in range(tile.laid.table[N]):
+        at = i * LANES + s
+        store(X, at, fma(-t, load(d, i * 8), load(X, at)))
+
+
+register(Layout, NetworkTile, prepare=prepare, evaluate=evaluate_tile, system=tile_system, advance=advance)
+
+
+@jit
+def _take(table, memory, at, x, first):
+    """Put points first .. first + 7 into lanes; the last one fills up."""
+    for lane in range(8):
+        row = min(first + lane, len(x) - 1)
+        for i in range(table[N]):
+            memory[at + i * 8 + lane] = x[row, i]
+
+
+@jit
+def fill(laid, x, value, gradient, hessian):
+    """Set value (S,), gradient (S, n) and Hessian (S, n, n) at x (S, n), eight points a time."""
+    table = laid.table
+    n = table[N]
+    memory, A, g, f = np.zeros(table[SIZE]), np.empty(table[PACKED] * 8), np.empty(n * 8), np.empty(8)
+    for first in range(0, len(x), 8):
+        _take(table, memory, table[X], x, first)
+        store(f, 0, system(laid, memory, A, g))
+        for lane in range(min(8, len(x) - first)):
+            row, k = first + lane, lane
+            value[row] = f[lane]
+            for i in range(n):
+                gradient[row, i] = g[i * 8 + lane]
+                for j in range(i + 1):
+                    hessian[row, i, j] = A[k]
+                    hessian[row, j, i] = A[k]
+                    k += 8
+
+
+@jit
+def fill_singly(laid, x, value, gradient, hessian):
+    """``fill`` for many parameters: one point at a time, its samples in lanes."""
+    table = laid.table
+    n, entry = table[N], table[AT_ENTRY]
+    memory = np.zeros(table[SIZE])
+    for row in range(len(x)):
+        square, total, e = 0.0, 0.0, 0
+        for i in range(n):
+            for lane in range(8):
+                memory[table[X] + i * 8 + lane] = x[row, i]
+        _passes(laid, memory, SINGLE, table[:0], 0)
+        for i in range(n):
+            for j in range(i + 1):
+                cells = 0.0
+                for k in range(table[entry + e], table[entry + e + 1]):
+                    cell = memory[table[SUMS] + table[table[AT_CELL] + 2 * k]]
+                    factor = table[table[AT_CELL] + 2 * k + 1]
+                    cells += cell * x[row, factor] if factor >= 0 else cell
+                hessian[row, i, j] = cells
+                hessian[row, j, i] = cells
+                e += 1
+            hessian[row, i, i] += laid.l2
+            total = 0.0
+            for lane in range(8):
+                total += memory[table[G] + i * 8 + lane]
+            gradient[row, i] = total + laid.l2 * x[row, i]
+            square += x[row, i] * x[row, i]
+        total = 0.0
+        for lane in range(8):
+            total += memory[table[VALUE] + lane]
+        value[row] = total + 0.5 * laid.l2 * square
+
+
+@jit
+def fill_products(laid, kind, x, v, given, chosen, value, gradient, bent):
+    """Set what ``products`` returns; ``kind`` is VALUES, GRADIENTS or BOTH, ``given`` whether v is."""
+    table = laid.table
+    n, batch = table[N], chosen.shape[1]
+    memory, g, f = np.zeros(table[SIZE]), np.empty(n * 8), np.empty(8)
+    own = np.empty(8 * max(batch, 1), np.int64)
+    for first in range(0, len(x), 8):
+        _take(table, memory, table[X], x, first)
+        if given:
+            _take(table, memory, table[V], v, first)
+        for lane in range(8):
+            for k in range(batch):
+                own[lane * batch + k] = chosen[min(first + lane, len(x) - 1), k]
+        _passes(laid, memory, GRADIENTS if kind == BOTH and not given else kind, own, batch)
+        store(f, 0, _penalised(laid, memory, g))
+        if kind == BOTH and not given:  # v = g is known by now
+            memory[table[V] : table[V] + n * 8] = g
+            _passes(laid, memory, PRODUCTS, own, batch)
+        for lane in range(min(8, len(x) - first)):
+            value[first + lane] = f[lane]
+            for i in range(n if kind != VALUES else 0):
+                at = i * 8 + lane
+                gradient[first + lane, i] = g[at]
+                if kind == BOTH:
+                    bent[first + lane, i] = memory[table[HV] + at] + laid.l2 * memory[table[V] + at]
+
+
+# ---- from Python -------------------------------------------------------------------------------------------------
+_kept: OrderedDict[tuple[Any, ...], tuple[Chain, Layout]] = OrderedDict()
+_lock = Lock()
+_ALL = np.empty((1, 0), np.int64)
+
+
+def prepared(problem: Any) -> Layout:
+    """Return the layout of an ``Mlp`` or ``Chain``; the last few are kept."""
+    given = chain(problem)
+    key = (id(given.layers), id(given.inputs), id(given.targets), given.activation, given.loss, given.l2)
+    with _lock:
+        if key not in _kept:
+            code = address_of(network.run, *[types.int64] * 7)
+            _kept[key] = given, layout(given, code)  # the chain is kept too, so that its arrays keep their identity
+            while len(_kept) > 16:
+                _kept.popitem(last=False)
+        _kept.move_to_end(key)
+        return _kept[key][1]
+
+
+def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
+    """Return value (S,), gradient (S, n) and Hessian (S, n, n) at x of shape (S, n)."""
+    x = np.ascontiguousarray(x, dtype=np.float64)
+    rows, n = x.shape
+    result = np.empty(rows), np.empty((rows, n)), np.empty((rows, n, n))
+    (fill_singly if n >= SINGLE_FROM else fill)(prepared(problem), x, *result)
+    return result
+
+
+def products(
+    problem: Any, x: Array, v: Array | None = None, *, order: int = 2, chosen: NDArray[np.int64] | None = None
+) -> tuple[Array, Array, Array]:
+    """Return value (S,), gradient (S, n) and H v (S, n) at x of shape (S, n); v is the gradient where None is given.
+
+    order : 0 for the value alone, 1 with the gradient, 2 with H v; what is not asked for is left unset.
+    chosen : the samples that count for each start, (S, batch); all where None is given.
+    """
+    x = np.ascontiguousarray(x, dtype=np.float64)
+    result = np.empty(len(x)), np.empty(x.shape), np.empty(x.shape)
+    direction = x if v is None else np.ascontiguousarray(v, dtype=np.float64)
+    own = _ALL if chosen is None else np.ascontiguousarray(chosen, dtype=np.int64)
+    kind = (VALUES, GRADIENTS, BOTH)[order]
+    fill_products(prepared(problem), kind, x, direction, v is not None and order == 2, own, *result)
+    return result
