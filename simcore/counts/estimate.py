@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from simcore.backends.network_problems import Mlp
+from simcore.backends.network_problems import Linear, Mlp
 from simcore.counts.result import Counts
 from simcore.errors import InputError, unknown_name
 from simcore.landscapes.base import Draw, Landscape
@@ -82,7 +82,10 @@ def estimate_counts(
     walkers = whole("walkers", walkers, 2, 4096)
     number, _ = (0, 1) if only is not None else check_draws(landscape, draw or 0, 1, "draw")
     if method == "paths":
-        from simcore.proof.paths import count_by_paths  # type: ignore[import-not-found,unused-ignore]
+        try:
+            from simcore.proof.paths import count_by_paths  # type: ignore[import-not-found,unused-ignore]
+        except ModuleNotFoundError:
+            raise InputError("method 'paths' is not in this build of simcore; give method='walk'") from None
 
         function = only if only is not None else landscape.draw(seed=chosen.seed, draw=number)
         return Counts(
@@ -114,10 +117,14 @@ class Limits:
 def check_walkable(landscape: Landscape, only: Draw | None) -> None:
     """Raise ``InputError`` where critical points are not isolated, so that no chain of single points exists."""
     draw = only if only is not None else landscape.draw(seed=0, draw=0)
-    if isinstance(draw.problem, Mlp) and draw.problem.l2 == 0.0:
+    problem = draw.problem
+    if isinstance(problem, Mlp) and problem.activation == "relu":
+        raise InputError("mlp with activation 'relu' has no second derivatives at its kinks; give a smooth activation")
+    continuous = isinstance(problem, Mlp) and (problem.l2 == 0.0 or problem.activation == "linear")
+    if continuous or isinstance(problem, Linear):
         raise InputError(
-            f"{landscape.name} without l2 has critical points that are not isolated, which no walk can count; give l2 "
-            "above 0, or search by find_critical_points"
+            f"{landscape.name} without l2, or with linear units, has critical points that are not isolated, which no "
+            "walk can count; give l2 above 0, or search by find_critical_points"
         )
 
 

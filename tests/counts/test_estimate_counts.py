@@ -74,6 +74,14 @@ def test_same_counts_for_any_number_of_threads():
     assert repr(one) == repr(two)
 
 
+def test_functions_without_isolated_points_or_derivatives_are_refused():
+    """Before anything is searched: no walk of single points exists there."""
+    data = {"kind": "gaussian", "spectrum": [1.0, 1.0], "targets": "normal", "outputs": 1, "samples": 8}
+    for activation, l2 in (("tanh", 0.0), ("linear", 0.1), ("relu", 0.1)):
+        with pytest.raises(simcore.InputError, match="mlp"):
+            simcore.estimate_counts(simcore.MLP(widths=(2, 2, 1), activation=activation, loss="mse", data=data, l2=l2))
+
+
 def test_bad_input_is_refused_in_one_line():
     landscape = simcore.TorusField(n=3)
     for given, word in (
