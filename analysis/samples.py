@@ -7,6 +7,7 @@ point at all, count: the list of draws comes from the audits (a row a draw), nev
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,6 +47,8 @@ class Sample:
     method : "enumerate", "ball" or "newton"; "walk" or "paths", whose counts are estimates.
     statuses : number of starts by status, where the run says.
     proved : (N,) whether a theorem says that the draw's list is complete; empty where the run does not say.
+    entry : the landscape's table as run.json holds it, where the sample was read from a run; ``parameters`` are what
+        tables show of it, lists as text.
     """
 
     parameters: dict[str, Any]
@@ -58,6 +61,7 @@ class Sample:
     method: str = "enumerate"
     statuses: dict[str, int] = field(default_factory=dict)
     proved: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    entry: dict[str, Any] = field(default_factory=dict)
 
     @property
     def draws(self) -> int:
@@ -86,6 +90,11 @@ class Sample:
         """The same for figures: spelt as words, symbols in mathematics."""
         rest = [f"${k} = {_short(v)}$" if len(k) == 1 else f"{k} {_short(v)}" for k, v in self._law_parameters.items()]
         return ", ".join([self.landscape.replace("_", " "), *rest])
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The parameters as a published table shows them: of a data file its name, not where it lies on a machine."""
+        return {k: _without_folders(v) for k, v in self.parameters.items()}
 
     @property
     def _law_parameters(self) -> dict[str, Any]:
@@ -140,9 +149,15 @@ class Sample:
         """
         finite = self.parameters.get("frequencies") == "random"
         try:
-            return build_landscape(self.parameters).expected_counts(finite_features=finite)
+            return self._landscape.expected_counts(finite_features=finite)
         except InputError:
             return None
+
+    @property
+    def _landscape(self) -> Any:
+        from simcore.landscapes.registry import from_dict
+
+        return from_dict(self.entry) if self.entry else build_landscape(self.parameters)
 
     @property
     def ratio_exact(self) -> float | None:
@@ -170,7 +185,12 @@ def build_landscape(parameters: dict[str, Any]) -> Any:
 
 
 def samples_from_frames(
-    points: pd.DataFrame, audits: pd.DataFrame, method: str = "enumerate", *, drop_unaudited: bool = False
+    points: pd.DataFrame,
+    audits: pd.DataFrame,
+    method: str = "enumerate",
+    *,
+    drop_unaudited: bool = False,
+    entries: Sequence[dict[str, Any]] | None = None,
 ) -> list[Sample]:
     """Return one Sample a combination, in the order of first appearance in ``audits``.
 
@@ -187,12 +207,11 @@ def samples_from_frames(
     InputError
         If a draw of ``points`` is not in ``audits``, or an index lies outside 0..D.
     """
-    names = parameter_columns(audits)
+    names = parameter_columns(audits) if entries is None else ["combination"]
     groups = dict(_groups(points, names))
     samples = []
     for key, audit in _groups(audits, names):
-        parameters = combination(names, key)
-        dimension = int(build_landscape(parameters).dimension)
+        parameters, entry, dimension = _resolved(names, key, entries)
         draws = audit["draw"].to_numpy()
         frame = groups.pop(key, points.iloc[:0])
         row = pd.Index(draws).get_indexer(frame["draw"])
@@ -217,23 +236,24 @@ def samples_from_frames(
         complete = audit["complete"].to_numpy(bool) if "complete" in audit else np.zeros(len(draws), bool)
         statuses = _status_counts(audit)
         proved = audit["proved"].to_numpy(bool) if "proved" in audit else np.zeros(len(draws), bool)
-        samples.append(Sample(parameters, dimension, counts, hits, costs, complete, starts, method, statuses, proved))
+        samples.append(
+            Sample(parameters, dimension, counts, hits, costs, complete, starts, method, statuses, proved, entry)
+        )
     if groups and not drop_unaudited:
         raise InputError(f"points of {next(iter(groups))} have no audits; run `simcore verify` on the run")
     return samples
 
 
-def samples_from_starts(starts: pd.DataFrame) -> list[Sample]:
+def samples_from_starts(starts: pd.DataFrame, *, entries: Sequence[dict[str, Any]] | None = None) -> list[Sample]:
     """Return one Sample a combination from a ``newton`` run's rows (a row a start): hits only, counts are 0.
 
     Only rows of status ``critical`` are hits. A draw's distinct points are known only as far as starts reached them, so
     no count is made from them. Rows may be sums over starts of equal draw, status and index, with their ``number``.
     """
-    names = parameter_columns(starts)
+    names = parameter_columns(starts) if entries is None else ["combination"]
     samples = []
     for key, frame in _groups(starts, names):
-        parameters = combination(names, key)
-        dimension = int(build_landscape(parameters).dimension)
+        parameters, entry, dimension = _resolved(names, key, entries)
         draws, row = np.unique(frame["draw"].to_numpy(), return_inverse=True)
         number = frame["number"].to_numpy(np.float64) if "number" in frame else np.ones(len(frame))
         status = frame["status"].astype(str).to_numpy()
@@ -247,7 +267,9 @@ def samples_from_starts(starts: pd.DataFrame) -> list[Sample]:
         nothing = np.zeros(shape)
         incomplete = np.zeros(len(draws), bool)
         samples.append(
-            Sample(parameters, dimension, nothing, hits, costs, incomplete, starts_a_draw, "newton", statuses)
+            Sample(
+                parameters, dimension, nothing, hits, costs, incomplete, starts_a_draw, "newton", statuses, entry=entry
+            )
         )
     return samples
 
@@ -279,19 +301,21 @@ def load_samples(runs: Sequence[Any] | Any) -> list[Sample]:
 
     Reads shard by shard and keeps sums a draw, so that memory does not grow with the number of points or starts.
     """
-    from simcore.sweep import load
+    from simcore.sweep.read import COMBINATION, data_columns, load
 
     samples: list[Sample] = []
     for run in as_runs(runs):
-        method = run_configuration(run)["method"]
+        configuration = run_configuration(run)
+        method, entries = configuration["method"], configuration["combinations"]
         if method == "newton":
-            samples += samples_from_starts(_sums(run, ["status", "morse_index"], ["cost"]))
+            samples += samples_from_starts(_sums(run, ["status", "morse_index"], ["cost"]), entries=entries)
         elif method in ESTIMATED:
             samples += samples_from_counts(load(run), method)
         else:
-            audits = load(run, kind="audits")  # before the points: the run may still be going, and gain draws meanwhile
+            # before the points: the run may still be going, and gain draws meanwhile
+            audits = load(run, kind="audits", columns=[COMBINATION, *data_columns(run, "audits")])
             points = _sums(run, ["morse_index"], ["cost", "hits"])
-            samples += samples_from_frames(points, audits, method, drop_unaudited=True)
+            samples += samples_from_frames(points, audits, method, drop_unaudited=True, entries=entries)
     return samples
 
 
@@ -304,10 +328,10 @@ def parameter_names(run: Any) -> list[str]:
 
 
 def _sums(run: Any, keys: list[str], sums: list[str]) -> pd.DataFrame:
-    """Rows of a run summed over equal parameters, draw and ``keys``, with their number in the column ``number``."""
-    from simcore.sweep import iter_shards
+    """Rows of a run summed over equal combination, draw and ``keys``, with their number in the column ``number``."""
+    from simcore.sweep.read import COMBINATION, iter_shards
 
-    names = [*parameter_names(run), "draw", *keys]
+    names = [COMBINATION, "draw", *keys]
     parts = []
     for shard in iter_shards(run, columns=[*names, *sums]):
         parts.append(_summed(shard.assign(number=1), names, [*sums, "number"]))
@@ -317,7 +341,7 @@ def _sums(run: Any, keys: list[str], sums: list[str]) -> pd.DataFrame:
 
 
 def _summed(frame: pd.DataFrame, names: list[str], sums: list[str]) -> pd.DataFrame:
-    words = {name: str for name in ("landscape", "status") if name in names}  # categories may differ between shards
+    words = {name: str for name in ("status",) if name in names}  # categories may differ between shards
     grouped = frame.astype(words).groupby(names, dropna=False, sort=False, observed=True)
     return grouped[sums].sum().reset_index()
 
@@ -367,6 +391,26 @@ def _groups(frame: pd.DataFrame, names: list[str]) -> Iterable[tuple[tuple, pd.D
         yield tuple(None if _missing(v) else _plain(v) for v in key), part
 
 
+def _resolved(
+    names: list[str], key: tuple, entries: Sequence[dict[str, Any]] | None
+) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """A group's parameters as tables show them, run.json's own table of them, and the dimension of its domain.
+
+    Rows of a run carry the number of their combination and are resolved by ``entries``; of a frame without a run the
+    parameter columns are all there is.
+    """
+    if entries is None:
+        parameters = combination(names, key)
+        return parameters, {}, int(build_landscape(parameters).dimension)
+    from simcore.landscapes.registry import from_dict
+    from simcore.sweep.config import canonical_json
+
+    entry = dict(entries[int(key[0])])
+    landscape = from_dict(entry)
+    shown = {k: canonical_json(v) if isinstance(v, (list, dict)) else v for k, v in entry.items() if v is not None}
+    return {"landscape": shown.pop("name"), "n": landscape.n, **shown}, entry, int(landscape.dimension)
+
+
 def combination(names: list[str], key: tuple) -> dict[str, Any]:
     """A combination's parameters; whole numbers that a column with gaps had turned into floats are whole again."""
     from simcore.landscapes import registry
@@ -389,6 +433,13 @@ def _missing(value: Any) -> bool:
 
 def _decoded(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) and value[:1] in ("[", "{") else value
+
+
+def _without_folders(value: Any) -> Any:
+    """A parameter's text with every absolute path cut down to the file's name."""
+    if isinstance(value, str):
+        return re.sub(r'"(?:[A-Za-z]:)?[/\\\\][^"]*[/\\\\]([^"/\\\\]+)"', r'"\1"', value)
+    return value
 
 
 def _plain(value: Any) -> Any:

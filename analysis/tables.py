@@ -95,7 +95,7 @@ def count_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:
         judged = exact is not None and sample.dimension >= 2 and complete == sample.draws
         rows.append(
             {
-                **sample.parameters,
+                **sample.told,
                 "functions": sample.draws,
                 "complete": complete,
                 "proved": int(sample.proved.sum()),
@@ -138,7 +138,7 @@ def hits_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:
     rows = []
     for sample in samples:
         hits = sample.ratio_hits()
-        row: dict[str, Any] = {**sample.parameters, "functions": sample.draws, "starts": int(sample.starts.sum())}
+        row: dict[str, Any] = {**sample.told, "functions": sample.draws, "starts": int(sample.starts.sum())}
         row |= {status: sample.statuses.get(status, 0) for status in STATUSES}
         row |= {
             "hits_minima": int(sample.hits[:, 0].sum()),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,8 +63,8 @@ class Table:
     def markdown(self) -> str:
         """Return a pipe table with the caption above and the notes below; uncertain numbers read ``14.93 ± 0.41``."""
         numeric, headings, cells = self.texts()
-        headings = [text.replace("|", "\\|") for text in headings]
-        cells = [[text.replace("|", "\\|") for text in row] for row in cells]
+        headings = [escape_markdown(text) for text in headings]
+        cells = [[escape_markdown(text) for text in row] for row in cells]
         widths = [max(len(h), 3, *(len(r[j]) for r in cells)) for j, h in enumerate(headings)]
 
         def line(parts: list[str]) -> str:
@@ -183,12 +184,20 @@ def number(value: float | int, digits: int = 5) -> str:
     return f"{value:.{digits}g}" if "e" in text else text
 
 
+def escape_markdown(text: str) -> str:
+    """Return text for a cell: no pipe ends it, no line break, and nothing in it is taken for HTML."""
+    text = " ".join(text.split("\n")).replace("|", "\\|")
+    return re.sub(r"<(?=[A-Za-z/!?])", r"\\<", text)
+
+
 def escape(text: str) -> str:
     """Return text with LaTeX's special characters escaped, and the few non-ASCII signs that we use spelt out."""
     signs = {
         "\\": "\\textbackslash{}",
         **{c: f"\\{c}" for c in "_%&#{}$"},
         "~": "\\textasciitilde{}",
+        "[": "{[}",  # after the end of a row a bracket would be read as the distance to the next
+        "]": "{]}",
         "±": "$\\pm$",
         "≤": "$\\leq$",
         "≥": "$\\geq$",

@@ -13,19 +13,26 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from simcore import __version__
 from simcore.errors import InputError, SimcoreError, unknown_name
+from simcore.interrupt import INTERRUPTED, stop_at_once
 
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+MOST_THREADS = 4096
 MOST_SIZES = 10_000  # in one range of --n; beyond it a typing error is likelier than a wish
 BAD_PATH = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; ``arguments`` default to those of the process."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (as long as the process)
+    if sys.stdout is None:
+        return _complain("standard output is closed; let it go to a file, or to /dev/null", BAD_INPUT)
     for stream in (sys.stdout, sys.stderr):  # a terminal without ± shows \xb1 instead, and no traceback
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
@@ -53,7 +60,10 @@ def command() -> NoReturn:
     After Ctrl-C the process ends here: where the interrupt passed through a library's C code, Python remembers it as
     unhandled and would end by the signal instead of with 130.
     """
+    stop_at_once()
+    warnings.showwarning = lambda message, *_, **__: print(f"simcore: warning: {message}", file=sys.stderr)
     code = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: nothing is left to stop
     if code == INTERRUPTED:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
@@ -333,7 +343,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     v.add_argument("--widths", type=_widths, metavar="W", help="layer widths of a network, such as 4,8,1")
     v.add_argument("--activation", default="tanh", metavar="NAME", help="of bench network (default: %(default)s)")
     v.add_argument("--loss", default="mse", metavar="NAME", help="mse or cross_entropy (default: %(default)s)")
-    v.add_argument("--threads", type=_positive, default=1, metavar="N", help="default: %(default)s")
+    v.add_argument("--threads", type=_threads, default=1, metavar="N", help="default: %(default)s")
     v.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, cuda or reference (default: %(default)s)")
     v.add_argument(
         "--repeats",
@@ -387,6 +397,12 @@ def _terminate_as_interrupt() -> Iterator[None]:
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _threads(text: str) -> int:
+    if _positive(text) > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is more than {MOST_THREADS} threads")
     return int(text)
 
 

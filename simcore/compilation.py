@@ -6,7 +6,8 @@ sums keep their order), NumPy's error model (no exception on division by zero in
 Numba's own cache looks at the decorated function's file alone, so a kernel would go on using a formula that has
 changed in another file. Here the stamp of every cached function covers all formula and kernel sources, Numba's version
 is part of the path, and the path does not depend on where the package is installed: a reinstall of the same version
-finds its code again, and an edit anywhere in the kernels recompiles them.
+finds its code again, and an edit anywhere in the kernels recompiles them. Every file is checked by a digest before it
+is used (``simcore.checked_cache``), and a cache that can only be read is read.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ import functools
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import llvmlite
 import numba
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache, _CacheLocator
+from numba.core.caching import CompileResultCacheImpl, NullCache, _CacheLocator
 from numba.core.registry import CPUDispatcher
+
+from simcore.checked_cache import CheckedCache, warn_once
 
 FLAGS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
 """Numba's options for every compiled function."""
@@ -34,7 +36,14 @@ _PACKAGE = Path(__file__).parent
 _ROOMS = ("arcs", "proof")
 """Rooms with kernels of their own: their code is stamped with all their files, and an edit there leaves the rest
 alone."""
-_KERNEL_SOURCES = ("compilation.py", "domains.py", "formulas/*.py", "backends/problems.py", "backends/cpu/*.py")
+_KERNEL_SOURCES = (
+    "compilation.py",
+    "checked_cache.py",
+    "domains.py",
+    "formulas/*.py",
+    "backends/problems.py",
+    "backends/cpu/*.py",
+)
 
 
 @functools.cache
@@ -52,7 +61,8 @@ def source_digest() -> str:
 def cache_directory() -> Path | None:
     """Return where compiled code is kept: under NUMBA_CACHE_DIR when set, else in the user's cache directory.
 
-    None where neither can be written; code is then compiled anew in every process.
+    A directory that is there and can only be read is good enough: what it lacks is compiled and kept in memory. None,
+    with a warning, where there is none and none can be made; code is then compiled anew in every process.
     """
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     if chosen:
@@ -64,13 +74,19 @@ def cache_directory() -> Path | None:
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")))
     directory = base / "simcore" / source_digest()[:16]
+    reason = "it can't be read"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError:
-        return None
-    return directory
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if os.access(directory, os.R_OK | os.X_OK):
+        return directory
+    warn_once(
+        "unwritable",
+        f"compiled code can't be kept in {directory} ({reason}): every process compiles it again; set NUMBA_CACHE_DIR "
+        "to a directory that can be written",
+    )
+    return None
 
 
 @functools.cache
@@ -94,6 +110,9 @@ class _Locator(_CacheLocator):
     def get_cache_path(self) -> str:
         return str(cache_directory())
 
+    def ensure_cache_path(self) -> None:
+        os.makedirs(self.get_cache_path(), exist_ok=True)  # whether it can be written shows when it is
+
     def get_source_stamp(self) -> str:
         return source_digest() + own_digest(self._file)
 
@@ -111,7 +130,7 @@ class _Implementation(CompileResultCacheImpl):
     _locator_classes = [_Locator]  # noqa: RUF012 (Numba's name and type)
 
 
-class _Cache(FunctionCache):
+class _Cache(CheckedCache):
     _impl_class = _Implementation
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 
 class SimcoreError(Exception):
@@ -32,6 +33,19 @@ class DeviceError(RunError):
 
 class IncompleteWarning(UserWarning):
     """An enumeration ended before its rule of completeness held: points may be missing."""
+
+
+def shown(value: Any) -> str:
+    """Return a short text of a value for a message: TOML's words for booleans, never more than 60 characters."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and abs(value) >= 10**40:
+        return "a whole number of more than 40 digits"
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python prints no whole number of more than some thousand digits
+        return f"a {type(value).__name__} too long to print"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def unknown_name(

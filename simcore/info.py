@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import math
 import os
 import platform
 import sys
 from importlib import metadata, util
+from pathlib import Path
 from typing import Any
 
 import simcore
@@ -68,6 +70,34 @@ def threads() -> dict[str, Any]:
 def usable_processors() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def bytes_as_text(count: float) -> str:
+    """Return a number of bytes as people say it."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:,.0f} {unit}" if unit in ("bytes", "kB") or count >= 100 else f"{count:,.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def free_memory() -> float:
+    """Return the bytes that processes may still take: what the system, the control group and the limits leave."""
+    found = [math.inf]
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append(float(line.split()[1]) * 1024)
+    except OSError:
+        pass
+    try:
+        group = Path("/sys/fs/cgroup")
+        limit = (group / "memory.max").read_text().strip()
+        if limit != "max":
+            found.append(float(limit) - float((group / "memory.current").read_text()))
+    except (OSError, ValueError):
+        pass
+    return min(found)
 
 
 def gpu() -> dict[str, Any]:

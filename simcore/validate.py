@@ -10,6 +10,7 @@ from typing import Any
 from simcore.errors import InputError, unknown_name
 
 SEEDS = 2**64
+MOST_THREADS = 4096
 COUNTERS = 2**32  # draws and starts are 32-bit counter words
 
 

@@ -75,7 +75,7 @@ def compare(measurements: list[dict[str, Any]], saved: list[dict[str, Any]]) -> 
 
 def check_destination(path: str) -> None:
     """Raise ``InputError`` where a file can't be written to ``path``."""
-    folder = Path(path).resolve().parent
+    folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(path).is_dir():
         raise InputError(f"--save {path} can't be written; give a file in a directory that exists and can be written")
 

@@ -73,6 +73,11 @@ class Network(Landscape):
         return float(self.n) * self.samples
 
     @property
+    def hessians_held(self) -> float:
+        """One start at once: its Hessian, eigenvectors and their workspace."""
+        return 6.0
+
+    @property
     def seconds_per_start(self) -> float:
         """Fixed model of a start's time, for cutting sweeps into shards: 60 steps, each diagonalising a Hessian."""
         return 60 * (6e-10 * self.n**3 + 1e-8 * self.samples * self.n + 3e-5)

@@ -18,16 +18,13 @@ Python and in a configuration file:
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
-import struct
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +35,7 @@ from simcore.backends.network_problems import ACTIVATIONS
 from simcore.backends.problems import Array
 from simcore.errors import InputError, unknown_name
 from simcore.formulas.random import normals, uniforms
+from simcore.networks.data_files import file_bytes, read_idx, read_npz
 
 _REQUIRED = object()
 _REDUCTION: dict[str, Any] = {"samples": None, "bins": None, "pca": None, "whiten": True}
@@ -320,7 +318,7 @@ def _fixed(kind: str, description: str) -> tuple[Array, Array]:
             raise InputError(
                 f"the {kind} data have changed since they were described; describe them anew without sha256"
             )
-        x, y = _read_npz(options) if kind == "npz" else _read_idx(options)
+        x, y = _labels_or_targets(*read_npz(options)) if kind == "npz" else _read_idx(options)
     x, y = _reduced(x, y, options)
     x.flags.writeable = y.flags.writeable = False
     return x, y
@@ -370,55 +368,14 @@ def _labels_or_targets(x: Array, y: Array) -> tuple[Array, Array]:
     return _checked_pair(x.reshape(len(x), -1), y)
 
 
-def _bytes(path: Any) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"the data file {path!r} can't be read ({error.strerror}); give the path of an existing file"
-        ) from None
-
-
 def _file_digest(kind: str, options: Mapping[str, Any]) -> str:
     names = [options["path"]] if kind == "npz" else [options["images"], options["labels"]]
-    found = hashlib.sha256(b"".join(hashlib.sha256(_bytes(name)).digest() for name in names)).hexdigest()
+    found = hashlib.sha256(b"".join(hashlib.sha256(file_bytes(name)).digest() for name in names)).hexdigest()
     if options["sha256"] not in (None, found):
         raise InputError(f"the data file {names[0]!r} has SHA-256 {found}, not {options['sha256']}; restore the file")
     return found
 
 
-def _read_npz(options: Mapping[str, Any]) -> tuple[Array, Array]:
-    try:
-        with np.load(options["path"], allow_pickle=False) as archive:
-            return _labels_or_targets(
-                *(real_array(f"array {options[key]!r}", archive[options[key]]) for key in ("inputs", "targets"))
-            )
-    except (ValueError, KeyError, zlib.error) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{options['path']!r} is not an .npz with arrays {options['inputs']!r} and {options['targets']!r}: {error}"
-        ) from None
-
-
 def _read_idx(options: Mapping[str, Any]) -> tuple[Array, Array]:
-    images, labels = (_idx_array(options[key]) for key in ("images", "labels"))
+    images, labels = (read_idx(options[key]) for key in ("images", "labels"))
     return _labels_or_targets(images.astype(np.float64) / (255.0 if images.dtype == np.uint8 else 1.0), labels)
-
-
-def _idx_array(path: str) -> np.ndarray:
-    """Read one IDX file: two zero bytes, a type code, the number of dimensions, big-endian sizes, the numbers."""
-    raw = _bytes(path)
-    if raw[:2] == b"\x1f\x8b":
-        raw = gzip.decompress(raw)
-    types = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
-    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in types or len(raw) < 4 + 4 * raw[3]:
-        raise InputError(f"{path!r} is not an IDX file; give MNIST's format: 0, 0, type, dimensions, sizes, numbers")
-    sizes = struct.unpack(f">{raw[3]}I", raw[4 : 4 + 4 * raw[3]])
-    numbers = np.frombuffer(raw, dtype=types[raw[2]], offset=4 + 4 * raw[3])
-    if numbers.size != int(np.prod(sizes)):
-        raise InputError(
-            f"{path!r} holds {numbers.size} numbers where its header promises {sizes}; the file is cut short"
-        )
-    array = numbers.reshape(sizes)
-    return array.astype(array.dtype.newbyteorder("="))

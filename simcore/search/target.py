@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore import backends
+from simcore import backends, forks
 from simcore.backends import Backend
 from simcore.backends.problems import NewtonOptions, Outcome
 from simcore.domains import Domain
@@ -20,6 +20,7 @@ from simcore.errors import InputError, instance_wanted
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
 from simcore.info import usable_processors
 from simcore.landscapes.base import Draw, Landscape
+from simcore.landscapes.memory import require_memory
 from simcore.search.solvers import Newton, RegularisedNewton, Solver, resolve
 from simcore.validate import COUNTERS, SEEDS, whole
 
@@ -31,6 +32,7 @@ MOST_THREADS = 4096
 DOUBT = 1e-8
 """Newton decrement, in correlation lengths, of an accepted end beyond which it is judged again. Measured: no start in
 3,000 on torus n = 4, 3-spin n = 8 and 12 and waves n = 5 and 20, one in 3,000 on waves n = 50."""
+forks.guard()
 TILE = 24  # starts that the CPU kernel advances together: blocks are multiples of it
 
 
@@ -155,6 +157,7 @@ def settings(
     """Check the arguments that all searches share; ``InputError`` names what is wrong with the first bad one."""
     if solver is not None and not isinstance(solver, Solver):
         raise instance_wanted("solver", solver, "simcore.Newton(tolerance=1e-10)")
+    require_memory(landscape)
     chosen = resolve(solver, landscape)
     if backend == "cuda" and isinstance(chosen, RegularisedNewton) and chosen is not solver:
         chosen = Newton(**{f.name: getattr(solver, f.name) for f in fields(Newton)} if solver is not None else {})

@@ -34,6 +34,7 @@ def compute_shard(
         "backend": backend,
         "software": provenance.software(),
         "instruction_set": provenance.instruction_set(),
+        "arithmetic": provenance.arithmetic(),
         "host": platform.node(),
         "threads": threads,
         "ended": provenance.now(),

@@ -16,6 +16,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -24,7 +26,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simcore.errors import InputError, unknown_name
+from simcore.errors import InputError, shown, unknown_name
 from simcore.statistics.stopping import FIRST_LOOK, looks
 
 if TYPE_CHECKING:
@@ -121,19 +123,6 @@ DEFAULT_STARTS = {"newton": 256, "enumerate": 512, "ball": 512, "walk": 1, "path
 TABLES = ("seed", "landscape", "search", "solver")
 
 
-def shown(value: Any) -> str:
-    """Return a short text of a value for a message: TOML's words for booleans, never more than 60 characters."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int) and abs(value) >= 10**40:
-        return "a whole number of more than 40 digits"
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # Python prints no whole number of more than some thousand digits
-        return f"a {type(value).__name__} too long to print"
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 @dataclass(frozen=True)
 class Configuration:
     """A validated sweep. Make one with ``read_configuration`` (a file) or ``Configuration.from_mapping`` (its tables).
@@ -217,6 +206,16 @@ class Configuration:
         result = {f.name: getattr(self, f.name) for f in fields(self)}
         return result | {"combinations": [dict(entry) for entry in self.combinations], "solver": dict(self.solver)}
 
+    def to_toml(self) -> str:
+        """Return a TOML file of this sweep, a ``[[landscape]]`` table a combination; reading it gives an equal one."""
+        lines = [f"seed = {self.seed}"]
+        for entry in self.combinations:
+            lines += ["", "[[landscape]]", *_toml_lines(entry)]
+        search = {key: getattr(self, key) for key in SEARCH}
+        for name, table in (("search", search), ("solver", self.solver)):
+            lines += ["", f"[{name}]", *_toml_lines(table)]
+        return "\n".join(lines) + "\n"
+
     # ---- what it means -------------------------------------------------------------------------------------------
     def landscape(self, combination: int) -> Landscape:
         """Return the landscape of a combination."""
@@ -290,7 +289,20 @@ def read_configuration(path: str | Path) -> Configuration:
     Raises ``InputError`` (one line: key, value, choices) for a file that is missing, unreadable, not TOML or not a
     sweep.
     """
-    return Configuration.from_mapping(_tables(Path(path)))
+    return configuration_of(path)[0]
+
+
+def configuration_of(config: str | Path | Configuration | Mapping[str, Any]) -> tuple[Configuration, str]:
+    """Return the configuration of a TOML file, of its tables or of itself, and the text to keep beside the run.
+
+    A file is read once: a pipe has nothing to say a second time. The text of what was no file is written by
+    ``Configuration.to_toml``. Raises ``InputError`` as ``read_configuration`` does.
+    """
+    if isinstance(config, (Configuration, Mapping)):
+        made = config if isinstance(config, Configuration) else Configuration.from_mapping(config)
+        return made, made.to_toml()
+    text = _text(Path(config))
+    return Configuration.from_mapping(_tables(Path(config), text)), text
 
 
 def canonical_json(value: Any) -> str:
@@ -299,18 +311,31 @@ def canonical_json(value: Any) -> str:
 
 
 # ---- reading -----------------------------------------------------------------------------------------------------
-def _tables(path: Path) -> dict[str, Any]:
+def _text(path: Path) -> str:
+    """Return a file's text; ``InputError`` where it can't be read, is too long or none, or nobody writes to a FIFO."""
     try:
-        with path.open("rb") as stream:
+        # A FIFO without a writer would block in open; read at once, it has nothing to say.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        if hasattr(os, "set_blocking"):
+            os.set_blocking(handle, True)
+        with os.fdopen(handle, "rb") as stream:
             data = stream.read(MOST_BYTES + 1)
+            silent = not data and stat.S_ISFIFO(os.fstat(handle).st_mode)
     except OSError as error:
         raise InputError(f"configuration {path}: {error.strerror or error}; give the path of a TOML file") from None
     if len(data) > MOST_BYTES:
         raise InputError(f"configuration {path} is larger than {MOST_BYTES} bytes; give a sweep's TOML file")
+    if silent:
+        raise InputError(f"configuration {path} is a pipe that nobody writes to; give a TOML file")
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"configuration {path} is not UTF-8 text (byte {error.start}); give a TOML file") from None
+
+
+def _tables(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, ValueError) as error:
         raise InputError(f"configuration {path} is not TOML: {' '.join(str(error).split())}") from None
     except RecursionError:
@@ -393,6 +418,20 @@ def _solver_settings(table: Mapping[str, Any]) -> dict[str, Any]:
     real = {f.name for f in fields(solver) if "float" in str(f.type)}
     settings = solver.to_dict() | {"method": table.get("method", "auto")}
     return {key: float(value) if key in real and isinstance(value, int) else value for key, value in settings.items()}
+
+
+def _toml_lines(table: Mapping[str, Any]) -> list[str]:
+    """Return a table's lines; TOML has no word for None, which every key means that is left out."""
+    return [f"{key} = {_toml(value)}" for key, value in table.items() if value is not None]
+
+
+def _toml(value: Any) -> str:
+    """Return a value as TOML writes it."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(str(key))} = {_toml(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
 # ---- landscapes --------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ combination, costliest first; what is not reached is scaled by the cost model.
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import time
 from dataclasses import dataclass, replace
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from simcore.errors import RunError, SimcoreError
-from simcore.info import usable_processors
+from simcore.info import bytes_as_text as size
+from simcore.info import free_memory, usable_processors
+from simcore.landscapes.memory import working_bytes
 from simcore.sweep.agenda import held_shards
 from simcore.sweep.config import ESTIMATED, Configuration
 from simcore.sweep.plan import (
@@ -85,15 +88,6 @@ class Estimate:
             f"{duration(self.cpu_seconds)} of processor time",
             *(["at most: target_error may end it at an earlier look"] if self.at_most else []),
         ]
-
-
-def size(count: float) -> str:
-    """Return a number of bytes as people say it."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:,.0f} {unit}" if unit in ("bytes", "kB") or count >= 100 else f"{count:,.1f} {unit}"
-        count /= 1000
-    raise AssertionError
 
 
 def estimate(
@@ -176,7 +170,7 @@ def worker_bytes(configuration: Configuration) -> float:
     for c in range(len(configuration.combinations)):
         landscape, cut = configuration.landscape(c), layout(configuration, c)
         n = float(landscape.n)
-        held = 24.0 * landscape.coefficients
+        held = working_bytes(landscape)
         if configuration.method == "newton":
             values = 8.0 * n * (1 + 2 * configuration.positions + 3 * configuration.spectrum)
             held += cut.draw_block * cut.start_block * (MEMORY_PER_ROW + values)
@@ -191,30 +185,11 @@ def worker_bytes(configuration: Configuration) -> float:
 
 def free_disk(path: Path) -> float:
     """Return the free bytes where ``path`` is or would be."""
-    where = path.resolve()
+    where = Path(os.path.realpath(path))  # a loop of links is no error here
     while not where.exists():
         where = where.parent
     usage = shutil.disk_usage(where)
     return float(usage.free) if usage.total else math.inf  # a file system without blocks says nothing
-
-
-def free_memory() -> float:
-    """Return the bytes that processes may still take: what the system, the control group and the limits leave."""
-    found = [math.inf]
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                found.append(float(line.split()[1]) * 1024)
-    except OSError:
-        pass
-    try:
-        group = Path("/sys/fs/cgroup")
-        limit = (group / "memory.max").read_text().strip()
-        if limit != "max":
-            found.append(float(limit) - float((group / "memory.current").read_text()))
-    except (OSError, ValueError):
-        pass
-    return min(found)
 
 
 def _row_bytes(configuration: Configuration, combination: int) -> float:

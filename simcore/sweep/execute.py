@@ -21,7 +21,7 @@ from simcore.errors import InputError, RunError, SimcoreError, unknown_name
 from simcore.info import usable_processors
 from simcore.sweep import provenance
 from simcore.sweep.agenda import Agenda, held_shards
-from simcore.sweep.config import Configuration, read_configuration
+from simcore.sweep.config import Configuration, configuration_of
 from simcore.sweep.files import UNWRITABLE, disk_message, write_document
 from simcore.sweep.lock import RunLock, alone
 from simcore.sweep.merge import mergeable
@@ -32,6 +32,9 @@ from simcore.sweep.store import RunDirectory
 
 ATTEMPTS = 3
 """Times a shard is tried before it is set aside."""
+
+WATCH = 2.0
+"""Seconds between two looks at whether a worker was stopped."""
 
 GRACE = 5.0
 """Seconds that running shards get to finish after Ctrl-C or SIGTERM; a second signal drops them at once."""
@@ -119,7 +122,7 @@ def run_sweep(
     shard : (i, k) or "i/k"
         Compute part i of k; k such jobs may write one run together.
     allow_version : bool
-        Continue a run that another version of simcore began.
+        Continue a run that another version of simcore began, or other libraries, another BLAS or processor.
     dry_run : bool
         Print what the sweep would take and return that (``simcore.sweep.estimate.Estimate``); compute nothing.
     json : bool
@@ -138,7 +141,7 @@ def run_sweep(
     KeyboardInterrupt
         After Ctrl-C or SIGTERM, once the run is in order; everything finished is kept.
     """
-    configuration, source = _configuration(config)
+    configuration, source = configuration_of(config)
     part = check_part(shard)
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or not 0 <= workers <= 4096):
         raise InputError(f"workers is {workers!r}; give a whole number from 0 (in this process) to 4096")
@@ -151,15 +154,13 @@ def run_sweep(
     run = RunDirectory(out)
     count = default_workers(backend) if workers is None else workers
     provenance.check_run(run, configuration, backend=backend, allow_version=allow_version)
-    if dry_run:
-        from simcore.sweep.estimate import estimate
+    from simcore.sweep.estimate import estimate, refuse_what_does_not_fit
 
+    refuse_what_does_not_fit(run, configuration, workers=count, part=part)  # before a calibration allocates anything
+    if dry_run:
         result: Any = estimate(run, configuration, backend=backend, workers=count, part=part)
         print_lines(result.lines(), aside=json)
     else:
-        from simcore.sweep.estimate import refuse_what_does_not_fit
-
-        refuse_what_does_not_fit(run, configuration, workers=count, part=part)
         if backend == "cuda" and dask is None:
             backends.get(backend).require()
         try:
@@ -186,7 +187,7 @@ class _Session:
         self,
         run: RunDirectory,
         configuration: Configuration,
-        source: str | None,
+        source: str,
         backend: str,
         workers: int,
         dask: Any,
@@ -197,6 +198,8 @@ class _Session:
         self.workers, self.dask, self.part, self.allow_version = workers, dask, part, allow_version
         self.summary = RunSummary(str(run.path))
         self.failures: dict[Shard, int] = {}
+        self.stopped: set[int] = set()
+        self.watched = 0.0
         self.progress = Progress(KINDS[configuration.method][0])
 
     def execute(self) -> RunSummary:
@@ -259,11 +262,25 @@ class _Session:
             total = agenda.total
             for shard, answer in engine.wait(0.2):
                 self._take(agenda, shard, answer)
+            self._watch(engine)
             if agenda.total != total:
                 weight = self.progress.weight + sum(map(agenda.weight, agenda.remaining()))
                 self.progress.extend(agenda.total, weight)
             self.progress.tick()
         signals.check(0)
+
+    def _watch(self, engine: Engine) -> None:
+        """Say once of each worker that it was stopped: its shard, and with it the run, waits for ever otherwise."""
+        if time.monotonic() < self.watched + WATCH:
+            return
+        self.watched = time.monotonic()
+        for pid in getattr(engine, "stopped", list)():
+            if pid not in self.stopped:
+                self.stopped.add(pid)
+                self.progress.log(
+                    f"worker process {pid} is stopped: kill -CONT {pid} lets it go on, kill -9 {pid} has its shard "
+                    "computed again"
+                )
 
     def _mergeable(self, agenda: Agenda) -> list[Shard]:
         """Return the draws that can be merged now, from every job's shards: other parts may have ended meanwhile."""
@@ -349,7 +366,7 @@ class _Session:
 
     def _engine(self, threads: int) -> Engine:
         setting = {
-            "path": str(self.run.path.resolve()),
+            "path": os.path.realpath(self.run.path),
             "configuration": self.configuration.to_dict(),
             "backend": self.backend,
         }
@@ -426,15 +443,6 @@ class _Signals:
 def default_workers(backend: str) -> int:
     """Return one worker for each processor; two share a CUDA device: one's searches fill what the other leaves idle."""
     return min(2, usable_processors()) if backend == "cuda" else usable_processors()
-
-
-def _configuration(config: Any) -> tuple[Configuration, str | None]:
-    if isinstance(config, Configuration):
-        return config, None
-    if isinstance(config, Mapping):
-        return Configuration.from_mapping(config), None
-    configuration = read_configuration(config)
-    return configuration, Path(config).read_text(encoding="utf-8")
 
 
 def print_lines(lines: list[str], *, aside: bool) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import simcore
 from simcore.errors import DeviceError, RunError
 from simcore.sweep.config import Configuration
+from simcore.sweep.lock import process_state
 from simcore.sweep.plan import Shard
 from simcore.sweep.worker import attempt
 
@@ -87,6 +88,10 @@ class LocalPool:
                 "see what they printed, and whether there is memory for them"
             )
         return [(shard, {"shard": shard.name, "error": f"the worker process ended: {_death(code)}", "traceback": ""})]
+
+    def stopped(self) -> list[int]:
+        """Process numbers of workers that compute nothing because somebody stopped them (SIGSTOP, a debugger)."""
+        return [w.process.pid for w in self._busy if process_state(w.process.pid) in ("T", "t")]
 
     def close(self) -> None:
         """End all workers at once; what they were computing is dropped, unfinished files stay unnamed."""

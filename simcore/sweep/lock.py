@@ -145,6 +145,14 @@ def identity(pid: int) -> dict[str, Any]:
     return {"pid": pid, "started": start_time(pid), "boot": _boot(), "host": socket.gethostname()}
 
 
+def process_state(pid: int) -> str | None:
+    """Return a process's state as one letter (R running, S asleep, T stopped, Z dead), None where it is not known."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return None
+
+
 def start_time(pid: int) -> int | None:
     """Return a process's start in clock ticks since boot, None where there is none or the system won't say."""
     try:

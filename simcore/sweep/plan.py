@@ -22,7 +22,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from simcore.errors import RunError
+from simcore.errors import InputError
 from simcore.sweep.config import ESTIMATED, Configuration
 
 if TYPE_CHECKING:
@@ -220,8 +220,6 @@ def part_of(shard: Shard, configuration: Configuration, part: tuple[int, int] | 
 
 def check_part(part: tuple[int, int] | str | None) -> tuple[int, int] | None:
     """Return (i, k) of ``--shard i/k``; raise ``InputError`` unless 1 <= i <= k."""
-    from simcore.errors import InputError
-
     if part is None:
         return None
     text = part if isinstance(part, str) else "/".join(map(str, part))
@@ -232,9 +230,9 @@ def check_part(part: tuple[int, int] | str | None) -> tuple[int, int] | None:
 
 
 def require_shards(count: int) -> None:
-    """Raise ``RunError`` for more shards than a directory should hold."""
+    """Raise ``InputError`` for more shards than a directory should hold."""
     if count > MOST_SHARDS:
-        raise RunError(
+        raise InputError(
             f"the sweep has {count} shards, more than the {MOST_SHARDS} that one run directory holds; divide it"
         )
 

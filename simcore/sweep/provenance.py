@@ -24,6 +24,7 @@ from simcore.sweep.files import read_document, write_document
 from simcore.sweep.lock import gate
 from simcore.sweep.store import SCHEMA_VERSION, RunDirectory, check_schema
 
+BLAS = ("internal_api", "version", "architecture")
 LIBRARIES = ("numba", "llvmlite", "numpy", "scipy", "pandas", "pyarrow")
 
 
@@ -91,6 +92,22 @@ def instruction_set() -> str:
     return "+".join([platform.machine(), *(f for f in ("fma", "avx2", "avx512f", "neon", "sve") if features.get(f))])
 
 
+@cache
+def arithmetic() -> str:
+    """Return what rows' last digits depend on beside simcore: libraries, each BLAS and its core type, vector features.
+
+    LAPACK's eigenvalues differ in rounding between the kernels that OpenBLAS chooses for a processor.
+    """
+    import scipy.linalg  # noqa: F401 (NumPy and SciPy bring a BLAS each, which is seen once it is loaded)
+    from threadpoolctl import threadpool_info
+
+    known = software()
+    libraries = [f"{name} {known[name]}" for name in ("numpy", "scipy", "numba", "llvmlite") if name in known]
+    found = (one for one in threadpool_info() if one["user_api"] == "blas")
+    blas = sorted({" ".join(str(one.get(key)) for key in BLAS if one.get(key)) for one in found})
+    return ", ".join([*libraries, *blas, instruction_set()])
+
+
 def now() -> str:
     """Return the time of day in UTC, for people."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -137,7 +154,7 @@ def read_run(run: RunDirectory) -> tuple[dict[str, Any], Configuration]:
 
 
 def open_run(
-    run: RunDirectory, configuration: Configuration, *, backend: str, allow_version: bool, source: str | None
+    run: RunDirectory, configuration: Configuration, *, backend: str, allow_version: bool, source: str
 ) -> dict[str, Any]:
     """Create a run directory, or check that this configuration may continue the one that is there; return run.json.
 
@@ -149,7 +166,7 @@ def open_run(
 
 
 def _open_run(
-    run: RunDirectory, configuration: Configuration, backend: str, allow_version: bool, source: str | None
+    run: RunDirectory, configuration: Configuration, backend: str, allow_version: bool, source: str
 ) -> dict[str, Any]:
     version = simcore.__version__
     if not run.information.exists():
@@ -162,6 +179,7 @@ def _open_run(
             "data": data_hashes(configuration),
             "backend": backend,
             "versions": [version],
+            "arithmetic": [arithmetic()],
             "sessions": [],
         }
         run.create(configuration.method)
@@ -173,6 +191,8 @@ def _open_run(
     run.create(configuration.method)
     if version not in document["versions"]:
         document["versions"].append(version)
+    if "arithmetic" in document and arithmetic() not in document["arithmetic"]:
+        document["arithmetic"].append(arithmetic())
     if configuration.to_dict() != before.to_dict():
         document["configuration"] = configuration.to_dict()
         _keep_source(run, configuration, source)
@@ -228,13 +248,18 @@ def _check_continues(
             f"{run.path} was written by simcore {', '.join(document['versions'])}, this is {simcore.__version__}; "
             "use that version, or give --allow-version (simcore verify will list both)"
         )
+    known = document.get("arithmetic")
+    if known is not None and arithmetic() not in known and not allow_version:
+        raise InputError(
+            f"{run.path} was computed with {' and '.join(known)}; this is {arithmetic()}, whose rows agree in "
+            "distribution, not bit for bit; use the same, or give --allow-version (simcore verify will list both)"
+        )
 
 
-def _keep_source(run: RunDirectory, configuration: Configuration, source: str | None) -> None:
+def _keep_source(run: RunDirectory, configuration: Configuration, source: str) -> None:
     from simcore.sweep.files import write_atomically
 
-    if source is not None:
-        write_atomically(run.path / "config.toml", lambda path: path.write_bytes(source.encode()))
+    write_atomically(run.path / "config.toml", lambda path: path.write_bytes(source.encode()))
 
 
 def session(engine: str, workers: int, threads: int, part: tuple[int, int] | None) -> dict[str, Any]:

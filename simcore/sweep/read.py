@@ -68,6 +68,11 @@ def iter_shards(
     yield from _Reader(run, columns, kind).frames()
 
 
+def data_columns(run: str | Path, kind: str | None = None) -> list[str]:
+    """Return the names of a run's own columns, those after the parameters, for a kind of rows as in ``load``."""
+    return _Reader(run, None, kind).data_columns()
+
+
 def run_information(run: str | Path) -> dict[str, Any]:
     """Return run.json: configuration, seed, versions, machine, sessions; ``InputError`` where there is no run."""
     return read_run(RunDirectory(run))[0]
@@ -125,7 +130,7 @@ class _Reader:
         }
 
     def _checked(self, columns: list[str]) -> list[str]:
-        known = ["landscape", *self.parameters, *self._data_columns(), COMBINATION]
+        known = ["landscape", *self.parameters, *self.data_columns(), COMBINATION]
         for name in columns:
             if name not in known:
                 raise unknown_name(f"column of {self.run.path}", name, known)
@@ -133,7 +138,7 @@ class _Reader:
             raise InputError(f"columns is empty; name some of {', '.join(known)}, or leave it out for all")
         return columns
 
-    def _data_columns(self) -> list[str]:
+    def data_columns(self) -> list[str]:
         if not self.shards:
             return ["draw"]
         first = self.shards[0]

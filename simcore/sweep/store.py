@@ -15,11 +15,12 @@ data.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simcore.errors import RunError
+from simcore.errors import InputError, RunError
 from simcore.sweep import checksum
 from simcore.sweep.config import Configuration, canonical_json
 from simcore.sweep.files import (
@@ -47,6 +48,12 @@ class RunDirectory:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        try:
+            str(self.path).encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"the directory {os.fsencode(self.path)!r} has a name that is not UTF-8; rename it"
+            ) from None
 
     @property
     def information(self) -> Path:
@@ -102,7 +109,7 @@ class RunDirectory:
         document = read_document(self.record_path(shard))
         check_schema(document, self.record_path(shard))
         files = document.get("files")
-        facts = {"bytes", "sha256", "rows", "row_sum"}
+        facts = {"bytes", "sha256", "crc32", "rows", "row_sum"}
         if not isinstance(files, dict) or not all(isinstance(f, dict) and facts <= set(f) for f in files.values()):
             raise RunError(f"{self.record_path(shard)} does not say what the shard's files hold; it was altered")
         if document.get("shard") != shard.name:
@@ -201,8 +208,8 @@ def _identity(configuration: Configuration, shard: Shard) -> dict[str, Any]:
 def checked_bytes(path: Path, facts: Mapping[str, Any]) -> bytes:
     """Return a shard file's bytes; raise ``RunError`` in one line unless they are those that its record speaks of.
 
-    ``facts`` are the record's: ``bytes`` and ``crc32`` (``sha256`` in records of older versions). Every reading of rows
-    passes here, since a flipped bit in a Parquet file may well give other rows and no error.
+    ``facts`` are the record's: ``bytes`` and ``crc32``. Every reading of rows passes here, since a flipped bit in a
+    Parquet file may well give other rows and no error.
     """
     try:
         data = path.read_bytes()
@@ -212,10 +219,8 @@ def checked_bytes(path: Path, facts: Mapping[str, Any]) -> bytes:
         raise RunError(f"{path} can't be read: {error.strerror or error}; run simcore verify") from None
     if len(data) != facts["bytes"]:
         what = f"has {len(data)} bytes, its record says {facts['bytes']}; it was truncated or altered"
-    elif "crc32" in facts:
-        what = "" if crc32_of(data) == facts["crc32"] else DAMAGED
     else:
-        what = "" if hashlib.sha256(data).hexdigest() == facts["sha256"] else DAMAGED
+        what = "" if crc32_of(data) == facts["crc32"] else DAMAGED
     if what:
         raise RunError(f"{path} {what}: remove it, then run the sweep again to recompute it")
     return data

@@ -317,7 +317,7 @@ class _Verification:
         for key, what in (
             ("simcore", "version of simcore"),
             ("backend", "backend"),
-            ("instruction_set", "instruction set"),
+            ("arithmetic", "set of libraries, BLAS and vector features"),
         ):
             found = Counter(str(record.get(key)) for record in records.values())
             listed = ", ".join(f"{name} ({count} shards)" for name, count in sorted(found.items()))
@@ -325,6 +325,10 @@ class _Verification:
                 report.versions = sorted(found)
                 for name in set(found) - set(self.document["versions"]):
                     self._find("version", "manifest", f"simcore {name} wrote {found[name]} shards and was not allowed")
+            elif key == "arithmetic":
+                for name in set(found) - {*self.document.get(key, found), str(None)}:
+                    text = f"{found[name]} shards were computed with {name}, which was not allowed"
+                    self._find("version", "manifest", text)
             elif key == "backend" and set(found) - {self.document["backend"]}:
                 self._find("foreign", "manifest", f"backends {listed}, run.json says {self.document['backend']}")
             if len(found) > 1:

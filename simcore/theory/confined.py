@@ -47,8 +47,8 @@ def confined_field_law(n: int, m: float) -> pd.DataFrame:
         If n or m is out of range.
     """
     n = check_order("n", n)
-    if isinstance(m, bool) or not isinstance(m, (int, float, np.number)) or not (0 < m < math.inf):
-        raise InputError(f"m is {m!r}; the strength of the confinement is a positive number")
+    if isinstance(m, bool) or not isinstance(m, (int, float, np.number)) or not (1e-100 < m < 1e100):
+        raise InputError(f"m is {m!r}; the strength of the confinement is a positive number, from 1e-100 to 1e100")
     m = float(m)
     integrals, log_total = _integrals(n, m)
     mu = m * math.sqrt(n)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simcore.errors import InputError
+from simcore.errors import InputError, shown
 from simcore.theory.counting import log_normalisation, support_edge
 from simcore.theory.frames import law_frame
 from simcore.theory.goe import log_gaussian_total
@@ -51,8 +51,8 @@ def spherical_spin_law(n: int, p: int = 3) -> pd.DataFrame:
         If n or p is out of range.
     """
     n = check_order("n", n)
-    if isinstance(p, bool) or not isinstance(p, (int, np.integer)) or p < 2:
-        raise InputError(f"p is {p!r}; the order of a p-spin model is a whole number, at least 2")
+    if isinstance(p, bool) or not isinstance(p, (int, np.integer)) or not 2 <= p <= 2**31:
+        raise InputError(f"p is {shown(p)}; the order of a p-spin model is a whole number from 2 to 2^31")
     p = int(p)
     if n == 1:  # the sphere is two points, x = +-1, each critical: f(x) = +-J, and J is standard normal
         one = np.zeros(1)

@@ -65,7 +65,7 @@ def flips(sound: Path, run: Path, count: int, seed: int) -> int:
     """Flip ``count`` single bits, each alone; return how many were refused."""
     source = random.Random(seed)
     shutil.copytree(sound, run)
-    files = sorted(path for path in run.rglob("*") if path.suffix in (".parquet", ".json"))
+    files = sorted(p for p in run.rglob("*") if p.suffix in (".parquet", ".json") and p.parent.name != "locks")
     wanted = everything(run)
     refused = 0
     for _ in range(count):

@@ -118,6 +118,24 @@ def test_kill_9_of_workers_does_not_stop_the_run(config, tmp_path, undisturbed):
     check_whole(out, undisturbed)
 
 
+def test_a_stopped_worker_is_named_and_the_run_goes_on_once_it_is_killed(config, tmp_path, undisturbed):
+    out = tmp_path / "run"
+    child = start(config, out, "--workers", "1", fake={"delay": 0.3})
+    wait_for_shards(out, 1, child)
+    (victim,) = children(child.pid)
+    os.kill(victim, signal.SIGSTOP)
+    heard = []
+    for line in child.stderr:
+        heard.append(line)
+        if f"worker process {victim} is stopped" in line:
+            break
+    assert f"kill -9 {victim} has its shard computed again" in heard[-1]
+    os.kill(victim, signal.SIGKILL)
+    child.communicate(timeout=120)
+    assert child.returncode == 0
+    check_whole(out, undisturbed)
+
+
 # ---- Ctrl-C and SIGTERM ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_a_run_that_can_be_resumed(config, tmp_path, undisturbed, number):
