@@ -1,7 +1,7 @@
 """How often does the audit's test alarm although the law holds, and what does it find?
 
 For recorded counts of every family (their own mean is the law, so that it holds exactly) and for laws made to break
-tests (1 + a rare event of one to four points, Poisson and geometric clusters, overdispersed counts), 30 to 200 draws
+tests (1 + a rare event of one to eight points, Poisson and geometric clusters, overdispersed counts), 30 to 200 draws
 are resampled, seeded, and judged by ``simcore.statistics.betting`` at the p-values that matter: 1e-2 .. 1e-5,
 two-sided. The bound on the rate is Clopper and Pearson's one-sided 95 % limit. A family-wise rate is at most the sum
 over its tests.
@@ -58,13 +58,14 @@ def synthetic() -> dict:
     laws = {}
     steps = np.arange(60.0)
     for q in (0.01, 0.03, 0.1, 0.3):
-        for jump in (1, 2, 4):
+        for jump in (1, 2, 4, 8):
             laws[f"1 + {jump} Bernoulli({q})"] = (np.array([1.0, 1.0 + jump]), np.array([1 - q, q]), 1.0)
         poisson = np.exp(steps * math.log(q) - q - special.gammaln(steps + 1))
         laws[f"1 + 2 Poisson({q})"] = (1 + 2 * steps, poisson, 1.0)
         geometric = np.append(1 - q, q * 0.5 ** np.arange(1, 60))
-        laws[f"1 + 2 rare geometric({q})"] = (1 + 2 * steps, geometric, 1.0)
-    for shape in (1.0, 3.0):
+        for jump in (2, 4):
+            laws[f"1 + {jump} rare geometric({q})"] = (1 + jump * steps, geometric, 1.0)
+    for shape in (0.3, 1.0, 3.0):
         long = np.arange(300.0)
         log = special.gammaln(long + shape) - special.gammaln(shape) - special.gammaln(long + 1)
         log += shape * math.log(shape / (shape + 5)) + long * math.log(5 / (shape + 5))
