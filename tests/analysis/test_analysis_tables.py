@@ -133,7 +133,7 @@ def test_demo_csv_has_the_contracts_columns_and_blanks():
     )[0]
     text = tables.demo_csv(tables.count_table([sample(draws=24), sample(draws=24, complete=False), line]))
     rows = list(csv.DictReader(io.StringIO(text)))
-    contract = "landscape n functions complete critical_points minima ratio_distinct ratio_distinct_se"
+    contract = "landscape n functions complete proved critical_points minima ratio_distinct ratio_distinct_se"
     assert list(rows[0]) == [*contract.split(), "ratio_exact", "z", "ratio_hits", "ratio_coin_flip"]
     assert [r["functions"] for r in rows] == ["24", "24", "2"]
     assert [r["complete"] for r in rows] == ["24", "23", "2"]
