@@ -47,3 +47,13 @@ def test_moments_of_a_sum_with_an_independent_term():
     np.testing.assert_allclose(
         finite_features._with_kinetic(sums, 0.5, 0.25), [[2.0], [3 + 0.5 * 2], [7 + 2 * 0.5 * 3 + (0.25 + 0.25) * 2]]
     )
+
+
+@pytest.mark.parametrize("n", [1000, 1001, 3000])
+def test_coin_flips_are_binomial_on_both_sides_of_the_change_of_formula(n):
+    """Whole-number binomials up to 1,000 coins, gamma functions beyond: both are C(n, k) / 2^n and sum to 1."""
+    frame = law("coin_flip", n)
+    for k in (0, 1, n // 3, n // 2, n):
+        exact = math.log(math.comb(n, k)) - n * math.log(2)
+        assert frame["log_fraction"][k] == pytest.approx(exact, rel=1e-10, abs=1e-8)
+    assert frame["fraction"].sum() == pytest.approx(1, abs=1e-8)
