@@ -10,6 +10,7 @@
 4. The rows of both routes (one fused kernel; a pool with matrix products) against a second run, other orders and other
    block shapes, the fused ones against the simulator's: the same bits. Against the CPU's in distribution: a chi-square
    test of the index counts of different starts.
+   Networks: cost, gradient and Hessian against the CPU's.
 5. Start-iterations per second at n = 10, 50, 100 with 1024 waves, by each route, beside the issue bound of the fused
    kernel and the shares of the double-precision peak and of cuBLAS's DGEMM that useful operations reach.
 6. The same iteration in CuPy, PyTorch and JAX on the same device, from the same starts, and in simcore on one core.
@@ -120,13 +121,9 @@ def kernels_only() -> None:
         for route in routes():
             problem, starts, options = search_problem(landscape, 40 if route == "fused" else 3 * pool_search.NARROWEST)
             cuda.newton(problem, starts, options._replace(max_iterations=20), route=route)
-    network = simcore.MLP(
-        widths=(1, 2, 1),
-        activation="tanh",
-        loss="mse",
-        data={"kind": "teacher", "widths": [1, 2, 1], "samples": 5, "noise": 0.1},
-    )
-    cuda.evaluate(network.draw(seed=SEED, draw=0).problem, np.ones((3, network.dimension)))
+    for network in network_cases()[:2]:
+        x = 0.3 * np.ones((3, network.dimension))
+        cuda.evaluate(network.draw(seed=SEED, draw=0).problem, x)
     probes.normals(SEED, 1, 0, 0, 33)
 
 
@@ -243,6 +240,45 @@ def distributions(tiny: bool) -> dict[str, Any]:
     return {"passed": passed, "false_alarm": FALSE_ALARM, **result}
 
 
+def network_cases() -> list[Any]:
+    """Return networks of every kind: the first two small enough for the sanitizer and the simulator."""
+    pixels = {"kind": "gaussian", "spectrum": [1.0] * 9, "samples": 5, "targets": "classes", "outputs": 2}
+
+    def teacher(widths: tuple[int, ...], samples: int) -> dict[str, Any]:
+        return {"kind": "teacher", "widths": list(widths), "samples": samples, "noise": 0.1}
+
+    return [
+        simcore.MLP(widths=(1, 2, 1), activation="tanh", loss="mse", data=teacher((1, 2, 1), 5)),
+        simcore.ConvolutionalNetwork([2, 1], "tanh", "cross_entropy", pixels, l2=0.1, kernel=2, stride=1),
+        simcore.RecurrentNetwork(2, 3, samples=6, l2=0.1),
+        simcore.MLP(widths=(5, 10, 3), activation="tanh", loss="mse", data=teacher((5, 4, 3), 200), l2=0.01),
+        simcore.MLP(widths=(5, 7, 5, 3), activation="softplus", loss="mse", data=teacher((5, 4, 3), 200), l2=0.01),
+    ]
+
+
+def networks(tiny: bool) -> dict[str, Any]:
+    """Compare cost, gradient and Hessian of networks with the CPU's, and time the larger ones on both."""
+    cuda, cpu = backends.get("cuda"), backends.get("cpu")
+    result: dict[str, Any] = {}
+    for network in network_cases()[: 2 if tiny else None]:
+        problem = network.draw(seed=SEED, draw=0).problem
+        x = 0.5 * np.random.default_rng(SEED).normal(size=(3 if tiny else 2048, network.dimension))
+        ours, theirs = cuda.evaluate(problem, x), cpu.evaluate(problem, x)
+        errors = [float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-300)) for a, b in zip(ours, theirs, strict=True)]
+        entry: dict[str, Any] = {
+            "parameters": network.dimension,
+            "relative_errors": errors,
+            "close": max(errors) < 1e-11,
+        }
+        if network.dimension > 50:
+            entry |= {
+                f"{name}_us": 1e6 * timed(partial(backend.evaluate, problem, x)) / len(x)
+                for name, backend in (("cuda", cuda), ("cpu", cpu))
+            }
+        result[f"{network.name} {network.dimension}"] = entry
+    return {"passed": all(entry["close"] for entry in result.values()), **result}
+
+
 # ---- speed ----------------------------------------------------------------------------------------------------------
 def timed(call: Callable[[], Any], repeats: int = 3) -> float:
     """Return the median of the seconds a call takes, after one to warm up."""
@@ -352,7 +388,7 @@ def peers(tiny: bool) -> dict[str, Any]:
 def markdown(report: dict[str, Any]) -> str:
     """Return the report as a page with one table of speeds."""
     lines = [f"# {report['device']}", ""]
-    for step in ("tests", "sanitizer", "draws", "rows", "distributions"):
+    for step in ("tests", "sanitizer", "draws", "rows", "distributions", "networks"):
         found = report.get(step, {"skipped": "not run"})
         verdict = found.get("error") or found.get("skipped") or ("passed" if found["passed"] else "FAILED")
         lines.append(f"- {step}: {verdict}")
@@ -382,7 +418,7 @@ def _share(found: dict[str, Any], name: str) -> str:
     return "-" if found.get(name) is None else f"{found[name]:.3f}"
 
 
-ALL_STEPS = (tests, sanitizer, draws, rows, distributions, speed, peers)
+ALL_STEPS = (tests, sanitizer, draws, rows, distributions, networks, speed, peers)
 
 
 def main() -> int:

@@ -24,8 +24,10 @@ def test_the_steps_of_the_gpu_script(monkeypatch: pytest.MonkeyPatch) -> None:
     script.kernels_only()  # what compute-sanitizer is given
     report |= {"tests": script.tests(tiny=True), "draws": script.draws(tiny=True), "rows": script.rows(tiny=True)}
     report |= {"distributions": script.distributions(tiny=True), "speed": script.speed(tiny=True)}
+    report |= {"networks": script.networks(tiny=True)}
     report |= {"peers": script.peers(tiny=True)}
     assert report["rows"]["passed"] and report["draws"]["passed"] and report["distributions"]["passed"]
+    assert report["networks"]["passed"] and len(report["networks"]) == 3
     assert report["rows"]["pool_widths"] and script.routes() == ["fused", "pool"]
     for route in ("fused", "pool"):
         assert report["speed"]["n=2"][route]["iterations_per_second"] > 0
