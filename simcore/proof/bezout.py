@@ -56,6 +56,8 @@ SIZES = {3: 0.2, 4: 0.35}
 """Root mean square of T's entries, times n^((p-2)/2), after scaling (to a power of two): the starts are 1 in size."""
 CHUNK = 4096
 """Paths that are started at a time; a thread's share."""
+BLOCK = 2**15
+"""Ends that are certified at a time: bounds the memory of what is computed on the way."""
 NEARLY = 1e-4
 """Relative distance from a real line within which a point is tried as a real one."""
 
@@ -79,17 +81,25 @@ class Zeros:
     real: int = 0
     pairs: int = 0
 
-    def join(self, other: Zeros) -> Zeros:
-        """Return both, not labelled yet."""
-        return Zeros(
-            np.concatenate([self.points, other.points]),
-            np.concatenate([self.r, other.r]),
-            np.concatenate([self.alone, other.alone]),
-            np.concatenate([self.path, other.path]),
-            np.concatenate([self.upper, other.upper]),
-            np.concatenate([self.line, other.line]),
-            np.concatenate([self.sign, other.sign]),
-        )
+
+def joined(parts: list[Zeros]) -> Zeros:
+    """Return all zeros, not labelled yet."""
+    if len(parts) == 1:
+        return parts[0]
+    return Zeros(
+        np.concatenate([part.points for part in parts]),
+        np.concatenate([part.r for part in parts]),
+        np.concatenate([part.alone for part in parts]),
+        np.concatenate([part.path for part in parts]),
+        np.concatenate([part.upper for part in parts]),
+        np.concatenate([part.line for part in parts]),
+        np.concatenate([part.sign for part in parts]),
+    )
+
+
+def _blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return rows in blocks, one at least."""
+    return [rows[begin : begin + BLOCK] for begin in range(0, max(len(rows), 1), BLOCK)]
 
 
 @dataclass(frozen=True)
@@ -321,7 +331,7 @@ class Homotopy:
         ends, arrived, tries = self.follow(every, 0)
         low = self._lower(ends)
         first = np.flatnonzero(arrived & ~low)
-        zeros = self.settle(ends[first].astype(np.float64), first)
+        zeros = joined([self.settle(ends[rows].astype(np.float64), rows) for rows in _blocks(first)])
         self.label(zeros)
         retracked = 0
         if self.missing(zeros):
@@ -342,7 +352,7 @@ class Homotopy:
                 fresh = self.settle(again[there].astype(np.float64), doubtful[there])
                 old = ~np.isin(zeros.path, fresh.path)  # what was certified stays, but counts for no path any more
                 zeros.path[~old] = -1
-                zeros = zeros.join(fresh)
+                zeros = joined([zeros, fresh])
                 self.label(zeros)
         origin = 1 if self.p == 3 else 0
         certified = origin + zeros.real + 2 * zeros.pairs
@@ -370,20 +380,23 @@ class Homotopy:
 
         Also return, for each path, the row of the zero it ended at: row 0 on the upper side, row 1 on the lower.
         """
-        points = ends.astype(np.float64)
-        self.polish(points, 2)
-        finite = np.flatnonzero(np.isfinite(points).all(axis=1))
-        _, turned, _, _ = self.turned(points[finite])
         projection = zeros.points @ self.a
         order = np.argsort(projection, kind="stable")
-        found, matched = np.full(len(points), -1), np.full(len(finite), -1)
-        match(turned, 1e-6, zeros.points, projection[order], order, turned @ self.a, matched)
-        found[finite] = matched
+        line = projection[order]
+        found = np.full(len(ends), -1)
+        for rows in _blocks(np.arange(len(ends))):
+            points = ends[rows].astype(np.float64)
+            self.polish(points, 2)
+            finite = np.flatnonzero(np.isfinite(points).all(axis=1))
+            _, turned, _, _ = self.turned(points[finite])
+            matched = np.full(len(finite), -1)
+            match(turned, 1e-6, zeros.points, line, order, turned @ self.a, matched)
+            found[rows[finite]] = matched
         alone, known = np.flatnonzero(found < 0), found >= 0
         owner = np.full((2, self.paths), -1)
         owner[1, paths[known]] = found[known]  # a row of zeros: labels may change, rows do not
         if len(alone):
-            zeros = zeros.join(self.settle(points[alone], paths[alone], 0))
+            zeros = joined([zeros, self.settle(ends[alone].astype(np.float64), paths[alone])])
             self.label(zeros)
         return zeros, owner
 
