@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import simcore
+from simcore import plugins
 from simcore.errors import InputError, RunError
 from simcore.sweep.config import Configuration, canonical_json
 from simcore.sweep.files import read_document, write_document
@@ -28,9 +29,14 @@ BLAS = ("internal_api", "version", "architecture")
 LIBRARIES = ("numba", "llvmlite", "numpy", "scipy", "pandas", "pyarrow")
 
 
-@cache
 def software() -> dict[str, str]:
-    """Return versions of simcore, Python and the libraries that make the numbers, and the git commit if any."""
+    """Return versions of simcore, Python and the libraries that make the numbers, the git commit if any, and the
+    SHA-256 of each plugin's file."""
+    return {**_software(), **{f"plugin {name}": digest for name, digest in plugins.sources().items() if digest}}
+
+
+@cache
+def _software() -> dict[str, str]:
     from importlib import metadata
 
     found = {"simcore": simcore.__version__, "python": platform.python_version()}

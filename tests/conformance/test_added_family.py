@@ -59,6 +59,7 @@ def test_it_goes_from_run_to_table_and_figure(tmp_path, capsys):
         assert cli.main(["table", run]) == 0
         assert "cosine_pairs" in capsys.readouterr().out
         assert cli.main(["figure", run, "--out", str(tmp_path / "figure.pdf")]) == 0
+    assert '"plugin cosine_pairs"' in (tmp_path / "run" / "run.json").read_text()
     points = simcore.load(run)
     assert (points.groupby(["n", "draw"])["morse_index"].apply(lambda k: ((-1) ** k).sum()) == 0).all()
 
