@@ -48,7 +48,7 @@ def measure(settings: Settings) -> dict[str, Any]:
     problem, pool_of_starts = draw.problem, landscape.starts(seed=SEED, draw=0, first=0, count=MOST)
     solver = LevenbergMarquardt(max_iterations=STEPS, patience=10**6)
     endless = solver.options(landscape)._replace(gradient_tolerance=0.0, decrement_tolerance=0.0, region=math.inf)
-    walk = getattr(backend, "levenberg_marquardt", None)
+    walk = backend.levenberg_marquardt
     target = Target.of(
         search_settings(landscape, seed=SEED, solver=None, backend=settings.backend, start_law=None), draw
     )

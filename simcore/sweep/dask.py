@@ -157,6 +157,10 @@ class DaskEngine:
             del self._futures[future]
         return answers
 
+    def stopped(self) -> list[int]:
+        """Return no process: the scheduler watches its workers."""
+        return []
+
     def close(self) -> None:
         """Drop what is in flight; close the client and the cluster if they are ours."""
         futures, self._futures = list(self._futures), {}

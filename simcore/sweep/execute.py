@@ -51,6 +51,10 @@ class Engine(Protocol):
     def running(self) -> int: ...
     def submit(self, shard: Shard, merge: bool = False) -> None: ...
     def wait(self, timeout: float) -> list[tuple[Shard, dict[str, Any]]]: ...
+    def stopped(self) -> list[int]:
+        """Return the numbers of worker processes that a signal has stopped."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -274,7 +278,7 @@ class _Session:
         if time.monotonic() < self.watched + WATCH:
             return
         self.watched = time.monotonic()
-        for pid in getattr(engine, "stopped", list)():
+        for pid in engine.stopped():
             if pid not in self.stopped:
                 self.stopped.add(pid)
                 self.progress.log(

@@ -132,6 +132,10 @@ class InProcess:
         answers, self._answers = self._answers, []
         return answers
 
+    def stopped(self) -> list[int]:
+        """Return no process: there is none but this one."""
+        return []
+
     def close(self) -> None:
         """Nothing is left to end."""
 
