@@ -60,7 +60,7 @@ class ConvolutionalNetwork(SharedNetwork):
         "filters": [2],
         "activation": "tanh",
         "loss": "cross_entropy",
-        "data": {"kind": "digits", "samples": 100},
+        "data": {"kind": "digits", "samples": 40},
         "l2": 0.01,
         "kernel": 3,
         "stride": 2,
