@@ -167,7 +167,7 @@ def index_cost_figure(samples: Sequence[Sample], points: pd.DataFrame) -> Figure
     Parameters
     ----------
     samples : the combinations.
-    points : their rows (parameter columns, ``index``, ``cost``); starts in place of points for ``newton`` runs.
+    points : their rows (parameter columns, ``morse_index``, ``cost``); starts in place of points for ``newton`` runs.
     """
     chosen = [max(members, key=lambda s: s.n) for members in by_family(samples).values()]
     with canvas.style():

@@ -37,12 +37,16 @@ class Cells:
     number: str = ""
 
     def heading_lines(self) -> list[str]:
-        """Return the heading broken at spaces where that makes the column narrower."""
-        return (
-            self.heading.split(" ")
-            if ems(self.heading) > self.content() and "$" not in self.heading
-            else [self.heading]
-        )
+        """Return the heading in lines no wider than its cells or its longest word; mathematics stays whole."""
+        if "$" in self.heading or ems(self.heading) <= self.content():
+            return [self.heading]
+        words = self.heading.split(" ")
+        room = max(self.content(), *(ems(word) for word in words))
+        lines = words[:1]
+        for word in words[1:]:
+            longer = f"{lines[-1]} {word}"
+            lines[-1:] = [longer] if ems(longer) <= room else [lines[-1], word]
+        return lines
 
     def content(self) -> float:
         """Width of the widest cell in ems."""

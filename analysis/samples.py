@@ -196,7 +196,7 @@ def samples_from_frames(
 
     Parameters
     ----------
-    points : a row a distinct point: parameter columns, ``draw, index, cost, hits``; or sums of these over points with
+    points : a row a distinct point: parameter columns, ``draw, morse_index, cost, hits``; or sums of these over points with
         the same draw and index, and their ``number``.
     audits : a row a draw: the same parameter columns, ``draw, complete, starts``; its draws are the sample.
     method : "enumerate" or "ball".

@@ -27,7 +27,7 @@ _CHUNK = 512
 
 
 def tolerance_rows(run: Any) -> pd.DataFrame:
-    """Return the starts of a newton run with ``status, index, cost, grad_norm``.
+    """Return the starts of a newton run with ``status, morse_index, cost, grad_norm``.
 
     ``index`` counts the negative Hessian eigenvalues where a start ended, critical or not: where the run stores
     positions it is computed for the others, else it is -1 there.

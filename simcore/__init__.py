@@ -121,7 +121,7 @@ def expected_counts(landscape: Landscape, *, finite_features: bool = False) -> p
     Returns
     -------
     DataFrame with columns
-        ``index`` (int), ``mean_count`` (per draw on a compact or confined domain, per unit volume on R^n;
+        ``morse_index`` (int), ``mean_count`` (per draw on a compact or confined domain, per unit volume on R^n;
         ``.attrs["unit"]`` says which), ``fraction`` (sums to 1), ``mean_cost`` and ``sd_cost`` (mean and standard
         deviation of f at critical points of that index). The exact laws also have ``log_mean_count`` and
         ``log_fraction``, natural logarithms, finite where the others underflow. All indices for n <= 50; beyond, the

@@ -93,8 +93,12 @@ def _landscapes(given: argparse.Namespace) -> int:
     if given.name is not None and given.name not in names:
         raise unknown_name("landscape", given.name, names)
     described = [registry.describe(name) for name in ([given.name] if given.name else names)]
+    if given.toml and not given.name:
+        raise InputError(f"--toml prints one family's configuration; name one of {', '.join(names)}")
     if given.json:
         _print_json(described[0] if given.name else described)
+    elif given.toml:
+        print(described[0]["example"].strip())
     elif given.name:
         print("\n".join(_landscape_page(described[0])))
     else:
@@ -268,6 +272,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     v.add_argument(
         "name", nargs="?", metavar="NAME", help="one family: its law, parameters and an example configuration"
     )
+    v.add_argument("--toml", action="store_true", help="print the example configuration alone, to start from")
 
     v = verb("run", _run, "run a sweep, or resume one and compute only what is missing", json="a summary")
     v.add_argument("config", metavar="CONFIG.toml", help="the configuration of the sweep")

@@ -126,6 +126,7 @@ def test_landscapes_lists_every_family_and_its_example_is_a_valid_configuration(
         code, page, _ = call(capsys, "landscapes", entry["name"])
         assert code == 0 and page.startswith(entry["name"])
         example = page.partition("example configuration:")[2]
+        assert call(capsys, "landscapes", entry["name"], "--toml")[:2] == (0, example.strip() + "\n")
         assert entry["name"] in [table["name"] for table in tomllib.loads(example)["landscape"]]
 
 

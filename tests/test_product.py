@@ -438,7 +438,18 @@ def test_demo_table_and_verdict_keys(tmp_path):
     from simcore_analysis.tables import DEMO_COLUMNS as columns
 
     assert list(columns) == DEMO_COLUMNS
-    claim = Claim("a mean", 1.0, "arithmetic", lambda level: mean([0.9, 1.0, 1.1], level=level), 2.0)
+    draws = [0.9 + 0.02 * j for j in range(11)]
+    claim = Claim("a mean", 1.0, "arithmetic", lambda level: mean(draws, level=level), 2.0, rival=9.0)
     (entry,) = judge([claim])
-    assert list(entry) == ["claim", "reference", "source", "measured", "low", "high", "resolution", "verdict"]
+    assert list(entry) == [
+        "claim",
+        "reference",
+        "source",
+        "measured",
+        "low",
+        "high",
+        "resolution",
+        "verdict",
+        "expected",
+    ]
     assert entry["verdict"] == "agrees"

@@ -75,7 +75,8 @@ def test_the_configuration_page_names_every_key_and_method():
     from simcore.sweep.config import METHODS, SEARCH
 
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    words = [*SEARCH, *METHODS, *SOLVERS, *(f.name for kind in SOLVERS.values() for f in fields(kind))]
+    ours = {name: kind for name, kind in SOLVERS.items() if kind.__module__.startswith("simcore.")}
+    words = [*SEARCH, *METHODS, *ours, *(f.name for kind in ours.values() for f in fields(kind))]
     assert [word for word in words if f"`{word}`" not in page and f'"{word}"' not in page] == []
 
 

@@ -58,7 +58,7 @@ def test_rates_near_one_saddle():
 
 
 def test_intervals_hold_the_terms_beyond_the_linear_ones():
-    each = [0.999, 1.001, 1.0]
+    each = list(np.linspace(0.999, 1.001, 12))
     narrow, wide = mean(each, level=0.9), saddle_escape.beyond_linear(each, 1e-6, 1e-3)(0.9)
     assert wide.value == narrow.value
     assert wide.high - narrow.high == pytest.approx(1e-3 / np.log(1e3)) == narrow.low - wide.low

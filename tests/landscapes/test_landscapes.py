@@ -356,7 +356,7 @@ def test_domains_of_the_user_start_inside():
     torus = waves.starts(seed=0, draw=0, first=0, count=50)
     assert 0 < torus.min() < torus.max() < 2 * np.pi
     assert custom(simcore.Space(2), 2).start_laws == ("normal",)
-    assert waves.draw(seed=0).problem.period == 2 * np.pi
+    assert waves.draw(seed=0).problem.domain == simcore.Torus(2)
 
 
 def test_scales_of_the_user_are_measured_or_given():

@@ -57,7 +57,7 @@ def forge(run, number, change):
     """Change rows and make the record fit: size, SHA-256, rows and checksum."""
     import pyarrow.parquet as parquet
 
-    from simcore.sweep.files import sha256_of
+    from simcore.sweep.files import crc32_of, sha256_of
 
     path = rewrite(run, number, change)
     directory = RunDirectory(run)
@@ -65,6 +65,7 @@ def forge(run, number, change):
     table = parquet.read_table(path)
     record["files"]["points"] = {
         "bytes": path.stat().st_size, "sha256": sha256_of(path), "rows": len(table),
+        "crc32": crc32_of(path.read_bytes()),
         "row_sum": checksum.row_sum(table, checksum.row_key(record["combination"], "points")),
     }  # fmt: skip
     write_document(directory.record_path(shard(run, number)), record)

@@ -184,7 +184,7 @@ def test_a_problem_without_a_kernel_is_refused_by_name() -> None:
         value=lambda x: float(x @ x),
         gradient=lambda x: 2 * x,
         hessian=lambda x: 2 * np.eye(2),
-        domain=simcore.Torus(2),
+        domain=simcore.Space(2),
         n=2,
     )
     with pytest.raises(InputError, match=r"no kernel for Custom.*Waves, Spin, Mlp.*backend='cpu'"):
