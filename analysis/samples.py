@@ -196,8 +196,8 @@ def samples_from_frames(
 
     Parameters
     ----------
-    points : a row a distinct point: parameter columns, ``draw, morse_index, cost, hits``; or sums of these over points with
-        the same draw and index, and their ``number``.
+    points : a row a distinct point: parameter columns, ``draw, morse_index, cost, hits``; or sums of these over points
+        with the same draw and index, and their ``number``.
     audits : a row a draw: the same parameter columns, ``draw, complete, starts``; its draws are the sample.
     method : "enumerate" or "ball".
     drop_unaudited : leave out points of draws without an audit, which a run that is still going may have just gained.

@@ -389,7 +389,7 @@ def test_a_huge_landscape_is_refused_before_memory_is_asked_for(tmp_path):
         {"name": "spherical_spin", "n": 10**6, "p": 9},
     ):
         tables = {"seed": 1, "landscape": [entry], "search": {"method": "newton", "draws": 1}}
-        with pytest.raises((RunError, InputError), match="free|draw at most"):
+        with pytest.raises((RunError, InputError), match=r"free|draw at most"):
             run_sweep(tables, tmp_path / "run", workers=0)
 
 
