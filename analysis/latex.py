@@ -136,7 +136,7 @@ def _block(columns: Sequence[Cells], chosen: list[int], widths: dict[int, float]
         f">{{\\raggedright\\arraybackslash}}p{{{widths[j] * em:.0f}pt}}" if j in widths else (columns[j].number or "l")
         for j in chosen
     ]
-    return Block(chosen, specifications, _headings([columns[j] for j in chosen]))
+    return Block(chosen, specifications, [_heading(columns[j], wrapped=j in widths) for j in chosen])
 
 
 def _shared(least: dict[int, float], natural: dict[int, float], words: list[int], room: float) -> dict[int, float]:
@@ -146,14 +146,13 @@ def _shared(least: dict[int, float], natural: dict[int, float], words: list[int]
     return {j: least[j] + (left * (natural[j] - least[j]) / total if total > 0 else 0.0) for j in words}
 
 
-def _headings(columns: Sequence[Cells]) -> list[str]:
-    made = []
-    for column in columns:
-        lines = column.heading_lines()
-        side = "r" if column.number else "l"
-        text = column.heading if len(lines) == 1 else _stacked(lines, side)
-        made.append(f"{{{text}}}" if column.number else text)
-    return made
+def _heading(column: Cells, *, wrapped: bool) -> str:
+    """Return a heading in LaTeX: in lines of its own, but where the column breaks its words anyway."""
+    lines = column.heading_lines()
+    if wrapped:
+        return breakable(column.heading)
+    text = column.heading if len(lines) == 1 else _stacked(lines, "r" if column.number else "l")
+    return f"{{{text}}}" if column.number else text
 
 
 def _stacked(lines: list[str], side: str) -> str:

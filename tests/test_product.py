@@ -434,22 +434,13 @@ def test_exact_laws_as_json(capsys):
 
 def test_demo_table_and_verdict_keys(tmp_path):
     from simcore_analysis.estimates import mean
-    from simcore_analysis.studies.verdicts import Claim, judge
+    from simcore_analysis.studies.verdicts import KEYS, Claim, judge
     from simcore_analysis.tables import DEMO_COLUMNS as columns
 
     assert list(columns) == DEMO_COLUMNS
     draws = [0.9 + 0.02 * j for j in range(11)]
     claim = Claim("a mean", 1.0, "arithmetic", lambda level: mean(draws, level=level), 2.0, rival=9.0)
     (entry,) = judge([claim])
-    assert list(entry) == [
-        "claim",
-        "reference",
-        "source",
-        "measured",
-        "low",
-        "high",
-        "resolution",
-        "verdict",
-        "expected",
-    ]
+    keys = ["claim", "reference", "source", "measured", "low", "high", "resolution", "verdict", "expected"]
+    assert list(KEYS) == keys and list(entry)[: len(keys)] == keys
     assert entry["verdict"] == "agrees"

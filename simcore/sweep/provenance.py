@@ -32,7 +32,11 @@ LIBRARIES = ("numba", "llvmlite", "numpy", "scipy", "pandas", "pyarrow")
 def software() -> dict[str, str]:
     """Return versions of simcore, Python and the libraries that make the numbers, the git commit if any, and the
     SHA-256 of each plugin's file."""
-    return {**_software(), **{f"plugin {name}": digest for name, digest in plugins.sources().items() if digest}}
+    return {
+        **_software(),
+        "simcore": simcore.__version__,
+        **{f"plugin {name}": digest for name, digest in plugins.sources().items() if digest},
+    }
 
 
 @cache

@@ -263,7 +263,7 @@ def test_provenance(whole):
     path = next((whole / "newton" / "starts").iterdir())
     schema = parquet.read_schema(path)
     stored = json.loads(schema.metadata[b"simcore"])
-    assert stored["configuration"]["seed"] == 11 and stored["software"]["numpy"] and stored["schema"] == 1
+    assert stored["configuration"]["seed"] == 11 and stored["software"]["numpy"] and stored["schema"] == 2
     assert schema.field("grad_norm").metadata[b"unit"]
     assert parquet.ParquetFile(path).metadata.row_group(0).column(0).compression == "ZSTD"
 
