@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simcore.backends.cuda import device, loop, pool, pool_search, probes, spin_pool, waves_pool
-from simcore.backends.cuda.search import FAMILIES
+from simcore.backends.cuda.search import family_of
 from simcore.backends.cuda.shape import Shape, choose
 from simcore.backends.problems import NewtonOptions, Outcome
 
@@ -89,7 +89,7 @@ def _text_sections(elf: bytes) -> bytes:
 
 def example_arguments(problem: Any, shape: Shape) -> dict[str, tuple[Any, ...]]:
     """Return arguments of the right types for each kernel of a problem, as host arrays."""
-    family = FAMILIES[type(problem)]
+    family = family_of(problem)
     n, size = problem.domain.n, problem.dimension
     loaded = family.upload(problem, shape, 0, to_device=lambda array, stream: np.ascontiguousarray(array))
     outcome = Outcome.empty(1, n)._asdict()
@@ -116,7 +116,7 @@ def example_arguments(problem: Any, shape: Shape) -> dict[str, tuple[Any, ...]]:
 
 def kernels(problem: Any, shape: Shape | None = None) -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """Return the kernels of a problem by name, each with example arguments, for the shape a device would get."""
-    family = FAMILIES[type(problem)]
+    family = family_of(problem)
     n = problem.domain.n
     shape = shape or choose(n, problem.dimension, family.best_edge(n))
     makers = {"search": loop.search_kernel, "classify": loop.classify_kernel, "derive": loop.derive_kernel}
@@ -127,7 +127,7 @@ def kernels(problem: Any, shape: Shape | None = None) -> dict[str, tuple[Any, tu
 
 def pool_kernels(problem: Any) -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """Return the kernels of a problem's pooled search by name, each with example arguments."""
-    family = pool_search.FAMILIES[type(problem)]
+    family = pool_search._pooled(problem)
     n, size, pitch = problem.domain.n, problem.dimension, pool_search.width_of(problem)
     real, whole, short, status = np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.int8)
     found: dict[str, tuple[Any, tuple[Any, ...]]]

@@ -187,7 +187,7 @@ def test_a_problem_without_a_kernel_is_refused_by_name() -> None:
         domain=simcore.Space(2),
         n=2,
     )
-    with pytest.raises(InputError, match=r"no kernel for Custom.*Waves, Spin, Mlp.*backend='cpu'"):
+    with pytest.raises(InputError, match=r"no kernel for Custom.*Mlp.*Spin, Waves.*backend='cpu'"):
         cuda.newton(landscape.draw(seed=1, draw=0).problem, np.zeros((1, 2)), OPTIONS)
 
 
