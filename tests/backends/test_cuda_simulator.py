@@ -25,6 +25,9 @@ def test_cuda_kernels_in_the_simulator() -> None:
             "faulthandler_timeout=600",
             "tests/backends/cuda",
             "tests/conformance",
+            # Sweeps choose the device where there is one, and a simulated one takes minutes for them.
+            "--deselect",
+            "tests/conformance/test_added_family.py::test_it_goes_from_run_to_table_and_figure",
         ],
         cwd=ROOT,
         env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTEST_ADDOPTS": ""},

@@ -44,7 +44,6 @@ def test_every_backend_searches_it_like_the_twin(backend):
     np.testing.assert_array_equal(found["morse_index"][both][near], plain["morse_index"][both][near])
 
 
-@pytest.mark.skipif(SIMULATED, reason="sweeps of a simulated device take minutes")
 def test_it_goes_from_run_to_table_and_figure(tmp_path, capsys):
     configuration = tmp_path / "pairs.toml"
     configuration.write_text(
