@@ -353,7 +353,7 @@ def evaluate_sigmoid(problem: Sigmoid, x: Array) -> Result:
 
 # ---- chains: shared weights --------------------------------------------------------------------------------------
 def evaluate_chain(problem: Chain, x: Array) -> Result:
-    """Return value (S,), gradient (S, n) and Hessian (S, n, n), the Hessian column by column.
+    """Return value (S,), gradient (S, n) and Hessian (S, n, n), one start at a time.
 
     Column k is R{grad f} = d/de grad f(x + e unit vector k) at e = 0, sent through both passes (Pearlmutter 1994):
     another way than the compiled kernel's, and unit by unit.
@@ -361,8 +361,8 @@ def evaluate_chain(problem: Chain, x: Array) -> Result:
     n = problem.dimension
     value, gradient, hessian = np.empty(len(x)), np.empty((len(x), n)), np.empty((len(x), n, n))
     for row, point in enumerate(x):
-        for k in range(n):
-            value[row], gradient[row], hessian[row, :, k] = _chain_column(problem, point, k)
+        value[row], gradient[row], columns = _chain_columns(problem, point)
+        hessian[row] = columns.T
     return value, gradient, hessian
 
 
@@ -381,12 +381,15 @@ def chain_numbers(problem: Chain, x: Array) -> tuple[Array, Array]:
     return np.concatenate(found[:-1], axis=2), found[-1]
 
 
-def _chain_column(problem: Chain, x: Array, k: int) -> tuple[float, Array, Array]:
-    """Return f, its gradient and column k of its Hessian at one point."""
+def _chain_columns(problem: Chain, x: Array) -> tuple[float, Array, Array]:
+    """Return f, its gradient and the columns of its Hessian, one a row, at one point.
+
+    What is moved, bent or turned has a row for each direction v, the unit vectors.
+    """
     samples, d = problem.inputs.shape
-    v = np.zeros_like(x)
-    v[k] = 1.0
-    a, moved = list(problem.inputs.T), [np.zeros(samples)] * d  # a number and its R of every input and unit
+    v = np.eye(len(x))
+    still = np.zeros((len(x), samples))
+    a, moved = list(problem.inputs.T), [still] * d  # a number and its R of every input and unit
     units: list[tuple[int, NDArray, int, Array, Array, Array]] = []  # weights, sources, bias, phi', phi'', R z
     for number, layer in enumerate(problem.layers):
         fan = layer.sources.shape[1]
@@ -395,8 +398,8 @@ def _chain_column(problem: Chain, x: Array, k: int) -> tuple[float, Array, Array
             w = layer.weights + f * fan
             for sources in layer.sources:
                 z = x[layer.bias + f] + sum((x[w + q] * a[s] for q, s in enumerate(sources)), np.zeros(samples))
-                bent = v[layer.bias + f] + sum(
-                    (v[w + q] * a[s] + x[w + q] * moved[s] for q, s in enumerate(sources)), np.zeros(samples)
+                bent = v[:, layer.bias + f, None] + sum(
+                    (v[:, w + q, None] * a[s] + x[w + q] * moved[s] for q, s in enumerate(sources)), still
                 )
                 last = number == len(problem.layers) - 1
                 phi, first, second = activate("linear" if last else problem.activation, z)
@@ -405,21 +408,21 @@ def _chain_column(problem: Chain, x: Array, k: int) -> tuple[float, Array, Array
         a += [one for one, _ in made]
         moved += [other for _, other in made]
     outputs = problem.layers[-1].filters
-    o, turned = np.array(a[-outputs:]).T, np.array(moved[-outputs:]).T
+    o, turned = np.stack(a[-outputs:], axis=-1), np.stack(moved[-outputs:], axis=-1)
     cost, slope, p = _loss_of(problem, o[None])
-    curve = turned if p is None else p[0] * (turned - (p[0] * turned).sum(axis=1, keepdims=True))
-    delta, bent_delta = [np.zeros(samples) for _ in a], [np.zeros(samples) for _ in a]
-    delta[-outputs:], bent_delta[-outputs:] = list(slope[0].T), list(curve.T / samples)
-    gradient, column = problem.l2 * x, problem.l2 * v
+    curve = turned if p is None else p[0] * (turned - (p[0] * turned).sum(axis=-1, keepdims=True))
+    delta, bent_delta = [np.zeros(samples) for _ in a], [still for _ in a]
+    delta[-outputs:], bent_delta[-outputs:] = list(slope[0].T), list(np.moveaxis(curve, -1, 0) / samples)
+    gradient, columns = problem.l2 * x, problem.l2 * v
     for at in range(len(units) - 1, -1, -1):
         w, sources, bias, first, second, bent = units[at]
         pulled, turned_back = delta[d + at], bent_delta[d + at]
         e, r = first * pulled, first * turned_back + second * bent * pulled
         gradient[bias] += e.sum()
-        column[bias] += r.sum()
+        columns[:, bias] += r.sum(axis=1)
         for q, s in enumerate(sources):
             gradient[w + q] += e @ a[s]
-            column[w + q] += r @ a[s] + e @ moved[s]
+            columns[:, w + q] += r @ a[s] + moved[s] @ e
             delta[s] = delta[s] + x[w + q] * e
-            bent_delta[s] = bent_delta[s] + x[w + q] * r + v[w + q] * e
-    return float(cost[0]) + 0.5 * problem.l2 * float(x @ x), gradient, column
+            bent_delta[s] = bent_delta[s] + x[w + q] * r + v[:, w + q, None] * e
+    return float(cost[0]) + 0.5 * problem.l2 * float(x @ x), gradient, columns
