@@ -69,3 +69,10 @@ def real_array(name: str, value: Any, advice: str = "give real numbers") -> NDAr
 
 def _kind(value: Any) -> str:
     return "None" if value is None else type(value).__name__
+
+
+def plain(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values as contiguous, writable float64, themselves where they are that: one compiled signature."""
+    if values.dtype == np.float64 and values.flags.carray:
+        return values
+    return np.require(values, np.float64, ["C", "W"])

@@ -13,8 +13,10 @@ e_1, so its other columns span the tangent space; in them a Hessian costs O(n^2)
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import lru_cache
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ from simcore.errors import InputError
 from simcore.validate import whole
 
 Array = NDArray[np.float64]
+_Kind = TypeVar("_Kind", bound="Domain")
 
 _BOX = "give two sequences of numbers"
 
@@ -240,6 +243,12 @@ class Sphere(_Coordinates):
 
     def to_ambient(self, x: Array, vectors: Array) -> Array:
         return _reflect(x, np.concatenate([np.zeros((len(x), 1, vectors.shape[2])), vectors], axis=1))
+
+
+@lru_cache(maxsize=256)
+def shared(kind: Callable[[int], _Kind], n: int) -> _Kind:
+    """Return ``kind(n)``, one object for all who ask: a problem says where it lives at every call."""
+    return kind(n)
 
 
 def _reflect(x: Array, columns: Array) -> Array:

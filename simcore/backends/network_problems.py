@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends.problems import Array
-from simcore.domains import Space
+from simcore.domains import Space, shared
 
 ACTIVATIONS = ("tanh", "sigmoid", "softplus", "relu", "linear")
 LOSSES = ("mse", "cross_entropy")
@@ -41,7 +41,7 @@ class Mlp(NamedTuple):
     @property
     def domain(self) -> Space:
         """R^n, n the number of parameters."""
-        return Space(self.dimension)
+        return shared(Space, self.dimension)
 
 
 class Layer(NamedTuple):
@@ -77,7 +77,7 @@ class Chain(NamedTuple):
     @property
     def domain(self) -> Space:
         """R^n, n the number of parameters."""
-        return Space(self.dimension)
+        return shared(Space, self.dimension)
 
 
 @lru_cache(maxsize=64)
@@ -118,7 +118,7 @@ class Linear(NamedTuple):
     @property
     def domain(self) -> Space:
         """R^n, n the number of parameters."""
-        return Space(self.dimension)
+        return shared(Space, self.dimension)
 
 
 class Sigmoid(NamedTuple):
@@ -139,4 +139,4 @@ class Sigmoid(NamedTuple):
     @property
     def domain(self) -> Space:
         """R^n, n the number of parameters."""
-        return Space(self.dimension)
+        return shared(Space, self.dimension)

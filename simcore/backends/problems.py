@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.domains import Domain, Space, Sphere, Torus
+from simcore.domains import Domain, Space, Sphere, Torus, shared
 
 Array = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class Waves(NamedTuple):
     @property
     def domain(self) -> Domain:
         """The torus where there is a period, else R^n."""
-        return (Torus if self.period else Space)(self.frequencies.shape[1])
+        return shared(Torus if self.period else Space, self.frequencies.shape[1])
 
     @property
     def dimension(self) -> int:
@@ -63,7 +63,7 @@ class Spin(NamedTuple):
     @property
     def domain(self) -> Sphere:
         """The sphere |x|^2 = n."""
-        return Sphere(self.n)
+        return shared(Sphere, self.n)
 
     @property
     def dimension(self) -> int:

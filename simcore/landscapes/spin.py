@@ -85,8 +85,8 @@ class SphericalSpin(Landscape):
         object.__setattr__(self, "n", validate.whole("n", self.n, 2))
         object.__setattr__(self, "p", validate.whole("p", self.p, 2, LARGEST_DEGREE))
 
-    @property
-    def domain(self) -> Sphere:
+    @cached_property
+    def domain(self) -> Sphere:  # type: ignore[override]
         return Sphere(self.n)
 
     @property
@@ -105,8 +105,8 @@ class SphericalSpin(Landscape):
         """Four dozen for each of about (p - 1)^D points: basins differ more than elsewhere."""
         return 48.0 * max(2.0, float(min(self.p, 99)) - 1) ** min(self.dimension, 60)
 
-    @property
-    def scales(self) -> Scales:
+    @cached_property
+    def scales(self) -> Scales:  # type: ignore[override]
         length = math.sqrt(self.n / self.p)
         gradient = math.sqrt((self.n - 1) * self.p) / self.n
         return Scales(length, gradient, sphere_step_cap(self.n, self.p) * math.sqrt(self.n), math.inf)

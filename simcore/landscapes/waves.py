@@ -153,8 +153,8 @@ class TorusField(_WaveLandscape):
     def __post_init__(self) -> None:
         object.__setattr__(self, "n", validate.whole("n", self.n, 1))
 
-    @property
-    def domain(self) -> Torus:
+    @cached_property
+    def domain(self) -> Torus:  # type: ignore[override]
         return Torus(self.n)
 
     @property
@@ -162,8 +162,8 @@ class TorusField(_WaveLandscape):
         """Number of waves of a draw."""
         return wave_count(self.n)
 
-    @property
-    def scales(self) -> Scales:
+    @cached_property
+    def scales(self) -> Scales:  # type: ignore[override]
         l2 = float(second_moment(self.n))
         length = 1.0 / math.sqrt(l2)
         return Scales(length, math.sqrt(self.n * l2), torus_step_cap(self.n) * length, math.inf)
@@ -263,8 +263,8 @@ class GaussianField(_WaveLandscape):
     def __post_init__(self) -> None:
         _check_free(self)
 
-    @property
-    def domain(self) -> Space:
+    @cached_property
+    def domain(self) -> Space:  # type: ignore[override]
         return Space(self.n)
 
     @property
@@ -279,8 +279,8 @@ class GaussianField(_WaveLandscape):
     def solver(self) -> str:  # type: ignore[override]
         return _automatic_solver(self.n)
 
-    @property
-    def scales(self) -> Scales:
+    @cached_property
+    def scales(self) -> Scales:  # type: ignore[override]
         return Scales(1.0, math.sqrt(self.n), wave_step_cap(self.n), 1e4)
 
     def expected_counts(self, *, finite_features: bool = False) -> pd.DataFrame:
@@ -356,8 +356,8 @@ class ConfinedField(_WaveLandscape):
         object.__setattr__(self, "m", validate.positive("m", self.m))
         _check_free(self)
 
-    @property
-    def domain(self) -> ConfinedSpace:
+    @cached_property
+    def domain(self) -> ConfinedSpace:  # type: ignore[override]
         return ConfinedSpace(self.n)
 
     @property
@@ -385,8 +385,8 @@ class ConfinedField(_WaveLandscape):
         log_total = 0.5 * n * math.log1p((n + 2) / mu**2)
         return (math.sqrt(n) + math.sqrt(2 * (log_total - math.log(probability)))) / mu
 
-    @property
-    def scales(self) -> Scales:
+    @cached_property
+    def scales(self) -> Scales:  # type: ignore[override]
         return Scales(1.0, math.sqrt(2 * self.n), confined_step_cap(self.n), 2 * self.critical_radius())
 
     def expected_counts(self, *, finite_features: bool = False) -> pd.DataFrame:

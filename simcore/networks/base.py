@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -50,8 +51,8 @@ class Network(Landscape):
     solver: ClassVar[str] = "levenberg_marquardt"
     example_draws: ClassVar[int] = 1
 
-    @property
-    def domain(self) -> Space:
+    @cached_property
+    def domain(self) -> Space:  # type: ignore[override]
         return Space(self.n)
 
     @property

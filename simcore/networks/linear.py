@@ -131,8 +131,8 @@ class LinearNetwork(Network):
             target = np.array(self.cross_covariance) @ np.linalg.pinv(s, hermitian=True)
         return Linear(self.widths, s, target)
 
-    @property
-    def scales(self) -> Scales:
+    @cached_property
+    def scales(self) -> Scales:  # type: ignore[override]
         return Scales(1.0, float(np.linalg.norm(self._problem.covariance)), 1.0, 100.0)
 
     def draw(self, *, seed: int, draw: int = 0) -> LinearDraw:

@@ -179,8 +179,8 @@ class MLP(Network):
     def samples(self) -> int:
         return self.data.shape[0]
 
-    @property
-    def scales(self) -> Scales:
+    @cached_property
+    def scales(self) -> Scales:  # type: ignore[override]
         return Scales(1.0, 1.0, 1.0, 100.0)
 
     @property

@@ -89,8 +89,8 @@ class SharedNetwork(Network):
             raise InputError(f"l2 is {self.l2!r}; give a number of at least 0")
         object.__setattr__(self, "l2", float(self.l2))
 
-    @property
-    def scales(self) -> Scales:
+    @cached_property
+    def scales(self) -> Scales:  # type: ignore[override]
         return Scales(1.0, 1.0, 1.0, 100.0)
 
     def draw(self, *, seed: int, draw: int = 0) -> ChainDraw:

@@ -101,8 +101,8 @@ class SigmoidUnit(Network):
     def samples(self) -> int:
         return len(self.inputs)
 
-    @property
-    def scales(self) -> Scales:
+    @cached_property
+    def scales(self) -> Scales:  # type: ignore[override]
         largest = np.abs(np.array(self.inputs)).max(axis=1)
         return Scales(1.0, 1.0, 1.0, 100.0 / float(largest[largest > 0].min()))
 

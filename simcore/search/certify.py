@@ -54,6 +54,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore.arrays import plain
 from simcore.backends import families
 from simcore.backends.families import Without
 from simcore.backends.family import Bound, Derivatives
@@ -97,7 +98,7 @@ class Certificate:
         """Whether points x of shape (S, n) lie where the certificate of the point they belong to holds."""
         covered = np.empty(len(x), np.bool_)
         labels = np.ascontiguousarray(labels, np.int64)
-        _cover(_plain(x), labels, _plain(self.x), self.period, _plain(self.uniqueness), covered)
+        _cover(plain(x), labels, plain(self.x), self.period, plain(self.uniqueness), covered)
         return covered
 
 
@@ -141,7 +142,7 @@ def prove(target: Target, x: Array, index: NDArray, at: Derivatives) -> Certific
     _judge(
         terms.residual,
         terms.sigma,
-        _plain(np.broadcast_to(terms.lipschitz, len(x))),
+        plain(np.broadcast_to(terms.lipschitz, len(x))),
         (terms.reach, terms.shrink, PRECISION * landscape.scales.length),
         np.ascontiguousarray(at.negative, np.int64),
         np.ascontiguousarray(index, np.int64),
@@ -180,11 +181,6 @@ def _cover(x, labels, centres, period, uniqueness, covered):
             gap = short_way(x[row, i] - centres[k, i], period)
             square += gap * gap
         covered[row] = math.sqrt(square) < uniqueness[k]
-
-
-def _plain(values: Array) -> Array:
-    """Return contiguous, writable float64 values: one compiled signature for all callers."""
-    return np.require(values, np.float64, ["C", "W"])
 
 
 def _nothing(x: Array, period: float) -> Certificate:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore.arrays import plain
 from simcore.backends import families, reference
 from simcore.backends.families import Without
 from simcore.backends.network_problems import Chain, Mlp
@@ -101,10 +102,10 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
         if network:
             from simcore.backends.cpu.network_points import prepared
 
-            plain = prepared(problem)
+            given = prepared(problem)
         else:
-            plain = _plain(problem)
-        _loop(problem, search)(plain, problem.dimension, starts, limits, *outcome, counters)
+            given = _plain(problem)
+        _loop(problem, search)(given, problem.dimension, starts, limits, *outcome, counters)
     return outcome._replace(x=problem.domain.wrap(outcome.x))
 
 
@@ -145,14 +146,14 @@ def regularised_newton(
     starts, limits, outcome = _laid_out(problem, starts, options)
     if len(starts) > 0:
         counters = np.zeros(3, np.int64) if counters is None else counters
-        n, plain, points = starts.shape[1], _plain(problem), outcome.x
+        n, given, points = starts.shape[1], _plain(problem), outcome.x
         points[:] = starts
         outcome.iterations[:] = 0
         # Each part keeps its own tiles full, and leaves its points where the next part finds its starts.
         if n >= DESCENT_FROM:
-            descend(plain, points, float(options.step_cap), float(options.region), points, counters)
+            descend(given, points, float(options.step_cap), float(options.region), points, counters)
         for early in (True, False) if n >= SINGLE_FROM else (False,):
-            search(plain, points, float(length), limits, early, *outcome, counters)
+            search(given, points, float(length), limits, early, *outcome, counters)
     return outcome._replace(x=problem.domain.wrap(outcome.x))
 
 
@@ -192,7 +193,7 @@ def _plain(problem: Any) -> Any:
     values = []
     for value in problem:
         if isinstance(value, np.ndarray):
-            value = np.require(value, dtype=np.float64, requirements=["C", "W"])
+            value = plain(value)
         elif isinstance(value, (bool, int, np.integer)):
             value = int(value)
         else:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from simcore.arrays import plain
 from simcore.backends.family import Array, Bound, Derivatives, Evaluation, Family, Terms, add
 from simcore.backends.problems import Waves
 
@@ -58,15 +59,10 @@ def terms(problem: Waves, x: Array, at: Derivatives) -> Terms:
     from simcore.backends.families.wave_bounds import bound_waves
 
     residual, sigma = np.empty(len(x)), np.empty(len(x))
-    coefficients = _plain(problem.frequencies), _plain(problem.cosine), _plain(problem.sine)
-    known = _plain(at.slope), _plain(at.size), _plain(at.gap)
-    third = bound_waves(*coefficients, float(problem.confinement), _plain(x), *known, residual, sigma)
+    coefficients = plain(problem.frequencies), plain(problem.cosine), plain(problem.sine)
+    known = plain(at.slope), plain(at.size), plain(at.gap)
+    third = bound_waves(*coefficients, float(problem.confinement), plain(x), *known, residual, sigma)
     return Terms(residual=residual, sigma=sigma, lipschitz=third, reach=math.inf, shrink=1.0)
-
-
-def _plain(values: Array) -> Array:
-    """Return contiguous, writable float64 values: one compiled signature for all callers."""
-    return np.require(values, np.float64, ["C", "W"])
 
 
 def flops(problem: Waves) -> float:
