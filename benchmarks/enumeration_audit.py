@@ -28,7 +28,8 @@ from simcore.landscapes.registry import from_dict
 from simcore.search.enumerate import MAX_STARTS, descended_of, enumerate_draw
 from simcore.search.points import Points
 from simcore.search.rounds import FIRST_ROUND
-from simcore.search.target import Target, Workers, settings
+from simcore.search.search import Search
+from simcore.search.target import Target, Workers
 from simcore.search.targeted import starts_from
 
 HARDER = 10
@@ -39,11 +40,11 @@ KEPT = ["draw", "milliseconds", "distinct", "starts", "least_hits", "complete", 
 def audited(entry: dict[str, Any], seed: int, number: int) -> dict[str, Any]:
     """Enumerate one draw, search it again, and return what was found."""
     landscape = from_dict(entry)
-    chosen = settings(landscape, seed=seed, solver=None, backend="cpu", start_law=None)
+    chosen = Search.of(landscape, seed=seed, positions=True)
     target = Target.of(chosen, landscape.draw(seed=seed, draw=number))
     alone = Workers(1)
     begin = time.process_time()
-    found = enumerate_draw(target, (FIRST_ROUND, MAX_STARTS), alone, prove=False, positions=True, spectrum=False)
+    found = enumerate_draw(target, (FIRST_ROUND, MAX_STARTS), alone, prove=False)
     seconds = time.process_time() - begin
     row = {"draw": number, "milliseconds": 1e3 * seconds, **found.audit}
     del row["saturation"]
@@ -56,11 +57,11 @@ def audited(entry: dict[str, Any], seed: int, number: int) -> dict[str, Any]:
     starts = found.audit["starts"]
     half = HARDER * starts // 2
     short = replace(chosen, options=chosen.options._replace(step_cap=SHORT_CAP * landscape.scales.length))
-    points.add_ordinary(target.search(starts, half), starts)
+    points.add_ordinary(target.ordinary(starts, half), starts)
     descended = descended_of(target)
     if descended is not None:
         points.add_ordinary(descended(starts, half), starts, plain=False)
-    points.add_targeted(Target(short, target.draw, target.problem).search(starts + half, half))
+    points.add_targeted(Target(short, target.draw, target.problem).ordinary(starts + half, half))
     new = len(points) - len(x)
     if new:
         points.add_targeted(target.newton(starts_from(target, points.table.x[len(x) :])))

@@ -48,7 +48,8 @@ def measure_solvers(repeats: int = 5) -> None:
     from simcore.backends import cpu
     from simcore.benchmarks.timing import clock_of, seconds
     from simcore.search.solvers import SOLVERS
-    from simcore.search.target import Target, settings
+    from simcore.search.search import Search
+    from simcore.search.target import Target
 
     usual = cpu.DESCENT_FROM, cpu.SINGLE_FROM
     rows = []
@@ -62,7 +63,7 @@ def measure_solvers(repeats: int = 5) -> None:
 
         def search(name: str, descent: bool, single: bool, x: Any = x, draw: Any = draw, field: Any = landscape) -> Any:
             cpu.DESCENT_FROM, cpu.SINGLE_FROM = (1 if wanted else 10**9 for wanted in (descent, single))
-            chosen = settings(field, seed=1, solver=SOLVERS[name](), backend="cpu", start_law=None)
+            chosen = Search.of(field, seed=1, solver=SOLVERS[name]())
             return Target.of(chosen, draw).newton(x)
 
         times: dict[Any, list[float]] = {variant: [] for variant in VARIANTS}

@@ -20,9 +20,9 @@ from typing import Any, NoReturn
 from simcore import __version__
 from simcore.errors import InputError, SimcoreError, unknown_name
 from simcore.interrupt import INTERRUPTED, stop_at_once
+from simcore.validate import MOST_THREADS
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
-MOST_THREADS = 4096
 MOST_SIZES = 10_000  # in one range of --n; beyond it a typing error is likelier than a wish
 BAD_PATH = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 

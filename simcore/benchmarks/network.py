@@ -37,8 +37,8 @@ LEAST, MOST = 8, 960
 def measure(settings: Settings) -> dict[str, Any]:
     """Return the measurement as a JSON-safe mapping with the fields of PRODUCT's ``bench``."""
     from simcore.landscapes import registry
+    from simcore.search.search import Search
     from simcore.search.target import Target
-    from simcore.search.target import settings as search_settings
 
     table = settings.network()
     landscape = registry.from_dict(table)
@@ -49,9 +49,7 @@ def measure(settings: Settings) -> dict[str, Any]:
     solver = LevenbergMarquardt(max_iterations=STEPS, patience=10**6)
     endless = solver.options(landscape)._replace(gradient_tolerance=0.0, decrement_tolerance=0.0, region=math.inf)
     walk = backend.levenberg_marquardt
-    target = Target.of(
-        search_settings(landscape, seed=SEED, solver=None, backend=settings.backend, start_law=None), draw
-    )
+    target = Target.of(Search.of(landscape, seed=SEED, backend=settings.backend), draw)
     ended: list[Any] = []
 
     with confined_to(threads), ThreadPoolExecutor(threads) as pool:

@@ -44,8 +44,8 @@ def measure(settings: Settings) -> dict[str, Any]:
     """Return the measurement as a JSON-safe mapping with the fields of PRODUCT's ``bench``."""
     from simcore.landscapes import registry
     from simcore.search.find import find_critical_points
+    from simcore.search.search import Search
     from simcore.search.target import Target
-    from simcore.search.target import settings as search_settings
 
     table = settings.table("gaussian_field", 10)
     if table["name"] in ("mlp", "convolutional_network", "recurrent_network"):
@@ -77,7 +77,7 @@ def measure(settings: Settings) -> dict[str, Any]:
         iterate(TILE * threads)  # compiles, or loads what is compiled
         count = amount_for(iterate, TILE * threads, TARGET, most, clock)
         iterations = iterate(count)
-        chosen = search_settings(landscape, seed=SEED, solver=None, backend=settings.backend, start_law=None)
+        chosen = Search.of(landscape, seed=SEED, backend=settings.backend)
         target = Target.of(chosen, draw)
         ended: list[Any] = []
 

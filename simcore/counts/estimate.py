@@ -9,7 +9,8 @@ from simcore.backends.network_problems import Linear, Mlp
 from simcore.counts.result import Counts
 from simcore.errors import InputError, unknown_name
 from simcore.landscapes.base import Draw, Landscape
-from simcore.search.target import Target, Workers, check_draws, settings, split_target, thread_count
+from simcore.search.search import Search, check_draws, split_target
+from simcore.search.target import Target, Workers
 from simcore.validate import positive, whole
 
 METHODS = ("walk", "paths")
@@ -77,7 +78,7 @@ def estimate_counts(
     if method not in METHODS:
         raise unknown_name("method of estimate_counts", method, METHODS)
     landscape, only, seed = split_target(target, seed, draw=draw)
-    chosen = settings(landscape, seed=seed, solver=None, backend="cpu", start_law=None)
+    chosen = Search.of(landscape, seed=seed, threads=threads)
     limits = Limits.of(target_error, moves, max_moves)
     walkers = whole("walkers", walkers, 2, 4096)
     number, _ = (0, 1) if only is not None else check_draws(landscape, draw or 0, 1, "draw")
@@ -92,11 +93,11 @@ def estimate_counts(
                 target_error=target_error,
                 paths=moves,
                 max_paths=max_moves,
-                threads=thread_count(threads),
+                threads=chosen.threads,
             )
         )
     check_walkable(landscape, only)
-    with Workers(thread_count(threads)) as pool:
+    with Workers(chosen.threads) as pool:
         return count_by_walk(landscape, only, number, chosen, limits, walkers, pool)
 
 

@@ -28,11 +28,9 @@ class Minima:
 
     def __init__(self, target: Target, known: Outcome | None) -> None:
         self.mirror = next((s for s in target.draw.symmetries if s.sign < 0), None)
-        self._top = target.settings.landscape.dimension
+        self._top = target.search.landscape.dimension
         self._target = target
-        self.table = PointTable(
-            target.settings.landscape, target.settings.options.decrement_tolerance, target.cost_unit
-        )
+        self.table = PointTable(target.search.landscape, target.search.options.decrement_tolerance, target.cost_unit)
         if known is not None and len(known.x):
             self._absorb(known.x, known.cost)
         self.known = self.table.count

@@ -51,7 +51,7 @@ class Walk:
 
     def __post_init__(self) -> None:
         first = self.targets[0]
-        self.landscape = first.settings.landscape
+        self.landscape = first.search.landscape
         self.dimension = self.landscape.dimension
         self.free = len(self.targets) > 1
         self.law = exact_law(self.landscape)
@@ -83,7 +83,7 @@ class Walk:
             tolerance = FEW_TOLERANCE if self.dimension < FEW else TOLERANCE
             rule = arc_rule(scales.length, gradient, self.dimension, period, tolerance)
             streams = [self.landscape.stream(f"{purpose}:{i}") for i in range(share)]
-            address = (target.settings.seed, target.draw.number)
+            address = (target.search.seed, target.draw.number)
             chains.append(
                 Chains(
                     target.problem, self.dimension, begin.x[rows], begin.index[rows], begin.cost[rows], rule, weight,

@@ -30,9 +30,10 @@ from simcore.search.enumerate import Enumeration
 from simcore.search.frames import points_frame
 from simcore.search.points import Points
 from simcore.search.rounds import FIRST_ROUND, Rounds, check_limits
-from simcore.search.solvers import Solver, resolve
+from simcore.search.search import Search, check_draws, split_target
+from simcore.search.solvers import Solver
 from simcore.search.summary import annotated, warn_if_incomplete
-from simcore.search.target import Settings, Target, Workers, check_draws, settings, split_target, thread_count
+from simcore.search.target import Target, Workers
 from simcore.validate import positive
 
 Array = NDArray[np.float64]
@@ -102,36 +103,44 @@ def ball_critical_points(
         For an argument out of range, or a landscape that is not a stationary field in R^n.
     """
     landscape, only, seed = split_target(target, seed, draw=draw)
-    chosen = ball_settings(landscape, seed=seed, solver=solver, backend=backend, start_law=start_law)
+    search = local(
+        Search.of(
+            landscape,
+            seed=seed,
+            solver=solver,
+            backend=backend,
+            start_law=start_law,
+            positions=positions,
+            spectrum=spectrum,
+            threads=threads,
+        )
+    )
     where = ball_of(landscape, radius)
     limits = check_limits(starts, max_starts)
     if only is None:
         number, _ = check_draws(landscape, 0 if draw is None else draw, 1, "draw")
-        only = landscape.draw(seed=chosen.seed, draw=number)
-    with Workers(thread_count(threads)) as workers:
-        found = search_ball(Target.of(chosen, only), where, limits, workers, positions=positions, spectrum=spectrum)
+        only = landscape.draw(seed=search.seed, draw=number)
+    with Workers(search.threads) as workers:
+        found = search_ball(Target.of(search, only), where, limits, workers)
     warn_if_incomplete(found.audit, only)
     return Enumeration(found.points, annotated(found.audit, only))
 
 
-def ball_settings(
-    landscape: Landscape, *, seed: int | None, solver: Solver | None, backend: str, start_law: str | None
-) -> Settings:
-    """Check the arguments that all balls share and return the settings, with the local step cap."""
+def local(search: Search) -> Search:
+    """Return a search with the local step cap of balls; ``InputError`` where it can be none of a ball."""
+    landscape = search.landscape
     if not landscape.stationary:
         other = "enumerate_critical_points" if landscape.euler_characteristic is not None else "find_critical_points"
         raise InputError(
             f"{landscape.name} is not a stationary random field in R^n, such as gaussian_field, which the ball method "
             f"serves alone; use {other}"
         )
-    if start_law is not None:
-        raise InputError(f"start_law is {start_law!r}, but a ball has its own starts; leave start_law out")
-    chosen = settings(landscape, seed=seed, solver=solver, backend=backend, start_law=None)
-    solver = resolve(solver, landscape)
-    if solver.step_cap != "auto":
-        return chosen
+    if search.start_law is not None:
+        raise InputError(f"start_law is {search.start_law!r}, but a ball has its own starts; leave start_law out")
+    if search.solver.step_cap != "auto":
+        return search
     cap = min(landscape.scales.step_cap, LOCAL_CAP * landscape.scales.length)
-    return replace(chosen, options=chosen.options._replace(step_cap=cap))
+    return replace(search, options=search.options._replace(step_cap=cap))
 
 
 @functools.lru_cache(maxsize=32)
@@ -145,11 +154,9 @@ def ball_of(landscape: Landscape, radius: float | None) -> Ball:
     return Ball(chosen, chosen + MARGIN * landscape.scales.length, volume, density * volume)
 
 
-def search_ball(
-    target: Target, where: Ball, limits: tuple[int, int], workers: Workers, *, positions: bool, spectrum: bool
-) -> Enumeration:
+def search_ball(target: Target, where: Ball, limits: tuple[int, int], workers: Workers) -> Enumeration:
     """Run the rounds for one draw; ``limits`` = (starts, max_starts)."""
-    chosen, draw = target.settings, target.draw
+    chosen, draw = target.search, target.draw
     landscape, n = chosen.landscape, chosen.landscape.n
     centre = CENTRE * landscape.scales.length * normals(chosen.seed, landscape.stream("ball:centre"), draw.number, 0, n)
     stream = landscape.stream("ball:starts")
@@ -174,7 +181,7 @@ def search_ball(
     )
     rounds.run(*limits)
     inside = within(where.radius)
-    frame, certified = points_frame(target, points, inside, positions=positions, spectrum=spectrum)
+    frame, certified = points_frame(target, points, inside)
     audit: dict[str, Any] = rounds.audit(certified)
     audit |= {"euler_sum": euler_sum(points.table.index[inside]), "euler_expected": None}
     audit |= {"radius": where.radius, "start_radius": where.start_radius, "volume": where.volume}

@@ -104,7 +104,7 @@ class Certificate:
 
 def derivatives_at(target: Target, x: Array) -> Derivatives:
     """Return what the test needs at points x of shape (K, n), by the backend's Sturm counts, else by eigenvalues."""
-    compiled = target.settings.backend.gaps(target.problem, x)
+    compiled = target.search.backend.gaps(target.problem, x)
     if compiled is not None:
         return Derivatives(*compiled)
     parts = []
@@ -133,7 +133,7 @@ def bound_of(target: Target) -> Bound | None:
 
 def prove(target: Target, x: Array, index: NDArray, at: Derivatives) -> Certificate:
     """As ``certify``, of derivatives known already."""
-    landscape, bound = target.settings.landscape, bound_of(target)
+    landscape, bound = target.search.landscape, bound_of(target)
     if bound is None:
         return _nothing(x, landscape.domain.period)
     terms = bound(x, at)

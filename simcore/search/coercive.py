@@ -49,7 +49,7 @@ class Classes:
     """Classes found so far: representatives in a ``PointTable``, how often starts and moves reached each."""
 
     def __init__(self, target: Target) -> None:
-        chosen = target.settings
+        chosen = target.search
         self.target = target
         self.table = PointTable(chosen.landscape, chosen.options.decrement_tolerance, target.cost_unit)
         self.hits = np.zeros(0, np.int64)
@@ -76,12 +76,12 @@ class Classes:
 
 
 def enumerate_classes(
-    target: Target, starts: int, most_moves: int, workers: Workers, *, positions: bool
+    target: Target, starts: int, most_moves: int, workers: Workers
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return (points, audit): a row a class, by cost, with ``orbit``; see the module for the rule of ``complete``."""
     classes = Classes(target)
     outcome = workers.outcomes(
-        lambda rows: target.search(rows.start, rows.stop - rows.start), starts, target.settings.block
+        lambda rows: target.ordinary(rows.start, rows.stop - rows.start), starts, target.search.block
     )
     rows = np.flatnonzero(outcome.status == CRITICAL)
     labels = classes.add(outcome.x[rows], outcome.index[rows], outcome.cost[rows], outcome.decrement[rows], 0)
@@ -104,7 +104,7 @@ def enumerate_classes(
         seen = bool((classes.reached + classes.hits >= ENOUGH).all())
         old = bool((2 * classes.first < moves).all())
         complete = bool(sound and classes.euler_sum == 1 and seen and old)
-    frame, certified = _frame(target, classes, positions)
+    frame, certified = _frame(target, classes)
     hits = classes.hits
     audit: dict[str, Any] = {
         "distinct": len(frame),
@@ -139,7 +139,7 @@ def _round(target: Target, classes: Classes, number: int, workers: Workers) -> A
 
     Plain walks, without weights: they found new classes of networks faster than walks that are flat in the index.
     """
-    table, landscape = classes.table, target.settings.landscape
+    table, landscape = classes.table, target.search.landscape
     count = min(WALKERS, table.count) if table.count >= 24 else min(24, WALKERS)
     reached = classes.reached + classes.hits
     order = np.lexsort((-np.arange(table.count), reached))
@@ -148,7 +148,7 @@ def _round(target: Target, classes: Classes, number: int, workers: Workers) -> A
     rule = arc_rule(scales.length, scales.gradient * target.scale, landscape.dimension, 0.0, TOLERANCE)
     rule = rule._replace(largest=50.0, steps=3000.0)
     streams = [landscape.stream(f"classes:{number}:{walker}") for walker in range(count)]
-    address = (target.settings.seed, target.draw.number)
+    address = (target.search.seed, target.draw.number)
     chains = Chains(
         target.problem, landscape.dimension, table.x[order], table.index[order], table.cost[order], rule,
         np.zeros(landscape.dimension + 1), address, streams, threads=workers.threads,
@@ -156,7 +156,7 @@ def _round(target: Target, classes: Classes, number: int, workers: Workers) -> A
     return chains.advance(MOVES, workers.map)
 
 
-def _frame(target: Target, classes: Classes, positions: bool) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+def _frame(target: Target, classes: Classes) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     import pandas as pd
 
     order = np.argsort(classes.table.cost, kind="stable")
@@ -173,6 +173,6 @@ def _frame(target: Target, classes: Classes, positions: bool) -> tuple[pd.DataFr
         "certified": certified,
         "orbit": classes.orbit[order],
     }
-    if positions:
+    if target.search.positions:
         columns["x"] = list(x)
     return pd.DataFrame(columns), certified

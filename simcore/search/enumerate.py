@@ -37,9 +37,10 @@ from simcore.search.coercive import MOST_MOVES, enumerate_classes
 from simcore.search.frames import points_frame
 from simcore.search.points import Points
 from simcore.search.rounds import FIRST_ROUND, Rounds, check_limits
+from simcore.search.search import Search, check_draws, split_target
 from simcore.search.solvers import Solver
 from simcore.search.summary import annotated, summary, warn_if_incomplete
-from simcore.search.target import Target, Workers, check_draws, settings, split_target, thread_count
+from simcore.search.target import Target, Workers
 from simcore.search.targeted import flow
 from simcore.validate import COUNTERS
 
@@ -167,17 +168,24 @@ def enumerate_critical_points(
         ``prove=True`` where no method exists, or no starts where no proof is tried.
     """
     landscape, only, seed = split_target(target, seed, draw=draw)
-    chosen = settings(landscape, seed=seed, solver=solver, backend=backend, start_law=start_law)
+    search = Search.of(
+        landscape,
+        seed=seed,
+        solver=solver,
+        backend=backend,
+        start_law=start_law,
+        positions=positions,
+        spectrum=spectrum,
+        threads=threads,
+    )
     check_enumerable(landscape)
     prove = proved.check_prove(prove)
     limits = check_limits(starts, max_starts, least=1 if prove is False else 0)
     if only is None:
         number, _ = check_draws(landscape, draw or 0, 1, "draw")
-        only = landscape.draw(seed=chosen.seed, draw=number)
-    with Workers(thread_count(threads)) as workers:
-        found = enumerate_draw(
-            Target.of(chosen, only), limits, workers, prove=prove, positions=positions, spectrum=spectrum
-        )
+        only = landscape.draw(seed=search.seed, draw=number)
+    with Workers(search.threads) as workers:
+        found = enumerate_draw(Target.of(search, only), limits, workers, prove=prove)
     warn_if_incomplete(found.audit, only)
     return Enumeration(found.points, annotated(found.audit, only))
 
@@ -206,7 +214,7 @@ def descended_of(target: Target) -> Callable[[int, int], Outcome] | None:
     average: n = 12 250,000 by plain starts, 13,000 to 50,000 where all make 2, 4 or 8 steps, 11,000 by plain ones and 4
     steps in turn; n = 14 500,000, more than 50,000, 26,000. On the torus and for confined fields plain starts are best.
     """
-    if not target.settings.landscape.descends:
+    if not target.search.landscape.descends:
         return None
 
     def search(first: int, count: int) -> Outcome:
@@ -218,31 +226,25 @@ def descended_of(target: Target) -> Callable[[int, int], Outcome] | None:
 
 
 def enumerate_draw(
-    target: Target,
-    limits: tuple[int, int],
-    workers: Workers,
-    *,
-    prove: bool | str = "auto",
-    positions: bool,
-    spectrum: bool,
+    target: Target, limits: tuple[int, int], workers: Workers, *, prove: bool | str = "auto"
 ) -> Enumeration:
     """Prove one draw's list of points complete, or run the rounds; ``limits`` = (starts, max_starts)."""
-    euler = target.settings.landscape.euler_characteristic
+    euler = target.search.landscape.euler_characteristic
     starts, most = limits
-    if target.settings.landscape.coercive:
+    if target.search.landscape.coercive:
         most = min(MOST_MOVES, most)
-        return Enumeration(*enumerate_classes(target, starts or FIRST_ROUND, most, workers, positions=positions))
+        return Enumeration(*enumerate_classes(target, starts or FIRST_ROUND, most, workers))
     attempt: Proof | None = None
     tried = proved.wanted(target, prove)
     if tried and not isinstance(target.problem, Waves):
         found, attempt = proved.proved_points(target, workers)
         if found is not None and attempt is not None and proved.count_hits(target, found, starts, workers):
             every = np.ones(len(found), np.bool_)
-            frame, certified = points_frame(target, found, every, positions=positions, spectrum=spectrum, polish=False)
+            frame, certified = points_frame(target, found, every, polish=False)
             return Enumeration(frame, proved.audit(found, attempt, starts, certified, euler))
     elif starts == 0 and not tried:
         raise InputError(
-            f"starts is 0, but no proof is tried for {target.settings.landscape.name} with these parameters; give at "
+            f"starts is 0, but no proof is tried for {target.search.landscape.name} with these parameters; give at "
             "least 1, or prove=True where a method exists"
         )
     limits = starts or FIRST_ROUND, most
@@ -263,7 +265,7 @@ def enumerate_draw(
         target,
         points,
         workers,
-        target.search,
+        target.ordinary,
         everything,
         everything,
         euler_right,
@@ -274,9 +276,9 @@ def enumerate_draw(
     rounds.run(*limits)
     if rounds.proved and attempt is not None and starts == 0:
         points.forget_hits()
-        frame, certified = points_frame(target, points, everything(), positions=positions, spectrum=spectrum)
+        frame, certified = points_frame(target, points, everything())
         return Enumeration(frame, proved.audit(points, attempt, 0, certified, euler))
-    frame, certified = points_frame(target, points, everything(), positions=positions, spectrum=spectrum)
+    frame, certified = points_frame(target, points, everything())
     audit = rounds.audit(certified) | {"euler_sum": euler_sum(points.table.index), "euler_expected": euler}
     audit |= {"proved": rounds.proved, "proof": None if attempt is None else attempt.mapping()}
     return Enumeration(frame, audit)

@@ -10,27 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends.problems import Outcome
-from simcore.formulas.outcome import CRITICAL, STATUSES
+from simcore.formulas.outcome import CRITICAL, DEGENERATE, STATUSES
 from simcore.landscapes.base import Draw, Landscape
 from simcore.search.certify import certify
 from simcore.search.distinct import PointTable
+from simcore.search.search import Search, check_draws, split_target
 from simcore.search.solvers import Newton, RegularisedNewton, Solver
 from simcore.search.spectrum import spectra
-from simcore.search.target import (
-    TILE,
-    Settings,
-    Target,
-    Workers,
-    blocks,
-    check_draws,
-    settings,
-    split_target,
-    thread_count,
-)
+from simcore.search.target import TILE, Target, Workers, blocks
 from simcore.validate import start_range
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Array = NDArray[np.float64]
 
 BLOCK = 480  # starts in a work item at least: enough to keep the kernel's tiles full
 
@@ -87,30 +80,48 @@ def find_critical_points(
         For an argument out of range, or an unknown backend, start law or solver.
     """
     landscape, only, seed = split_target(target, seed, draws=draws, first_draw=first_draw)
-    chosen = settings(landscape, seed=seed, solver=solver, backend=backend, start_law=start_law)
+    search = Search.of(
+        landscape,
+        seed=seed,
+        solver=solver,
+        backend=backend,
+        start_law=start_law,
+        positions=positions,
+        spectrum=spectrum,
+        threads=threads,
+    )
+    if only is not None:
+        return newton_rows(search, first_draw=only.number, draws=1, first_start=first_start, starts=starts, only=only)
+    draws = 1 if draws is None else draws
+    return newton_rows(search, first_draw=first_draw or 0, draws=draws, first_start=first_start, starts=starts)
+
+
+def newton_rows(
+    search: Search, *, first_draw: int, draws: int, starts: int, first_start: int = 0, only: Draw | None = None
+) -> pd.DataFrame:
+    """Return the rows of ``find_critical_points`` for draws first_draw .. first_draw + draws - 1, or for ``only``."""
     if only is None:
-        first_draw, draws = check_draws(landscape, first_draw or 0, 1 if draws is None else draws)
-    else:
-        first_draw, draws = only.number, 1
+        first_draw, draws = check_draws(search.landscape, first_draw, draws)
     first_start, starts = start_range(first_start, starts, least=1)
-    rows = _Rows(landscape, draws, starts, positions, spectrum)
+    rows = Rows(search, draws, starts)
     jobs = [
-        _DrawJob(chosen, only, first_draw + i, first_start, rows, slice(i * starts, (i + 1) * starts))
+        _DrawJob(search, only, first_draw + i, first_start, rows, slice(i * starts, (i + 1) * starts))
         for i in range(draws)
     ]
     # Starts of the dense search are dear, and nothing is gained by many at once.
-    least = 4 * TILE if isinstance(chosen.solver, RegularisedNewton) else TILE
-    if isinstance(chosen.solver, Newton):
-        least = max(BLOCK, chosen.block)
-    _work_through(jobs, starts, thread_count(threads), least)
-    return rows.frame(first_draw, first_start, *landscape.sources(chosen.law, first_start, starts))
+    least = 4 * TILE if isinstance(search.solver, RegularisedNewton) else TILE
+    if isinstance(search.solver, Newton):
+        least = max(BLOCK, search.block)
+    _work_through(jobs, starts, search.threads, least)
+    return rows.frame(first_draw, first_start)
 
 
-class _Rows:
-    """The columns of all rows, filled in by the jobs."""
+class Rows:
+    """The columns of all rows, filled in draw by draw."""
 
-    def __init__(self, landscape: Landscape, draws: int, starts: int, positions: bool, spectrum: bool) -> None:
+    def __init__(self, search: Search, draws: int, starts: int) -> None:
         total = draws * starts
+        self.search = search
         self.draws, self.starts = draws, starts
         self.status = np.empty(total, np.int8)
         self.iterations = np.empty(total, np.int32)
@@ -118,10 +129,11 @@ class _Rows:
         self.index, self.nullity = np.empty(total, np.int32), np.empty(total, np.int32)
         self.point = np.empty(total, np.int64)
         self.certified = np.zeros(total, np.bool_)
-        self.x = np.empty((total, landscape.n)) if positions else None
-        self.eigenvalues: list[Any] | None = [np.empty(0)] * total if spectrum else None
+        self.x = np.empty((total, search.landscape.n)) if search.positions else None
+        self.eigenvalues: list[Any] | None = [np.empty(0)] * total if search.spectrum else None
 
     def store(self, place: slice, outcome: Outcome) -> None:
+        """Fill in how some starts ended."""
         self.status[place] = outcome.status
         self.iterations[place] = outcome.iterations
         self.cost[place] = outcome.cost
@@ -131,9 +143,31 @@ class _Rows:
         if self.x is not None:
             self.x[place] = outcome.x
 
-    def frame(self, first_draw: int, first_start: int, sources: NDArray, laws: tuple[str, ...]) -> pd.DataFrame:
+    def finish(self, target: Target, place: slice, x: Array, decrement: Array) -> None:
+        """Fill in ``point``, ``certified`` and ``eigenvalues`` of one draw whose starts, at x (S, n), are all there."""
+        status = self.status[place]
+        critical = status == CRITICAL
+        index, cost = self.index[place][critical], self.cost[place][critical]
+        merged = target.canonical(x[critical])
+        table = PointTable(self.search.landscape, self.search.options.decrement_tolerance, target.cost_unit)
+        labels = table.absorb(merged, index, cost, decrement[critical])
+        self.point[place] = -1
+        self.point[place][critical] = labels
+        self.certified[place][critical] = certify(target, table.x, table.index).covers(merged, labels)
+        if self.eigenvalues is None:
+            return
+        at_points = spectra(target, table.x)
+        for row, label in zip(np.flatnonzero(critical), labels, strict=True):
+            self.eigenvalues[place.start + row] = at_points[label]
+        degenerate = np.flatnonzero(status == DEGENERATE)
+        for row, values in zip(degenerate, spectra(target, x[degenerate]), strict=True):
+            self.eigenvalues[place.start + row] = values
+
+    def frame(self, first_draw: int, first_start: int) -> pd.DataFrame:
+        """Return the rows as a DataFrame."""
         import pandas as pd
 
+        sources, laws = self.search.landscape.sources(self.search.law, first_start, self.starts)
         draw = np.repeat(np.arange(first_draw, first_draw + self.draws), self.starts)
         start = np.tile(np.arange(first_start, first_start + self.starts), self.draws)
         columns: dict[str, Any] = {
@@ -160,28 +194,29 @@ class _DrawJob:
     """One draw: its blocks may run in several threads; the last to finish merges its points."""
 
     def __init__(
-        self, chosen: Settings, only: Draw | None, number: int, first_start: int, rows: _Rows, place: slice
+        self, search: Search, only: Draw | None, number: int, first_start: int, rows: Rows, place: slice
     ) -> None:
-        self._settings, self._only, self._number = chosen, only, number
+        self._search, self._only, self._number = search, only, number
         self._first_start, self._rows, self._place = first_start, rows, place
         self._lock = threading.Lock()
         self._target: Target | None = None
         self._left = place.stop - place.start
-        self._x = np.empty((self._left, chosen.landscape.n))
+        self._x = np.empty((self._left, search.landscape.n))
         self._decrement = np.empty(self._left)
 
     def _ready(self) -> Target:
         with self._lock:
             if self._target is None:
-                chosen = self._settings
-                draw = self._only or chosen.landscape.draw(seed=chosen.seed, draw=self._number)
-                self._target = Target.of(chosen, draw)
+                only = self._only
+                self._target = (
+                    Target.numbered(self._search, self._number) if only is None else Target.of(self._search, only)
+                )
             return self._target
 
     def run(self, block: slice) -> None:
         """Search one block of starts."""
         target = self._ready()
-        outcome = target.search(self._first_start + block.start, block.stop - block.start)
+        outcome = target.ordinary(self._first_start + block.start, block.stop - block.start)
         begin = self._place.start
         self._rows.store(slice(begin + block.start, begin + block.stop), outcome)
         self._x[block], self._decrement[block] = outcome.x, outcome.decrement
@@ -189,33 +224,8 @@ class _DrawJob:
             self._left -= block.stop - block.start
             last = self._left == 0
         if last:
-            self._finish(target)
-
-    def _finish(self, target: Target) -> None:
-        rows, place = self._rows, self._place
-        critical = rows.status[place] == CRITICAL
-        index, cost = rows.index[place][critical], rows.cost[place][critical]
-        x, decrement = target.canonical(self._x[critical]), self._decrement[critical]
-        table = PointTable(self._settings.landscape, self._settings.options.decrement_tolerance, target.cost_unit)
-        labels = table.absorb(x, index, cost, decrement)
-        rows.point[place] = -1
-        rows.point[place][critical] = labels
-        proof = certify(target, table.x, table.index)
-        rows.certified[place][critical] = proof.covers(x, labels)
-        if rows.eigenvalues is not None:
-            self._store_spectra(target, table, labels, critical, rows.eigenvalues)
-        self._target, self._x, self._decrement = None, np.empty((0, 0)), np.empty(0)
-
-    def _store_spectra(
-        self, target: Target, table: PointTable, labels: NDArray, critical: NDArray, eigenvalues: list[Any]
-    ) -> None:
-        at_points = spectra(target, table.x)
-        begin = self._place.start
-        for row, label in zip(np.flatnonzero(critical), labels, strict=True):
-            eigenvalues[begin + row] = at_points[label]
-        degenerate = np.flatnonzero(self._rows.status[self._place] == STATUSES.index("degenerate"))
-        for row, values in zip(degenerate, spectra(target, self._x[degenerate]), strict=True):
-            eigenvalues[begin + row] = values
+            self._rows.finish(target, self._place, self._x, self._decrement)
+            self._target, self._x, self._decrement = None, np.empty((0, 0)), np.empty(0)
 
 
 def _work_through(jobs: list[_DrawJob], starts: int, threads: int, least: int) -> None:

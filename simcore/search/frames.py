@@ -20,13 +20,7 @@ Array = NDArray[np.float64]
 
 
 def points_frame(
-    target: Target,
-    points: Points,
-    kept: NDArray[np.bool_],
-    *,
-    positions: bool,
-    spectrum: bool,
-    polish: bool = True,
+    target: Target, points: Points, kept: NDArray[np.bool_], *, polish: bool = True
 ) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     """Return the kept points as a DataFrame, and which are certified.
 
@@ -51,9 +45,9 @@ def points_frame(
         "hits": points.hits[order],
         "certified": certified,
     }
-    if positions:
+    if target.search.positions:
         columns["x"] = list(x)
-    if spectrum:
+    if target.search.spectrum:
         columns["eigenvalues"] = list(spectra(target, x))
     return pd.DataFrame(columns), certified
 

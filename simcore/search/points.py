@@ -32,7 +32,7 @@ class Points:
     """
 
     def __init__(self, target: Target, workers: Workers) -> None:
-        chosen = target.settings
+        chosen = target.search
         self._target, self._workers = target, workers
         self.table = PointTable(chosen.landscape, chosen.options.decrement_tolerance, target.cost_unit)
         self.hits = np.empty(0, np.int64)
@@ -102,8 +102,8 @@ class Points:
         for symmetry in self._target.draw.symmetries:
             x, index, cost = self.table.x[new], self.table.index[new], self.table.cost[new]
             image = np.ascontiguousarray(symmetry.apply(x))
-            due = index if symmetry.sign > 0 else self._target.settings.landscape.dimension - index
-            outcome = self._workers.outcomes(partial(self._search, image), len(image), self._target.settings.block)
+            due = index if symmetry.sign > 0 else self._target.search.landscape.dimension - index
+            outcome = self._workers.outcomes(partial(self._search, image), len(image), self._target.search.block)
             there = self._same(outcome, image, due, symmetry.sign * cost)
             self.broken += int((~there).sum())
             labels = new.copy()
@@ -121,9 +121,9 @@ class Points:
         return self._target.newton(x[rows])
 
     def _same(self, outcome: Outcome, image: Array, index: NDArray, cost: Array) -> NDArray[np.bool_]:
-        landscape = self._target.settings.landscape
+        landscape = self._target.search.landscape
         scales = landscape.scales
-        reach = (2 * MARGIN * self._target.settings.options.decrement_tolerance) + FLOOR * scales.length
+        reach = (2 * MARGIN * self._target.search.options.decrement_tolerance) + FLOOR * scales.length
         near = landscape.domain.distance(outcome.x, image) <= reach
         level = np.abs(outcome.cost - cost) <= COST_TOLERANCE * (np.abs(cost) + self._target.cost_unit)
         return (outcome.status == CRITICAL) & near & level & (outcome.index == index)

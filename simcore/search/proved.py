@@ -37,7 +37,7 @@ def wanted(target: Target, prove: bool | str) -> bool:
     found = None if _changed(target) else proofs.method(target.problem)
     if prove is True and found is None:
         raise InputError(
-            f"prove is True, but no method proves a list of {target.settings.landscape.name} with these parameters "
+            f"prove is True, but no method proves a list of {target.search.landscape.name} with these parameters "
             "complete (docs/proof.md has the table); use prove='auto'"
         )
     return found is not None and (prove is True or (prove == "auto" and proofs.automatic(target.problem)))
@@ -58,7 +58,7 @@ def proved_points(target: Target, workers: Workers) -> tuple[Points | None, proo
         return None, proof
     x = proof.x
     at = derivatives_at(target, x)
-    dimension = target.settings.landscape.dimension
+    dimension = target.search.landscape.dimension
     sign = 1 if problem.p % 2 == 0 else -1
     index = np.asarray(at.negative, np.int64)
     order = np.argsort(at.value, kind="stable")
@@ -86,7 +86,7 @@ def count_hits(target: Target, points: Points, starts: int, workers: Workers) ->
     before = len(points)
     for begin in range(0, starts, AT_ONCE):
         many = min(AT_ONCE, starts - begin)
-        outcome = workers.outcomes(partial(block, target.search, begin), many, target.settings.block)
+        outcome = workers.outcomes(partial(block, target.ordinary, begin), many, target.search.block)
         points.add_ordinary(outcome, begin)
     return len(points) == before
 

@@ -114,7 +114,7 @@ class Rounds:
                 continue
             for begin in range(self.starts, wanted, AT_ONCE):
                 many = min(AT_ONCE, wanted - begin)
-                outcome = self.workers.outcomes(partial(block, search, begin), many, self.target.settings.block)
+                outcome = self.workers.outcomes(partial(block, search, begin), many, self.target.search.block)
                 self.points.add_ordinary(outcome, begin, plain=plain)
             self.descended_starts += 0 if plain else wanted - self.starts
         self.starts, self.rounds = wanted, self.rounds + 1
@@ -137,7 +137,7 @@ class Rounds:
             ended = self.workers.outcomes(
                 lambda rows, x=begin: self.target.newton(x[rows]),  # type: ignore[misc]
                 len(begin),
-                self.target.settings.block,
+                self.target.search.block,
             )
             points.add_targeted(ended)
             self.targeted_starts += len(begin)

@@ -2,69 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from simcore.search import ball
 from simcore.search.enumerate import MAX_STARTS, Enumeration, check_enumerable, enumerate_draw
-from simcore.search.find import find_critical_points
+from simcore.search.find import newton_rows
 from simcore.search.proved import check_prove
 from simcore.search.rounds import FIRST_ROUND, check_limits
-from simcore.search.solvers import Solver
-from simcore.search.target import Target, Workers, check_draws, settings, thread_count
+from simcore.search.search import Search, check_draws
+from simcore.search.target import Target, Workers
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from simcore.landscapes.base import Landscape
-
-
-def newton_rows(
-    landscape: Landscape,
-    *,
-    first_draw: int,
-    draws: int,
-    starts: int,
-    first_start: int = 0,
-    seed: int,
-    solver: Solver | None = None,
-    backend: str = "cpu",
-    start_law: str | None = None,
-    positions: bool = False,
-    spectrum: bool = False,
-    threads: int | None = 1,
-) -> pd.DataFrame:
-    """Return the rows of draws first_draw .. first_draw + draws - 1: ``find_critical_points`` by its columns."""
-    return find_critical_points(
-        landscape,
-        draws=draws,
-        first_draw=first_draw,
-        starts=starts,
-        first_start=first_start,
-        seed=seed,
-        solver=solver,
-        backend=backend,
-        start_law=start_law,
-        positions=positions,
-        spectrum=spectrum,
-        threads=threads,
-    )
+__all__ = ["ball_rows", "enumerate_rows", "newton_rows"]
 
 
 def enumerate_rows(
-    landscape: Landscape,
+    search: Search,
     *,
     first_draw: int,
     draws: int,
-    seed: int,
     starts: int = FIRST_ROUND,
     max_starts: int = MAX_STARTS,
-    solver: Solver | None = None,
-    backend: str = "cpu",
-    start_law: str | None = None,
     prove: bool | str = "auto",
-    positions: bool = False,
-    spectrum: bool = False,
-    threads: int | None = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return (points, audits) of several enumerated draws; the first column of both is ``draw`` (int64).
 
@@ -72,53 +34,37 @@ def enumerate_rows(
     without ``saturation``, and of ``proof`` its entries, as ``proof_method``, ``proof_bound``, ``proof_certified``,
     ``proof_work`` (paths or boxes), ``proof_retracked``). Threads take whole draws.
     """
-    chosen = settings(landscape, seed=seed, solver=solver, backend=backend, start_law=start_law)
-    check_enumerable(landscape)
+    check_enumerable(search.landscape)
     prove = check_prove(prove)
     limits = check_limits(starts, max_starts, least=1 if prove is False else 0)
-    first_draw, draws = check_draws(landscape, first_draw, draws)
     alone = Workers(1)
-
-    def one(number: int) -> Enumeration:
-        target = Target.of(chosen, landscape.draw(seed=chosen.seed, draw=number))
-        return enumerate_draw(target, limits, alone, prove=prove, positions=positions, spectrum=spectrum)
-
-    numbers = range(first_draw, first_draw + draws)
-    with Workers(thread_count(threads)) as workers:
-        return stacked(numbers, workers.map(one, numbers))
+    return _of_draws(search, first_draw, draws, lambda target: enumerate_draw(target, limits, alone, prove=prove))
 
 
 def ball_rows(
-    landscape: Landscape,
+    search: Search,
     *,
     first_draw: int,
     draws: int,
-    seed: int,
-    radius: float | None = None,
     starts: int = FIRST_ROUND,
     max_starts: int = ball.MAX_STARTS,
-    solver: Solver | None = None,
-    backend: str = "cpu",
-    start_law: str | None = None,
-    positions: bool = False,
-    spectrum: bool = False,
-    threads: int | None = 1,
+    radius: float | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return (points, audits) of the balls of several draws, as ``enumerate_rows``; ``simcore.search.ball`` says what
     is counted. ``audits`` lacks ``centre``."""
-    chosen = ball.ball_settings(landscape, seed=seed, solver=solver, backend=backend, start_law=start_law)
-    where = ball.ball_of(landscape, radius)
+    search, where = ball.local(search), ball.ball_of(search.landscape, radius)
     limits = check_limits(starts, max_starts)
-    first_draw, draws = check_draws(landscape, first_draw, draws)
     alone = Workers(1)
+    return _of_draws(search, first_draw, draws, lambda target: ball.search_ball(target, where, limits, alone))
 
-    def one(number: int) -> Enumeration:
-        target = Target.of(chosen, landscape.draw(seed=chosen.seed, draw=number))
-        return ball.search_ball(target, where, limits, alone, positions=positions, spectrum=spectrum)
 
+def _of_draws(
+    search: Search, first_draw: int, draws: int, one: Callable[[Target], Enumeration]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    first_draw, draws = check_draws(search.landscape, first_draw, draws)
     numbers = range(first_draw, first_draw + draws)
-    with Workers(thread_count(threads)) as workers:
-        return stacked(numbers, workers.map(one, numbers))
+    with Workers(search.threads) as workers:
+        return stacked(numbers, workers.map(lambda number: one(Target.numbered(search, number)), numbers))
 
 
 def stacked(numbers: range, found: list[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:

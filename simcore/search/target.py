@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore import backends, forks
-from simcore.backends import Backend
+from simcore import forks
 from simcore.backends.problems import NewtonOptions, Outcome
 from simcore.domains import Domain
-from simcore.errors import InputError, instance_wanted
+from simcore.errors import InputError
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
-from simcore.info import usable_processors
-from simcore.landscapes.base import Draw, Landscape
-from simcore.landscapes.memory import require_memory
-from simcore.search.solvers import Newton, RegularisedNewton, Solver, resolve
-from simcore.validate import COUNTERS, SEEDS, whole
+from simcore.landscapes.base import Draw
+from simcore.search.search import Search
+from simcore.search.solvers import Newton, RegularisedNewton
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MOST_THREADS = 4096
 DOUBT = 1e-8
 """Newton decrement, in correlation lengths, of an accepted end beyond which it is judged again. Measured: no start in
 3,000 on torus n = 4, 3-spin n = 8 and 12 and waves n = 5 and 20, one in 3,000 on waves n = 50."""
@@ -37,49 +32,37 @@ TILE = 24  # starts that the CPU kernel advances together: blocks are multiples 
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How draws of one landscape are searched; made and checked by ``settings``."""
-
-    landscape: Landscape
-    seed: int
-    solver: Solver
-    options: NewtonOptions
-    backend: Backend
-    law: str
-
-    @property
-    def block(self) -> int:
-        """Starts that a thread takes at once at least: a few tiles of the CPU's, or what the backend states."""
-        return self.backend.BLOCK
-
-
-@dataclass(frozen=True)
 class Target:
     """One draw to search."""
 
-    settings: Settings
+    search: Search
     draw: Draw
     problem: Any
     scale: float = 1.0
 
     @classmethod
-    def of(cls, chosen: Settings, draw: Draw) -> Target:
-        """Return the draw with its settings.
+    def of(cls, search: Search, draw: Draw) -> Target:
+        """Return the draw with how it is searched.
 
         A draw may state the ``scale`` of its function relative to the landscape's law: gradients and costs are then
         judged relative to it, so that a user's units don't matter.
         """
         scale = float(draw.scale)
         if scale != 1.0:
-            given = chosen.options
+            given = search.options
             scaled = {name: getattr(given, name) * scale for name in ("gradient_tolerance", "zero_floor")}
-            chosen = replace(chosen, options=given._replace(**scaled))
-        return cls(chosen, draw, draw.problem, scale)
+            search = replace(search, options=given._replace(**scaled))
+        return cls(search, draw, draw.problem, scale)
+
+    @classmethod
+    def numbered(cls, search: Search, number: int) -> Target:
+        """Return draw ``number`` of the search's landscape and seed."""
+        return cls.of(search, search.landscape.draw(seed=search.seed, draw=number))
 
     @property
     def cost_unit(self) -> float:
         """Size of a typical difference of costs, gradient scale times correlation length."""
-        scales = self.settings.landscape.scales
+        scales = self.search.landscape.scales
         return self.scale * scales.gradient * scales.length
 
     def newton(self, x: Array) -> Outcome:
@@ -87,7 +70,7 @@ class Target:
 
         The dense search also serves functions with continuous symmetries, where nullity is judged by the orbit.
         """
-        x, chosen = np.ascontiguousarray(x), self.settings
+        x, chosen = np.ascontiguousarray(x), self.search
         if isinstance(chosen.solver, RegularisedNewton):
             found = chosen.backend.regularised_newton(self.problem, x, chosen.options, chosen.landscape.scales.length)
             if found is None:
@@ -103,8 +86,8 @@ class Target:
     def _dense(self, x: Array, options: NewtonOptions) -> Outcome:
         from simcore.search import dense
 
-        walk = self.settings.backend.levenberg_marquardt
-        return dense.search(self.draw, x, self.settings.solver, self.evaluate, options, walk)
+        walk = self.search.backend.levenberg_marquardt
+        return dense.search(self.draw, x, self.search.solver, self.evaluate, options, walk)
 
     def _examined(self, outcome: Outcome) -> Outcome:
         """Judge again, by all eigenvalues, the ends that a Newton loop leaves in doubt.
@@ -115,8 +98,8 @@ class Target:
         at that place sees that they are null at the point. A gradient that is below tolerance in front of a long step
         tells of null modes as well.
         """
-        limits = self.settings.options
-        far = outcome.decrement > DOUBT * self.settings.landscape.scales.length
+        limits = self.search.options
+        far = outcome.decrement > DOUBT * self.search.landscape.scales.length
         small = outcome.grad_norm < limits.gradient_tolerance
         doubtful = (outcome.status == CRITICAL) & far | (outcome.status == MAX_ITERATIONS) & small
         rows = np.flatnonzero(doubtful | (outcome.status == DEGENERATE))
@@ -130,7 +113,7 @@ class Target:
 
     def evaluate(self, x: Array) -> tuple[Array, Array, Array]:
         """Return value, gradient and Hessian at x of shape (S, n)."""
-        return self.settings.backend.evaluate(self.problem, np.ascontiguousarray(x))
+        return self.search.backend.evaluate(self.problem, np.ascontiguousarray(x))
 
     def canonical(self, x: Array) -> Array:
         """Return one representative of each point's symmetry orbit, (S, n), where the draw merges symmetric copies."""
@@ -139,76 +122,16 @@ class Target:
     @property
     def domain(self) -> Domain:
         """Where the points live."""
-        return self.settings.landscape.domain
+        return self.search.landscape.domain
 
     def starts(self, first: int, count: int) -> Array:
         """Return starts ``first .. first + count - 1``, shape (count, n)."""
-        chosen, number = self.settings, self.draw.number
+        chosen, number = self.search, self.draw.number
         return chosen.landscape.starts(seed=chosen.seed, draw=number, first=first, count=count, law=chosen.law)
 
-    def search(self, first: int, count: int) -> Outcome:
+    def ordinary(self, first: int, count: int) -> Outcome:
         """Search from ordinary starts ``first .. first + count - 1``."""
         return self.newton(self.starts(first, count))
-
-
-def settings(
-    landscape: Landscape, *, seed: int | None, solver: Solver | None, backend: str, start_law: str | None
-) -> Settings:
-    """Check the arguments that all searches share; ``InputError`` names what is wrong with the first bad one."""
-    if solver is not None and not isinstance(solver, Solver):
-        raise instance_wanted("solver", solver, "simcore.Newton(tolerance=1e-10)")
-    require_memory(landscape)
-    chosen = resolve(solver, landscape)
-    if backend == "cuda" and isinstance(chosen, RegularisedNewton) and chosen is not solver:
-        chosen = Newton(**{f.name: getattr(solver, f.name) for f in fields(Newton)} if solver is not None else {})
-    return Settings(
-        landscape,
-        whole("seed", 0 if seed is None else seed, 0, SEEDS - 1),
-        chosen,
-        chosen.options(landscape),
-        backends.get(backend),
-        landscape.check_start_law(start_law),
-    )
-
-
-def split_target(
-    target: Landscape | Draw, seed: int | None, **draw_arguments: Any
-) -> tuple[Landscape, Draw | None, int | None]:
-    """Return (landscape, draw or None, seed) of what a user gave.
-
-    A draw is searched from starts of its own seed unless another is given; it refuses the arguments that choose draws.
-    """
-    if isinstance(target, Landscape):
-        return target, None, seed
-    if not isinstance(target, Draw):
-        example = f"{target.__name__}(...)" if isinstance(target, type) else "a landscape or one of its draws"
-        raise instance_wanted("the target", target, example)
-    for name, value in draw_arguments.items():
-        if value is not None:
-            raise InputError(f"{name}={value!r} was given together with one draw; leave it out, or give the landscape")
-    return target.landscape, target, target.seed if seed is None else seed
-
-
-def check_draws(landscape: Landscape, first: int, draws: int, name: str = "first draw") -> tuple[int, int]:
-    """Return (first, draws) after checking that the landscape has such draws; ``name`` is what ``first`` is called."""
-    first = whole(name, first, 0, COUNTERS - 1)
-    limit = COUNTERS if landscape.draws is None else landscape.draws
-    draws = whole("draws", draws, 1)
-    if first + draws > limit:
-        raise InputError(
-            f"draws {first} to {first + draws - 1} were asked for; {landscape.name} has draws 0 to {limit - 1}"
-        )
-    return first, draws
-
-
-def thread_count(threads: int | None) -> int:
-    """Return the number of threads: the one given, else NUMBA_NUM_THREADS, else the processors this process may use."""
-    if threads is not None:
-        return whole("threads", threads, 1, MOST_THREADS)
-    named = os.environ.get("NUMBA_NUM_THREADS", "")
-    if named.isdigit() and int(named) > 0:
-        return int(named)
-    return usable_processors()
 
 
 class Workers:

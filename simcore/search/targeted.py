@@ -40,7 +40,7 @@ def starts_from(target: Target, x: Array, *, flows: bool = True) -> Array:
     saddle = (index > 0) & (index < dimension)
     can_fall, can_rise = index > 0, index < dimension
 
-    length = target.settings.landscape.scales.length
+    length = target.search.landscape.scales.length
     soft = [
         target.domain.retract(x[able] + sign * reach * length * direction[able])
         for direction, able in ((downhill, can_fall), (uphill, can_rise))
@@ -59,8 +59,8 @@ def starts_from(target: Target, x: Array, *, flows: bool = True) -> Array:
 
 def flow(target: Target, x: Array, way: Array, steps: int) -> Array:
     """Return where gradient steps lead from x of shape (K, n), down (way -1) or up (way 1, shape (K,))."""
-    longest = DESCENT_REACH * target.settings.landscape.scales.length
-    there = target.settings.backend.flow(target.problem, x, way, steps, longest)
+    longest = DESCENT_REACH * target.search.landscape.scales.length
+    there = target.search.backend.flow(target.problem, x, way, steps, longest)
     if there is not None:
         return target.domain.retract(there)
     for _ in range(steps if len(x) else 0):

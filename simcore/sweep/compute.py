@@ -17,6 +17,8 @@ from simcore.sweep.store import RunDirectory, write_shard
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simcore.search.search import Search
+
 
 def compute_shard(
     path: str | Path, configuration: Configuration, shard: Shard, *, backend: str, threads: int | None
@@ -49,59 +51,57 @@ def shard_rows(
     configuration: Configuration, shard: Shard, *, backend: str, threads: int | None
 ) -> dict[str, pd.DataFrame]:
     """Return a shard's rows, a DataFrame a kind."""
-    from simcore.search import shards
+    from simcore.search import shards, split
 
-    if layout(configuration, shard.combination).split:
-        return {"parts": _part_rows(configuration, shard, backend, threads)}
-    landscape = configuration.landscape(shard.combination)
     if configuration.method in ESTIMATED:
-        from simcore.counts.shards import count_rows
-
-        names = ("target_error", "moves", "max_moves", "walkers")
-        given = {name: getattr(configuration, name) for name in names if getattr(configuration, name) is not None}
-        draws = range(shard.first_draw, shard.last_draw)
-        counts, audits = count_rows(
-            landscape, draws, seed=configuration.seed, method=configuration.method, threads=threads, **given
-        )
-        return {"counts": counts, "audits": audits}
-    common: dict[str, Any] = {
-        "draws": shard.draws,
-        "first_draw": shard.first_draw,
-        "seed": configuration.seed,
-        "solver": configuration.solver_settings(),
-        "backend": backend,
-        "start_law": configuration.start_law,
-        "positions": configuration.positions,
-        "spectrum": configuration.spectrum,
-        "threads": threads,
-    }
+        return _count_rows(configuration, shard, threads)
+    search = search_of(configuration, shard.combination, backend=backend, threads=threads)
+    if layout(configuration, shard.combination).split:
+        part = split.part_rows(search, draw=shard.first_draw, first_start=shard.first_start, starts=shard.starts)
+        return {"parts": part}
+    draws = {"first_draw": shard.first_draw, "draws": shard.draws}
     if configuration.method == "newton":
-        return {"starts": shards.newton_rows(landscape, starts=shard.starts, first_start=shard.first_start, **common)}
+        return {"starts": shards.newton_rows(search, starts=shard.starts, first_start=shard.first_start, **draws)}
     count = shards.enumerate_rows if configuration.method == "enumerate" else shards.ball_rows
-    if configuration.max_starts is not None:
-        common["max_starts"] = configuration.max_starts
-    if configuration.prove is not None:
-        common["prove"] = configuration.prove
-    if configuration.radius is not None:
-        common["radius"] = configuration.radius
-    points, audits = count(landscape, starts=configuration.starts, **common)
+    points, audits = count(
+        search, starts=configuration.starts, **draws, **_given(configuration, "max_starts", "prove", "radius")
+    )
     return {"points": points, "audits": audits}
 
 
-def _part_rows(configuration: Configuration, shard: Shard, backend: str, threads: int | None) -> pd.DataFrame:
-    from simcore.search.split import part_rows
+def search_of(configuration: Configuration, combination: int, *, backend: str, threads: int | None) -> Search:
+    """Return the record of a combination's searches."""
+    from simcore.search.search import Search
 
-    return part_rows(
-        configuration.landscape(shard.combination),
-        draw=shard.first_draw,
-        first_start=shard.first_start,
-        starts=shard.starts,
+    return Search.of(
+        configuration.landscape(combination),
         seed=configuration.seed,
         solver=configuration.solver_settings(),
         backend=backend,
         start_law=configuration.start_law,
+        positions=configuration.positions,
+        spectrum=configuration.spectrum,
         threads=threads,
     )
+
+
+def _given(configuration: Configuration, *names: str) -> dict[str, Any]:
+    """Return the settings of these names that the configuration states."""
+    return {name: value for name in names if (value := getattr(configuration, name)) is not None}
+
+
+def _count_rows(configuration: Configuration, shard: Shard, threads: int | None) -> dict[str, pd.DataFrame]:
+    from simcore.counts.shards import count_rows
+
+    counts, audits = count_rows(
+        configuration.landscape(shard.combination),
+        range(shard.first_draw, shard.last_draw),
+        seed=configuration.seed,
+        method=configuration.method,
+        threads=threads,
+        **_given(configuration, "target_error", "moves", "max_moves", "walkers"),
+    )
+    return {"counts": counts, "audits": audits}
 
 
 def check_rows(configuration: Configuration, shard: Shard, frames: dict[str, pd.DataFrame]) -> None:

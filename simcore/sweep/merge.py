@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simcore.errors import RunError
+from simcore.sweep.compute import search_of
 from simcore.sweep.config import Configuration
 from simcore.sweep.plan import Shard, layout, missing
 from simcore.sweep.store import RunDirectory, read_table, write_files, write_record
@@ -55,16 +56,8 @@ def merge_draw(path: str | Path, configuration: Configuration, first: Shard, *, 
         return {"rows": {}, "bytes": 0}
     parts = [record["files"].get(PARTS) or record[MERGED] for record in records]  # a merge may have been killed halfway
     frames = [read_table(run.file(PARTS, s), facts).to_pandas() for s, facts in zip(shards, parts, strict=True)]
-    rows = finish_draw(
-        configuration.landscape(first.combination),
-        pd.concat(frames, ignore_index=True),
-        seed=configuration.seed,
-        solver=configuration.solver_settings(),
-        backend=backend,
-        start_law=configuration.start_law,
-        positions=configuration.positions,
-        spectrum=configuration.spectrum,
-    )
+    search = search_of(configuration, first.combination, backend=backend, threads=1)
+    rows = finish_draw(search, pd.concat(frames, ignore_index=True))
     if len(rows) != cut.starts:
         raise RunError(
             f"draw {first.first_draw} of combination {first.combination} has {len(rows)} rows for {cut.starts} starts"

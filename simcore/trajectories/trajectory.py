@@ -15,7 +15,8 @@ from simcore.backends.problems import Array
 from simcore.blas import single_threaded_blas
 from simcore.errors import InputError
 from simcore.landscapes.base import Draw, Landscape
-from simcore.search.target import Workers, check_draws, split_target, thread_count
+from simcore.search.search import check_draws, split_target, thread_count
+from simcore.search.target import Workers
 from simcore.trajectories import derivatives
 from simcore.trajectories.flow import flow
 from simcore.trajectories.paths import Record, follow

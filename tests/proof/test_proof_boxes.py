@@ -7,7 +7,8 @@ import simcore
 from simcore.backends.problems import Waves
 from simcore.proof.boxes import covered, prove_by_boxes, slacks
 from simcore.search.certify import certify
-from simcore.search.target import Target, settings
+from simcore.search.search import Search
+from simcore.search.target import Target
 
 
 def enumerated(landscape, draw=0, **options):
@@ -19,7 +20,7 @@ def certified(landscape, draw):
     found = enumerated(landscape, draw, prove=False)
     x = np.stack(found.points["x"].to_numpy())
     one = landscape.draw(seed=31, draw=draw)
-    target = Target.of(settings(landscape, seed=31, solver=None, backend="cpu", start_law=None), one)
+    target = Target.of(Search.of(landscape, seed=31), one)
     certificate = certify(target, x, found.points["morse_index"].to_numpy())
     assert certificate.certified.all()
     return one.problem, x, certificate.existence

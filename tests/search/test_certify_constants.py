@@ -13,13 +13,14 @@ from simcore.backends.families.spin import terms as _spin_terms
 from simcore.backends.families.waves import terms as _wave_terms
 from simcore.backends.family import UNIT, Derivatives
 from simcore.landscapes.spin import SphericalSpin
-from simcore.search.target import Target, settings
+from simcore.search.search import Search
+from simcore.search.target import Target
 
 GRID = np.linspace(0.0, 2 * np.pi, 20_001)
 
 
 def problem_of(draw):
-    return Target.of(settings(draw.landscape, seed=1, solver=None, backend="reference", start_law=None), draw).problem
+    return Target.of(Search.of(draw.landscape, seed=1, backend="reference"), draw).problem
 
 
 def at(rows, *, gap=1.0, size=0.0, slope=0.0, value=0.0):
@@ -109,7 +110,7 @@ def test_nothing_is_proved_within_the_rounding_of_an_eigenvalue():
             return Waves(np.array([[1.0], [2.0]]), np.array([1.0, -(1 + 1e-14) / 4]), np.zeros(2), 0.0, 2 * np.pi)
 
     draw = Pitchfork(TorusField(1), 0, 0)
-    target = Target.of(settings(draw.landscape, seed=1, solver=None, backend="reference", start_law=None), draw)
+    target = Target.of(Search.of(draw.landscape, seed=1, backend="reference"), draw)
     for index in (0, 1):
         assert not certify(target, np.zeros((1, 1)), np.array([index])).certified.any()
 

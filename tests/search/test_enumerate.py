@@ -20,7 +20,8 @@ from simcore.search.audit import chao1, coverage
 from simcore.search.enumerate import descended_of, enumerate_critical_points
 from simcore.search.find import find_critical_points
 from simcore.search.shards import enumerate_rows
-from simcore.search.target import Target, settings
+from simcore.search.search import Search
+from simcore.search.target import Target
 
 
 class FixedWaves(WaveDraw):
@@ -121,7 +122,9 @@ def test_threads_change_nothing(landscape):
     four = enumerate_critical_points(landscape, draw=1, seed=6, threads=4, spectrum=True)
     pd.testing.assert_frame_equal(one.points, four.points, check_exact=True)
     assert one.audit == four.audit
-    points, audits = enumerate_rows(landscape, first_draw=0, draws=3, seed=6, threads=2, positions=True, spectrum=True)
+    points, audits = enumerate_rows(
+        Search.of(landscape, seed=6, threads=2, positions=True, spectrum=True), first_draw=0, draws=3
+    )
     mine = points[points["draw"] == 1].drop(columns="draw").reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, one.points, check_exact=True)
     assert audits["draw"].tolist() == [0, 1, 2]
@@ -287,7 +290,7 @@ def test_estimates_of_what_is_unseen():
 def test_mean_counts_are_the_exact_ones(landscape):
     """120 draws; |z| < 5 for every index, total: false alarm below 1e-4 for all cases together (seed fixed)."""
     draws = 120
-    points, audits = enumerate_rows(landscape, first_draw=0, draws=draws, seed=2024, threads=1)
+    points, audits = enumerate_rows(Search.of(landscape, seed=2024, threads=1), first_draw=0, draws=draws)
     assert audits["complete"].all()
     assert (audits["euler_sum"] == landscape.euler_characteristic).all()
     assert audits["certified_fraction"].mean() > 0.999
@@ -304,7 +307,7 @@ def test_mean_counts_are_the_exact_ones(landscape):
 def test_confinement_trivialises_the_landscape_by_the_exact_law(n, m):
     """Total and minima of 600 draws; |z| < 3.8: one false alarm in 600 runs of the 12 numbers (seed fixed)."""
     landscape = ConfinedField(n, m)
-    points, audits = enumerate_rows(landscape, first_draw=0, draws=600, seed=1)
+    points, audits = enumerate_rows(Search.of(landscape, seed=1), first_draw=0, draws=600)
     assert audits["complete"].all()
     assert (audits["euler_sum"] == 1).all()
     table = pd.crosstab(points["draw"], points["morse_index"]).reindex(range(600), fill_value=0)
@@ -315,7 +318,7 @@ def test_confinement_trivialises_the_landscape_by_the_exact_law(n, m):
 
 def test_confined_points_lie_where_the_bound_says():
     landscape = ConfinedField(2, 0.5)
-    points, audits = enumerate_rows(landscape, first_draw=0, draws=20, seed=1, positions=True)
+    points, audits = enumerate_rows(Search.of(landscape, seed=1, positions=True), first_draw=0, draws=20)
     assert (audits["euler_sum"] == 1).all()
     radius = np.linalg.norm(np.stack(points["x"].to_list()), axis=1)
     assert radius.max() < landscape.critical_radius()
@@ -343,13 +346,13 @@ def test_starts_that_descend_first_are_ordinary_and_reach_the_rarest_points():
 
 def test_descended_starts_are_addressed_like_all_others():
     landscape = simcore.SphericalSpin(6)
-    chosen = settings(landscape, seed=1, solver=None, backend="cpu", start_law=None)
+    chosen = Search.of(landscape, seed=1)
     target = Target.of(chosen, landscape.draw(seed=1, draw=3))
     search = descended_of(target)
     whole, part = search(10, 40), search(17, 11)
     assert (part.x == whole.x[7:18]).all()
-    assert not (whole.x == target.search(10, 40).x).all(axis=1).any()
-    assert descended_of(Target.of(settings(TorusField(2), seed=1, solver=None, backend="cpu", start_law=None),
+    assert not (whole.x == target.ordinary(10, 40).x).all(axis=1).any()
+    assert descended_of(Target.of(Search.of(TorusField(2), seed=1),
                                   TorusField(2).draw(seed=1))) is None  # fmt: skip
 
 

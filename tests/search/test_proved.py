@@ -6,7 +6,8 @@ import pytest
 
 import simcore
 from simcore.search.shards import enumerate_rows
-from simcore.search.target import Target, settings
+from simcore.search.search import Search
+from simcore.search.target import Target
 
 
 def enumerated(target, **options):
@@ -120,11 +121,11 @@ def test_a_proof_that_lost_a_point_is_contradicted_by_the_starts(monkeypatch):
 
 
 def test_shards_carry_the_proof():
-    points, audits = enumerate_rows(simcore.SphericalSpin(n=5, p=3), first_draw=0, draws=4, seed=1, starts=0)
+    points, audits = enumerate_rows(Search.of(simcore.SphericalSpin(n=5, p=3), seed=1), first_draw=0, draws=4, starts=0)
     assert audits["proved"].all() and (audits["proof_method"] == "bezout").all()
     assert (audits["proof_bound"] == 32).all() and (audits["proof_work"] == 31).all()
     assert (points.groupby("draw").size() == audits.set_index("draw")["distinct"]).all()
-    _, without = enumerate_rows(simcore.SphericalSpin(n=5, p=3), first_draw=0, draws=2, seed=1, prove=False)
+    _, without = enumerate_rows(Search.of(simcore.SphericalSpin(n=5, p=3), seed=1), first_draw=0, draws=2, prove=False)
     assert not without["proved"].any() and without["proof_method"].isna().all()
 
 
@@ -134,4 +135,4 @@ def test_positions_are_critical_points(p):
     x = np.stack(enumerated(draw, starts=0).points["x"].to_numpy())
     assert np.abs(np.linalg.norm(x, axis=1) - np.sqrt(6)).max() < 1e-12
     assert np.abs(draw.gradient(x)).max() < 1e-12
-    assert Target.of(settings(draw.landscape, seed=3, solver=None, backend="cpu", start_law=None), draw).problem.p == p
+    assert Target.of(Search.of(draw.landscape, seed=3), draw).problem.p == p

@@ -8,13 +8,14 @@ import pytest
 import simcore
 from simcore.landscapes.waves import TorusField, WaveDraw
 from simcore.search import audit, ball, enumerate, targeted
-from simcore.search.target import Target, settings
+from simcore.search.search import Search
+from simcore.search.target import Target
 
 IGNORED = pytest.mark.filterwarnings("ignore::simcore.IncompleteWarning")
 
 
 def target_of(draw, backend="reference"):
-    return Target.of(settings(draw.landscape, seed=1, solver=None, backend=backend, start_law=None), draw)
+    return Target.of(Search.of(draw.landscape, seed=1, backend=backend), draw)
 
 
 @IGNORED
@@ -49,12 +50,11 @@ def test_every_orbit_needs_four_hits():
 @pytest.mark.parametrize(("n", "capped"), [(2, True), (5, True), (60, False)])
 def test_a_ball_searches_with_a_local_step_cap(n, capped):
     landscape = simcore.GaussianField(n)
-    arguments = {"seed": 1, "backend": "reference", "start_law": None}
-    chosen = ball.ball_settings(landscape, solver=simcore.Newton(), **arguments)
+    chosen = ball.local(Search.of(landscape, seed=1, solver=simcore.Newton(), backend="reference"))
     rule = landscape.scales.step_cap
     assert chosen.options.step_cap == min(rule, ball.LOCAL_CAP)
     assert (chosen.options.step_cap < rule) == capped
-    given = ball.ball_settings(landscape, solver=simcore.Newton(step_cap=0.25), **arguments)
+    given = ball.local(Search.of(landscape, seed=1, solver=simcore.Newton(step_cap=0.25), backend="reference"))
     assert given.options.step_cap == 0.25
 
 

@@ -12,6 +12,7 @@ import scipy.stats
 import simcore
 from simcore.errors import InputError
 from simcore.search.ball import EXPECTED, ball_critical_points, ball_of
+from simcore.search.search import Search
 from simcore.search.shards import ball_rows
 
 
@@ -55,7 +56,7 @@ def test_threads_and_batches_change_nothing_and_centres_differ():
     three = ball_critical_points(landscape, draw=2, seed=7, threads=3)
     pd.testing.assert_frame_equal(one.points, three.points, check_exact=True)
     assert one.audit == three.audit
-    points, audits = ball_rows(landscape, first_draw=1, draws=3, seed=7, threads=2, positions=True)
+    points, audits = ball_rows(Search.of(landscape, seed=7, threads=2, positions=True), first_draw=1, draws=3)
     mine = points[points["draw"] == 2].drop(columns="draw").reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, one.points, check_exact=True)
     assert audits["draw"].tolist() == [1, 2, 3]
@@ -116,7 +117,7 @@ def test_bad_arguments_are_named():
 )
 def test_counts_are_unbiased_for_every_index(landscape, draws):
     """|z| < 5 for each index and the total, errors between draws; seed fixed: a false alarm in 1e5 runs."""
-    points, audits = ball_rows(landscape, first_draw=0, draws=draws, seed=2025)
+    points, audits = ball_rows(Search.of(landscape, seed=2025), first_draw=0, draws=draws)
     assert audits["complete"].all()
     table = pd.crosstab(points["draw"], points["morse_index"]).reindex(range(draws), fill_value=0)
     law = landscape.expected_counts(finite_features=True).set_index("morse_index")
@@ -138,7 +139,7 @@ def test_five_thousand_points(n, frequencies):
     fails by chance in about 1 of 40."""
     landscape = simcore.GaussianField(n, features=256, frequencies=frequencies)
     draws = 560
-    points, audits = ball_rows(landscape, first_draw=0, draws=draws, seed=31)
+    points, audits = ball_rows(Search.of(landscape, seed=31), first_draw=0, draws=draws)
     assert len(points) >= 5000
     assert audits["complete"].all()
     table = pd.crosstab(points["draw"], points["morse_index"]).reindex(

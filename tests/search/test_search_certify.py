@@ -16,13 +16,14 @@ from simcore.landscapes.spin import SphericalSpin, multiplicities
 from simcore.landscapes.waves import ConfinedField, GaussianField, TorusField, WaveDraw
 from simcore.search.certify import certify, derivatives_at
 from simcore.search.enumerate import enumerate_critical_points
-from simcore.search.target import Target, settings
+from simcore.search.search import Search
+from simcore.search.target import Target
 
 CASES = [SphericalSpin(8), SphericalSpin(5, p=4), TorusField(4), ConfinedField(2, 0.5)]
 
 
 def target_of(draw, backend="cpu"):
-    return Target.of(settings(draw.landscape, seed=1, solver=None, backend=backend, start_law=None), draw)
+    return Target.of(Search.of(draw.landscape, seed=1, backend=backend), draw)
 
 
 def enumerated(landscape, draw=0, seed=1):

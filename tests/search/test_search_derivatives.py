@@ -9,7 +9,8 @@ import simcore
 from simcore.backends import cpu, reference
 from simcore.search import targeted
 from simcore.search.spectrum import spectra
-from simcore.search.target import Target, settings
+from simcore.search.search import Search
+from simcore.search.target import Target
 
 LANDSCAPES = [
     simcore.TorusField(1),
@@ -25,7 +26,7 @@ LANDSCAPES = [
 
 def case(landscape):
     draw = landscape.draw(seed=3)
-    target = Target.of(settings(landscape, seed=3, solver=None, backend="cpu", start_law=None), draw)
+    target = Target.of(Search.of(landscape, seed=3), draw)
     return target, landscape.starts(seed=3, draw=0, first=0, count=53)
 
 

@@ -59,13 +59,13 @@ def test_random_interleavings(split_draws, tmp_path, monkeypatch, count):
     remembered: dict = {}
 
     def quick(name):
-        def call(landscape, *rest, **options):
-            key = (name, landscape, options.get("draw"), options.get("first_start"), *(len(one) for one in rest))
+        def call(search, *rest, **options):
+            key = (name, search.landscape, options.get("draw"), options.get("first_start"), *(len(one) for one in rest))
             if name == "finish_draw":
                 key += (int(rest[0]["draw"].iloc[0]),)
             with turn:
                 if key not in remembered:
-                    remembered[key] = real[name](landscape, *rest, **options)
+                    remembered[key] = real[name](search, *rest, **options)
                 pause = 0.004 * source.random()
             time.sleep(pause)
             return remembered[key].copy()

@@ -58,7 +58,8 @@ def _strike(first_draw, draws):
     return struck[0]
 
 
-def newton_rows(landscape, *, first_draw, draws, starts, first_start=0, seed, positions=False, spectrum=False, **_):
+def newton_rows(search, *, first_draw, draws, starts, first_start=0):
+    landscape, seed, positions = search.landscape, search.seed, search.positions
     fault = _strike(first_draw, draws)
     draw = np.repeat(np.arange(first_draw, first_draw + draws), starts)
     start = np.tile(np.arange(first_start, first_start + starts), draws)
@@ -80,7 +81,8 @@ def newton_rows(landscape, *, first_draw, draws, starts, first_start=0, seed, po
     return pd.DataFrame(columns)
 
 
-def enumerate_rows(landscape, *, first_draw, draws, starts, seed, **_):
+def enumerate_rows(search, *, first_draw, draws, starts, **_):
+    landscape, seed = search.landscape, search.seed
     fault = _strike(first_draw, draws)
     draw = np.repeat(np.arange(first_draw, first_draw + draws), 6)
     point = np.tile(np.arange(6), draws)

@@ -10,7 +10,8 @@ from simcore.backends.problems import NewtonOptions
 from simcore.networks.mlp import MLP
 from simcore.search import dense
 from simcore.search.solvers import LevenbergMarquardt
-from simcore.search.target import Target, settings
+from simcore.search.search import Search
+from simcore.search.target import Target
 
 
 def data(inputs, outputs, samples, loss):
@@ -170,7 +171,7 @@ def test_the_compiled_walk_ends_where_the_plain_one_ends(given, solver):
     """Small networks with a penalty: rounding seldom decides where a walk leads, so nearly all starts must agree."""
     draw = given.draw(seed=4)
     starts = given.starts(seed=4, draw=0, first=0, count=60)  # lanes are refilled
-    chosen = settings(given, seed=4, solver=solver, backend="cpu", start_law=None)
+    chosen = Search.of(given, seed=4, solver=solver)
     fast, slow = Target.of(chosen, draw).newton(starts), dense.search(draw, starts, solver)
     same = (fast.status == slow.status) & (np.abs(fast.x - slow.x).max(axis=1) < 1e-5)
     assert same.mean() > 0.9
@@ -184,7 +185,7 @@ def test_the_compiled_walk_ends_where_the_plain_one_ends(given, solver):
 def test_a_walk_does_not_depend_on_its_company():
     given = network("tanh")
     starts = given.starts(seed=5, draw=0, first=0, count=31)
-    chosen = settings(given, seed=5, solver=None, backend="cpu", start_law=None)
+    chosen = Search.of(given, seed=5)
     target = Target.of(chosen, given.draw(seed=5))
     together, alone = target.newton(starts), target.newton(starts[[7, 30]])
     for a, b in zip(together, alone, strict=True):
