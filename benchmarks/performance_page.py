@@ -47,8 +47,8 @@ def measure_solvers(repeats: int = 5) -> None:
     import simcore
     from simcore.backends import cpu
     from simcore.benchmarks.timing import clock_of, seconds
-    from simcore.search.solvers import SOLVERS
     from simcore.search.search import Search
+    from simcore.search.solvers import SOLVERS
     from simcore.search.target import Target
 
     usual = cpu.DESCENT_FROM, cpu.SINGLE_FROM

@@ -19,8 +19,8 @@ from simcore.search import rounds
 from simcore.search.audit import chao1, coverage
 from simcore.search.enumerate import descended_of, enumerate_critical_points
 from simcore.search.find import find_critical_points
-from simcore.search.shards import enumerate_rows
 from simcore.search.search import Search
+from simcore.search.shards import enumerate_rows
 from simcore.search.target import Target
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import simcore
-from simcore.search.shards import enumerate_rows
 from simcore.search.search import Search
+from simcore.search.shards import enumerate_rows
 from simcore.search.target import Target
 
 

@@ -8,8 +8,8 @@ import pytest
 import simcore
 from simcore.backends import cpu, reference
 from simcore.search import targeted
-from simcore.search.spectrum import spectra
 from simcore.search.search import Search
+from simcore.search.spectrum import spectra
 from simcore.search.target import Target
 
 LANDSCAPES = [

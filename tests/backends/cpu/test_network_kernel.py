@@ -9,8 +9,8 @@ from simcore.backends.network_problems import Chain, Layer, Mlp
 from simcore.backends.problems import NewtonOptions
 from simcore.networks.mlp import MLP
 from simcore.search import dense
-from simcore.search.solvers import LevenbergMarquardt
 from simcore.search.search import Search
+from simcore.search.solvers import LevenbergMarquardt
 from simcore.search.target import Target
 
 
