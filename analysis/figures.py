@@ -1,4 +1,4 @@
-"""The figures of one or several runs: ratio, index_cost, spectrum, outcomes, tolerance, coverage."""
+"""The figures of one or several runs: ratio, index_cost, spectrum, outcomes, tolerance, coverage, disconnectivity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from simcore.errors import InputError, unknown_name
 from simcore.search.audit import ENOUGH_HITS
 
-from . import canvas
+from . import canvas, disconnectivity
 from .samples import (
     ESTIMATED,
     Sample,
@@ -41,7 +41,7 @@ def run_figure(runs: Sequence[Any] | Any, kind: str = "ratio", out: Path | str |
     kind : "ratio" (saddles over minima against n), "index_cost" (index fraction against cost), "spectrum" (Hessian
         eigenvalues by index; needs ``spectrum = true``), "outcomes" (how starts ended), "tolerance" (accepted starts,
         index and cost against the acceptance cutoff; ``newton`` runs), "coverage" (saturation and completeness;
-        ``enumerate`` and ``ball`` runs).
+        ``enumerate`` and ``ball`` runs), "disconnectivity" (merge trees of minima; ``enumerate`` runs).
     out : file ending in .png, .pdf or .svg; default ``<kind>.pdf`` in the working directory.
 
     Raises
@@ -399,6 +399,7 @@ KINDS: dict[str, Callable[[list[Any]], Figure]] = {
     "coverage": lambda runs: coverage_figure(
         load_samples(_counting_only(runs)), load_rows(runs, ["hits"]), load_rows(runs, ["coverage"], kind="audits")
     ),
+    "disconnectivity": disconnectivity.figure,
 }
 
 FIGURES_OF_METHOD = {

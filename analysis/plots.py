@@ -13,10 +13,12 @@ from matplotlib.axes import Axes
 from simcore.errors import InputError
 from simcore.formulas.outcome import STATUSES
 from simcore.search.enumerate import Enumeration
+from simcore.search.graph import MorseGraph, graph_of_enumeration
 
 from . import canvas, figures
+from . import disconnectivity as trees
 from .figures import by_family, load_rows
-from .samples import Sample, load_samples, rows_of, samples_from_frames, samples_from_starts
+from .samples import Sample, as_runs, load_samples, rows_of, samples_from_frames, samples_from_starts
 
 ONE_LANDSCAPE = "one landscape"
 """What stands for the landscape's name where a frame has no parameter columns."""
@@ -54,6 +56,21 @@ def outcomes(source: Any, *, ax: Any = None) -> Any:
     if not shown:
         raise InputError("there are no outcomes of starts to plot; give the rows of find_critical_points")
     return _drawn(ax, [shown], figures.outcomes_panel, (6.0, 1.25 + 0.26 * len(shown)))
+
+
+def disconnectivity(source: Any, *, ax: Any = None) -> Any:
+    """Merge tree of a function's minima over the cost; see ``simcore.plot.disconnectivity``."""
+    if isinstance(source, MorseGraph):
+        graphs = [(source, "")]
+    elif isinstance(source, Enumeration):
+        if source.draw is None:
+            raise InputError("this enumeration has lost its function (it was loaded); give simcore.morse_graph(...)")
+        graphs = [(graph_of_enumeration(source), "")]
+    elif isinstance(source, pd.DataFrame):
+        raise InputError("a frame does not hold the function to descend on; give a run or simcore.morse_graph(...)")
+    else:
+        graphs = trees.graphs_of_runs(as_runs(source))
+    return _drawn(ax, graphs, lambda axis, one: trees.panel(axis, *one), (3.9, 3.4), "cost $f$")
 
 
 # ---- sources -----------------------------------------------------------------------------------------------------

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from simcore.search.enumerate import enumerate_critical_points as enumerate_critical_points
     from simcore.search.find import find_critical_points as find_critical_points
     from simcore.search.frames import positions as positions
+    from simcore.search.graph import MorseGraph as MorseGraph
+    from simcore.search.graph import morse_graph as morse_graph
     from simcore.search.solvers import Auto as Auto
     from simcore.search.solvers import LevenbergMarquardt as LevenbergMarquardt
     from simcore.search.solvers import Newton as Newton
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
     from simcore.sweep import load as load
     from simcore.trajectories.trajectory import trajectory as trajectory
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "Auto": "simcore.search.solvers",
@@ -75,6 +77,7 @@ _HOME = {
     "LevenbergMarquardt": "simcore.search.solvers",
     "LinearNetwork": "simcore.networks.linear",
     "MLP": "simcore.networks.mlp",
+    "MorseGraph": "simcore.search.graph",
     "Newton": "simcore.search.solvers",
     "PseudoInverseNewton": "simcore.search.solvers",
     "RecurrentNetwork": "simcore.networks.recurrent",
@@ -95,6 +98,7 @@ _HOME = {
     "find_critical_points": "simcore.search.find",
     "iter_shards": "simcore.sweep",
     "load": "simcore.sweep",
+    "morse_graph": "simcore.search.graph",
     "positions": "simcore.search.frames",
     "register": "simcore.landscapes.registry",
     "run": "simcore.run",

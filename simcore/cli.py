@@ -230,6 +230,40 @@ def _info(given: argparse.Namespace) -> int:
     return DONE
 
 
+def _help(given: argparse.Namespace) -> int:
+    import inspect
+
+    import simcore
+
+    parser, verbs = _parsers()
+    topics = [name for name in simcore.__all__ if name != "__version__"]
+    if given.topic is None:
+        print(parser.format_help() + "\nsimcore help TOPIC explains a verb, or a name of the Python package:")
+        print(", ".join(topics))
+    elif given.topic in verbs:
+        print(verbs[given.topic].format_help().rstrip())
+        if given.topic in topics:
+            print(f"\nFrom Python, simcore.{given.topic}:\n\n{inspect.getdoc(getattr(simcore, given.topic))}")
+    elif given.topic in topics:
+        topic = getattr(simcore, given.topic)
+        signature = f"{inspect.signature(topic)}" if callable(topic) and not inspect.isclass(topic) else ""
+        print(f"simcore.{given.topic}{signature}\n\n{inspect.getdoc(topic)}")
+    else:
+        raise unknown_name("topic", given.topic, [*verbs, *topics])
+    return DONE
+
+
+def _completion(given: argparse.Namespace) -> int:
+    from simcore.completion import script
+    from simcore.landscapes import registry
+
+    _, verbs = _parsers()
+    families = list(registry.names())
+    words = {"landscapes": families, "theory": families, "help": list(verbs), "completion": ["bash", "zsh"]}
+    print(script(given.shell, verbs, words).rstrip())
+    return DONE
+
+
 # ---- the grammar -------------------------------------------------------------------------------------------------
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line each, with the code of bad usage."""
@@ -303,7 +337,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         "--kind",
         default="ratio",
         metavar="KIND",
-        help="ratio, index_cost, spectrum, outcomes, tolerance or coverage (default: %(default)s)",
+        help="ratio, index_cost, spectrum, outcomes, tolerance, coverage or disconnectivity (default: %(default)s)",
     )
     v.add_argument("--out", metavar="FILE", help="a file that ends in .pdf, .png or .svg (default: KIND.pdf)")
 
@@ -360,6 +394,12 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     v.add_argument("--peers", action="store_true", help="also time NumPy, SciPy, JAX, PyTorch on the same starts")
     v.add_argument("--save", metavar="FILE", help="write the measurements to a JSON file")
     v.add_argument("--compare", metavar="FILE", help="print the change against a saved file")
+
+    v = verb("help", _help, "explain a verb, or a name of the Python package")
+    v.add_argument("topic", nargs="?", metavar="TOPIC", help="such as run, SphericalSpin or enumerate_critical_points")
+
+    v = verb("completion", _completion, "print a script that completes the command line in a shell")
+    v.add_argument("shell", metavar="SHELL", help="bash or zsh")
 
     verb("info", _info, "print versions, processor, threads, GPU and compile cache", json="the report")
     return parser, made

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["index_cost", "outcomes", "ratio", "spectrum"]
+__all__ = ["disconnectivity", "index_cost", "outcomes", "ratio", "spectrum"]
 
 
 def ratio(source: Any, *, ax: Any = None) -> Any:
@@ -44,3 +44,14 @@ def outcomes(source: Any, *, ax: Any = None) -> Any:
     from simcore_analysis import plots
 
     return plots.outcomes(source, ax=ax)
+
+
+def disconnectivity(source: Any, *, ax: Any = None) -> Any:
+    """Plot the merge tree of one function's minima over the cost: which barrier parts each from lower ones.
+
+    ``source`` is a ``simcore.MorseGraph``, an ``Enumeration`` as ``enumerate_critical_points`` returned it, or a run of
+    method "enumerate": of a run the first draw of each family, at its largest n, is enumerated again.
+    """
+    from simcore_analysis import plots
+
+    return plots.disconnectivity(source, ax=ax)

@@ -16,6 +16,7 @@ def run(
     dask: Any = None,
     shard: tuple[int, int] | str | None = None,
     allow_version: bool = False,
+    progress: bool = False,
 ) -> Path:
     """Compute what is missing of a sweep and return its directory; called again with the same ``out`` it resumes.
 
@@ -28,6 +29,9 @@ def run(
         The run directory, for ``simcore.load``, ``simcore.plot`` and the command line.
     backend, workers, dask, shard, allow_version
         As the options of ``simcore run``; ``workers=0`` computes in this very process, on all threads.
+    progress : bool
+        Show on standard error where the run stands; otherwise the logger ``simcore`` tells. Ctrl-C ends it within a
+        second, and everything finished is kept.
 
     Returns
     -------
@@ -41,10 +45,21 @@ def run(
     RunError
         Where some shards failed (what finished is kept), the disk is full, or another process writes the run.
     """
-    from simcore.errors import RunError
+    from simcore.errors import InputError, RunError
     from simcore.sweep import run_sweep
 
-    done = run_sweep(config, out, backend=backend, workers=workers, dask=dask, shard=shard, allow_version=allow_version)
+    if not isinstance(progress, bool):
+        raise InputError(f"progress is {progress!r}; give True or False")
+    done = run_sweep(
+        config,
+        out,
+        backend=backend,
+        workers=workers,
+        dask=dask,
+        shard=shard,
+        allow_version=allow_version,
+        progress=progress,
+    )
     if int(done) != 0:
         raise RunError(f"some shards of {out} failed; `simcore verify {out}` names them, and a second call tries again")
     return Path(out)

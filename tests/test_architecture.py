@@ -24,8 +24,8 @@ FLOORS = [
     {"simcore.theory"},
     {"simcore.formulas"},
     {"simcore.plugins", "simcore.compilation", "simcore.domains"},
-    {"simcore.checked_cache"},
-    {"simcore.arrays", "simcore.validate"},
+    {"simcore.checked_cache", "simcore.progress"},
+    {"simcore.arrays", "simcore.completion", "simcore.validate"},
     {"simcore.blas", "simcore.errors", "simcore.forks", "simcore.interrupt"},
 ]
 """Rooms from the top; a room imports only rooms below it. ``simcore/__init__.py`` names all and imports none."""

@@ -12,6 +12,7 @@ from simcore.arcs import plain
 from simcore.arcs.rule import Rule
 from simcore.backends.network_problems import Chain, Mlp
 from simcore.backends.problems import Array
+from simcore.progress import share
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -115,10 +116,7 @@ class Chains:
             )
             work = [(tile, made) for tile in self._tiles]
             if run is None and self._threads > 1 and len(work) > 1:
-                from concurrent.futures import ThreadPoolExecutor
-
-                with ThreadPoolExecutor(self._threads) as pool:
-                    list(pool.map(_advance_tile, work))
+                share(_advance_tile, work, self._threads)
             else:
                 (run or _run)(_advance_tile, work)
         self.moves += moves

@@ -9,6 +9,7 @@ from simcore.backends.network_problems import Linear, Mlp
 from simcore.counts.result import Counts
 from simcore.errors import InputError, unknown_name
 from simcore.landscapes.base import Draw, Landscape
+from simcore.progress import current, long_call
 from simcore.search.search import Search, check_draws, split_target
 from simcore.search.target import Target, Workers
 from simcore.validate import positive, whole
@@ -33,6 +34,7 @@ def estimate_counts(
     max_moves: int = MAX_MOVES,
     walkers: int = 16,
     threads: int | None = None,
+    progress: bool = False,
 ) -> Counts:
     """Estimate the number of critical points of each index of one function, with errors and diagnostics.
 
@@ -55,7 +57,7 @@ def estimate_counts(
         Where to end when the target is out of reach: the result has what was reached, and may be untrusted.
     walkers : int
         Independent walkers, at least 2; errors are between them. Fewer than 16 are never trusted. Not used by paths.
-    threads : int
+    threads, progress
         As for ``find_critical_points``.
 
     Returns
@@ -83,22 +85,23 @@ def estimate_counts(
     walkers = whole("walkers", walkers, 2, 4096)
     number, _ = (0, 1) if only is not None else check_draws(landscape, draw or 0, 1, "draw")
     if method == "paths":
-        from simcore.proof.paths import count_by_paths
-
         function = only if only is not None else landscape.draw(seed=chosen.seed, draw=number)
-        return Counts(
-            *count_by_paths(
-                function,
-                seed=chosen.seed,
-                target_error=target_error,
-                paths=moves,
-                max_paths=max_moves,
-                threads=chosen.threads,
+
+        def work() -> Counts:
+            from simcore.proof.paths import count_by_paths
+
+            error, most, seed = target_error, max_moves, chosen.seed
+            found = count_by_paths(
+                function, seed=seed, target_error=error, paths=moves, max_paths=most, threads=chosen.threads
             )
-        )
-    check_walkable(landscape, only)
-    with Workers(chosen.threads) as pool:
-        return count_by_walk(landscape, only, number, chosen, limits, walkers, pool)
+            return Counts(*found)
+    else:
+        check_walkable(landscape, only)
+
+        def work() -> Counts:
+            return count_by_walk(landscape, only, number, chosen, limits, walkers, Workers(chosen.threads))
+
+    return long_call("estimate_counts", work, progress)
 
 
 class Limits:
@@ -150,7 +153,9 @@ def count_by_walk(
     rows = len(walk.record.units)
     most = max(1, (limits.most if limits.fixed is None else min(limits.fixed, limits.most)) // rows)
     wanted = most if limits.fixed is not None else min(most, walk.first_look())
+    meter = current()
     while True:
+        meter.plan(wanted * rows, "moves")
         walk.advance(wanted - walk.record.moves)
         estimate, found = walk.look()
         if walk.record.moves >= most:
@@ -158,6 +163,7 @@ def count_by_walk(
         error = estimate.log_ratio_se if math.isfinite(estimate.log_ratio) else estimate.log_total_se
         if found["trusted"] and (error <= limits.error or walk.alone()):
             break
+        meter.say(f"standard error {error:.2g}, {limits.error:.2g} wanted")
         if error <= limits.error / PATIENCE:
             break  # what the diagnostics miss does not come with more moves
         ratio = 1.1 * (error / limits.error) ** 2 if math.isfinite(error) else GROWTH[1]

@@ -19,6 +19,7 @@ from simcore.counts.estimator import Classes, Estimate, jackknife, log_counts
 from simcore.counts.records import Minima, Record
 from simcore.counts.result import Counts
 from simcore.errors import InputError
+from simcore.progress import current
 from simcore.search.target import Target, Workers
 
 Array = NDArray[np.float64]
@@ -131,6 +132,7 @@ class Walk:
                     joined.x[arrived], joined.index[arrived].astype(np.int64), joined.cost[arrived]
                 )
             self.record.add(joined, labels)
+            current().step(step * len(self.record.units))
             moves -= step
 
     def _advance(self, moves: int) -> list[Any]:

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from simcore.backends import cpu
 from simcore.backends.problems import Spin
 from simcore.errors import InputError
 from simcore.landscapes.base import Draw
+from simcore.progress import current, share
 from simcore.proof.bezout import LEVELS, Homotopy
 from simcore.validate import positive, whole
 
@@ -94,23 +94,24 @@ def count_by_paths(
         raise InputError(
             f"method 'paths' follows a homotopy for 3-spin functions with n <= {LARGEST}; {draw!r} is none, use 'walk'"
         )
-    with ThreadPoolExecutor(threads or 1) as pool:
+    meter = current()
 
-        def mapped(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-            return list(pool.map(function, items))
+    def mapped(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        return share(function, items, threads or 1)
 
-        solver = Homotopy(problem, mapped=mapped)
-        wanted, limit = _limits(solver.paths, target_error, paths, max_paths)
-        rng = np.random.default_rng([seed, draw.number, problem.n, 1934])
-        order = rng.choice(solver.paths, size=limit, replace=False)
-        sample = _Sample(solver)
-        while True:
-            sample.extend(order[len(sample.paths) : wanted])
-            total, error = sample.estimate(sample.real * 2.0)
-            if target_error is None or len(sample.paths) >= limit or (total > 0 and error <= target_error * total):
-                break
-            wanted = min(2 * wanted, limit)
-        diagnostics = sample.diagnostics(rng, total, error)
+    solver = Homotopy(problem, mapped=mapped)
+    wanted, limit = _limits(solver.paths, target_error, paths, max_paths)
+    rng = np.random.default_rng([seed, draw.number, problem.n, 1934])
+    order = rng.choice(solver.paths, size=limit, replace=False)
+    sample = _Sample(solver)
+    while True:
+        meter.plan(wanted, "paths")
+        sample.extend(order[len(sample.paths) : wanted])
+        total, error = sample.estimate(sample.real * 2.0)
+        if target_error is None or len(sample.paths) >= limit or (total > 0 and error <= target_error * total):
+            break
+        wanted = min(2 * wanted, limit)
+    diagnostics = sample.diagnostics(rng, total, error)
     counts, minima = _tables(problem, sample)
     return counts, total, error, minima, diagnostics
 
@@ -146,6 +147,7 @@ class _Sample:
                     break
                 ends[lost] = self._ends(part[lost], level)
             self._add(part, ends)
+            current().step(len(part))
         again = self._repeated()
         if len(again):
             self.ends[again] = self._ends(self.paths[again], CLOSER)

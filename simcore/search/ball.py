@@ -25,6 +25,7 @@ from simcore.errors import InputError
 from simcore.formulas.random import normals
 from simcore.landscapes.base import Draw, Landscape
 from simcore.landscapes.starts import ball as uniform_in_ball
+from simcore.progress import long_call
 from simcore.search.audit import euler_sum
 from simcore.search.enumerate import Enumeration
 from simcore.search.frames import points_frame
@@ -73,6 +74,7 @@ def ball_critical_points(
     positions: bool = True,
     spectrum: bool = False,
     threads: int | None = None,
+    progress: bool = False,
 ) -> Enumeration:
     """Find the critical points of one stationary field inside a ball round a random centre.
 
@@ -84,7 +86,7 @@ def ball_critical_points(
         Of the ball, a length in x. Default: by the exact density, that of a ball with ``EXPECTED`` points on average.
     start_law : None
         A ball has its own starts.
-    draw, seed, starts, max_starts, solver, backend, positions, spectrum, threads
+    draw, seed, starts, max_starts, solver, backend, positions, spectrum, threads, progress
         As for ``enumerate_critical_points``; ``step_cap="auto"`` means ``LOCAL_CAP`` correlation lengths, or the
         landscape's rule where that is shorter.
 
@@ -120,8 +122,8 @@ def ball_critical_points(
     if only is None:
         number, _ = check_draws(landscape, 0 if draw is None else draw, 1, "draw")
         only = landscape.draw(seed=search.seed, draw=number)
-    with Workers(search.threads) as workers:
-        found = search_ball(Target.of(search, only), where, limits, workers)
+    aim, workers = Target.of(search, only), Workers(search.threads)
+    found = long_call("ball_critical_points", lambda: search_ball(aim, where, limits, workers), progress)
     warn_if_incomplete(found.audit, only)
     return Enumeration(found.points, annotated(found.audit, only))
 

@@ -19,7 +19,7 @@ draw that reaches ``max_starts`` first is returned with ``complete`` False and a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from simcore.backends.problems import Outcome, Waves
 from simcore.errors import InputError
 from simcore.landscapes.base import Draw, Landscape
+from simcore.progress import long_call
 from simcore.proof.prove import Proof
 from simcore.search import proved, saved
 from simcore.search.audit import euler_sum
@@ -81,6 +82,8 @@ class Enumeration:
 
     points: pd.DataFrame
     audit: dict[str, Any]
+    draw: Draw | None = field(default=None, repr=False, compare=False)
+    """The function; None after ``load``."""
 
     @property
     def positions(self) -> Array:
@@ -127,6 +130,7 @@ def enumerate_critical_points(
     positions: bool = True,
     spectrum: bool = False,
     threads: int | None = None,
+    progress: bool = False,
 ) -> Enumeration:
     """Find all critical points of one function on a compact or confined domain, with an audit.
 
@@ -146,7 +150,7 @@ def enumerate_critical_points(
         not at all. Where a proof fails the search without one is made, and ``audit["proved"]`` is False.
     max_starts : int
         Ordinary starts after which an incomplete draw is given up, and says so.
-    solver, backend, start_law, threads
+    solver, backend, start_law, threads, progress
         As for ``find_critical_points``.
     positions, spectrum : bool
         Columns ``x`` and ``eigenvalues``.
@@ -184,10 +188,10 @@ def enumerate_critical_points(
     if only is None:
         number, _ = check_draws(landscape, draw or 0, 1, "draw")
         only = landscape.draw(seed=search.seed, draw=number)
-    with Workers(search.threads) as workers:
-        found = enumerate_draw(Target.of(search, only), limits, workers, prove=prove)
+    aim, workers = Target.of(search, only), Workers(search.threads)
+    found = long_call("enumerate_critical_points", lambda: enumerate_draw(aim, limits, workers, prove=prove), progress)
     warn_if_incomplete(found.audit, only)
-    return Enumeration(found.points, annotated(found.audit, only))
+    return Enumeration(found.points, annotated(found.audit, only), only)
 
 
 def check_enumerable(landscape: Landscape) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +11,13 @@ from numpy.typing import NDArray
 from simcore.backends.problems import Outcome
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, STATUSES
 from simcore.landscapes.base import Draw, Landscape
+from simcore.progress import current, long_call, share
 from simcore.search.certify import certify
 from simcore.search.distinct import PointTable
 from simcore.search.search import Search, check_draws, split_target
 from simcore.search.solvers import Newton, RegularisedNewton, Solver
 from simcore.search.spectrum import spectra
-from simcore.search.target import TILE, Target, Workers, blocks
+from simcore.search.target import TILE, Target, blocks
 from simcore.validate import start_range
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def find_critical_points(
     positions: bool = False,
     spectrum: bool = False,
     threads: int | None = None,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Search from many starts in each of several draws and return a row a start, none dropped.
 
@@ -65,6 +66,9 @@ def find_critical_points(
         ascending, of critical and degenerate points; empty elsewhere).
     threads : int
         Default NUMBA_NUM_THREADS, else the processors this process may use. The rows do not depend on it.
+    progress : bool
+        Show a bar on standard error; otherwise the logger ``simcore`` tells now and then. Ctrl-C stops the call within
+        a second.
 
     Returns
     -------
@@ -90,10 +94,14 @@ def find_critical_points(
         spectrum=spectrum,
         threads=threads,
     )
-    if only is not None:
-        return newton_rows(search, first_draw=only.number, draws=1, first_start=first_start, starts=starts, only=only)
-    draws = 1 if draws is None else draws
-    return newton_rows(search, first_draw=first_draw or 0, draws=draws, first_start=first_start, starts=starts)
+    which = {"first_draw": first_draw or 0, "draws": 1 if draws is None else draws} if only is None else {
+        "first_draw": only.number, "draws": 1
+    }  # fmt: skip
+
+    def work() -> pd.DataFrame:
+        return newton_rows(search, **which, first_start=first_start, starts=starts, only=only)
+
+    return long_call("find_critical_points", work, progress)
 
 
 def newton_rows(
@@ -232,28 +240,13 @@ def _work_through(jobs: list[_DrawJob], starts: int, threads: int, least: int) -
     """Let threads take (draw, block of starts) items in order until none is left."""
     # Several draws are in flight at once, so a draw is cut only when there are fewer draws than would keep all busy.
     pieces = 1 if len(jobs) >= 4 * threads or threads == 1 else 4 * threads
-    items = iter([(job, block) for job in jobs for block in blocks(starts, pieces, least)])
-    lock = threading.Lock()
+    items = [(job, block) for job in jobs for block in blocks(starts, pieces, least)]
+    meter = current()
+    meter.plan(len(jobs) * starts, "starts")
 
-    def take_all(_: int) -> None:
-        for job, block in _shared(items, lock):
-            job.run(block)
+    def one(item: tuple[_DrawJob, slice]) -> None:
+        job, block = item
+        job.run(block)
+        meter.step(block.stop - block.start)
 
-    with Workers(threads) as workers:
-        try:
-            workers.map(take_all, range(threads))
-        except BaseException:  # an error in one thread, or Ctrl-C: the others stop after the item in hand
-            for _ in _shared(items, lock):
-                pass
-            raise
-
-
-def _shared(items: Iterator[Any], lock: threading.Lock) -> Iterator[Any]:
-    """Iterate over what other threads have not taken."""
-    end = object()
-    while True:
-        with lock:
-            item = next(items, end)
-        if item is end:
-            return
-        yield item
+    share(one, items, threads)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from simcore.backends.problems import Spin, Waves
 from simcore.errors import InputError
 from simcore.formulas.outcome import STATUSES
+from simcore.progress import current
 from simcore.proof import prove as proofs
 from simcore.search.audit import chao1, coverage, euler_sum
 from simcore.search.certify import certify, derivatives_at
@@ -53,6 +54,7 @@ def proved_points(target: Target, workers: Workers) -> tuple[Points | None, proo
     problem = target.problem
     if not isinstance(problem, Spin):
         return None, None
+    current().say("following the paths of the homotopy")
     proof = proofs.on_the_sphere(problem, workers.map)
     if proof is None or not proof.proved:
         return None, proof
@@ -78,6 +80,7 @@ def by_exclusion(target: Target, points: Points, workers: Workers) -> proofs.Pro
     assert isinstance(target.problem, Waves)
     x = polished(target, points.table.x)
     certificate = certify(target, x, points.table.index)
+    current().say(f"{len(x):,} points; excluding all others by boxes")
     return proofs.by_exclusion(target.problem, x, certificate.existence, workers.map)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from simcore.backends.problems import Outcome
 from simcore.errors import InputError
 from simcore.formulas.outcome import STATUSES
+from simcore.progress import current
 from simcore.search.audit import chao1, coverage, enough_hits
 from simcore.search.points import Points
 from simcore.search.target import TILE, Target, Workers
@@ -119,6 +120,7 @@ class Rounds:
             self.descended_starts += 0 if plain else wanted - self.starts
         self.starts, self.rounds = wanted, self.rounds + 1
         self.saturation.append((wanted, int((self.hits() > 0).sum())))
+        current().say(f"round {self.rounds}: {len(self.points):,} points, {self.starts:,} starts")
 
     def _search_from_points(self) -> None:
         """Search from every orbit not searched from yet, until that gives nothing new."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from simcore.domains import Domain
 from simcore.errors import InputError
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
 from simcore.landscapes.base import Draw
+from simcore.progress import share
 from simcore.search.search import Search
 from simcore.search.solvers import Newton, RegularisedNewton
 
@@ -139,7 +139,6 @@ class Workers:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def __enter__(self) -> Workers:
         return self
@@ -147,18 +146,15 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=kind is not None)
+        """Nothing is left to end: threads live as long as one ``map``."""
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Return function(item) in the order of the items; the first error is raised."""
-        if self._pool is None:
-            return [function(item) for item in items]
-        return list(self._pool.map(function, items))
+        return share(function, items, self.threads)
 
     def outcomes(self, search: Callable[[slice], Outcome], count: int, least: int = 4 * TILE) -> Outcome:
         """Search rows 0 .. count - 1 in blocks of at least ``least``, some a thread; return them joined in order."""
-        if self._pool is None or count <= max(2 * TILE, least // 2):
+        if self.threads == 1 or count <= max(2 * TILE, least // 2):
             return search(slice(0, count))
         return joined(self.map(search, blocks(count, 4 * self.threads, least)))
 

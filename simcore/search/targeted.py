@@ -57,9 +57,12 @@ def starts_from(target: Target, x: Array, *, flows: bool = True) -> Array:
     return np.concatenate([*soft, flowed])
 
 
-def flow(target: Target, x: Array, way: Array, steps: int) -> Array:
-    """Return where gradient steps lead from x of shape (K, n), down (way -1) or up (way 1, shape (K,))."""
-    longest = DESCENT_REACH * target.search.landscape.scales.length
+def flow(target: Target, x: Array, way: Array, steps: int, reach: float = DESCENT_REACH) -> Array:
+    """Return where gradient steps lead from x of shape (K, n), down (way -1) or up (way 1, shape (K,)).
+
+    No step is longer than ``reach`` correlation lengths.
+    """
+    longest = reach * target.search.landscape.scales.length
     there = target.search.backend.flow(target.problem, x, way, steps, longest)
     if there is not None:
         return target.domain.retract(there)

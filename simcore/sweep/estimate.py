@@ -19,6 +19,7 @@ from simcore.errors import RunError, SimcoreError
 from simcore.info import bytes_as_text as size
 from simcore.info import free_memory, usable_processors
 from simcore.landscapes.memory import working_bytes
+from simcore.progress import duration
 from simcore.sweep.agenda import held_shards
 from simcore.sweep.config import ESTIMATED, Configuration
 from simcore.sweep.plan import (
@@ -31,7 +32,6 @@ from simcore.sweep.plan import (
     seconds_per_draw,
     shard_count,
 )
-from simcore.sweep.progress import duration
 from simcore.sweep.schema import KINDS
 from simcore.sweep.store import RunDirectory
 

@@ -2,7 +2,7 @@
 
 The loop hands shards to an engine and takes small answers back; rows never pass through it. A shard that fails is tried
 again, at the end and twice, then set aside with its traceback while the rest goes on. Ctrl-C or SIGTERM: nothing new is
-handed out, running shards get a few seconds to finish and are dropped then; the run can be resumed.
+handed out, running shards get a moment to finish and are dropped then; the run can be resumed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from simcore.errors import InputError, RunError, SimcoreError, unknown_name
 from simcore.info import usable_processors
+from simcore.progress import duration
 from simcore.sweep import provenance
 from simcore.sweep.agenda import Agenda, held_shards
 from simcore.sweep.config import Configuration, configuration_of
@@ -26,7 +27,7 @@ from simcore.sweep.files import UNWRITABLE, disk_message, write_document
 from simcore.sweep.lock import RunLock, alone
 from simcore.sweep.merge import mergeable
 from simcore.sweep.plan import Shard, check_part
-from simcore.sweep.progress import Progress, duration
+from simcore.sweep.progress import Progress
 from simcore.sweep.schema import KINDS, SCHEMA_VERSION
 from simcore.sweep.store import RunDirectory
 
@@ -36,8 +37,9 @@ ATTEMPTS = 3
 WATCH = 2.0
 """Seconds between two looks at whether a worker was stopped."""
 
-GRACE = 5.0
-"""Seconds that running shards get to finish after Ctrl-C or SIGTERM; a second signal drops them at once."""
+GRACE = 0.6
+"""Seconds that running shards get to finish after Ctrl-C or SIGTERM, so that a run ends within one; a second signal
+drops them at once."""
 
 
 class Engine(Protocol):
@@ -108,6 +110,7 @@ def run_sweep(
     allow_version: bool = False,
     dry_run: bool = False,
     json: bool = False,
+    progress: bool = True,
 ) -> Any:
     """Compute what is missing of a sweep; run again with the same ``out`` it resumes.
 
@@ -131,6 +134,8 @@ def run_sweep(
         Print what the sweep would take and return that (``simcore.sweep.estimate.Estimate``); compute nothing.
     json : bool
         Print the result as one JSON document on standard output.
+    progress : bool
+        Say on standard error where things stand; otherwise the logger ``simcore`` is told.
 
     Returns
     -------
@@ -174,7 +179,7 @@ def run_sweep(
                 f"--out {run.path} can't be made: {error.strerror or error}; give a directory that can be written"
             ) from None
         try:
-            result = _Session(run, configuration, source, backend, count, dask, part, allow_version).execute()
+            result = _Session(run, configuration, source, backend, count, dask, part, allow_version, progress).execute()
         except OSError as error:
             if error.errno in UNWRITABLE:
                 raise RunError(disk_message(error, run.path)) from None
@@ -197,6 +202,7 @@ class _Session:
         dask: Any,
         part: tuple[int, int] | None,
         allow_version: bool,
+        progress: bool,
     ) -> None:
         self.run, self.configuration, self.source, self.backend = run, configuration, source, backend
         self.workers, self.dask, self.part, self.allow_version = workers, dask, part, allow_version
@@ -204,7 +210,7 @@ class _Session:
         self.failures: dict[Shard, int] = {}
         self.stopped: set[int] = set()
         self.watched = 0.0
-        self.progress = Progress(KINDS[configuration.method][0])
+        self.progress = Progress(KINDS[configuration.method][0], workers=workers, quiet=not progress)
 
     def execute(self) -> RunSummary:
         began = time.monotonic()
@@ -238,7 +244,7 @@ class _Session:
 
     def _work(self, agenda: Agenda, threads: int) -> None:
         weight = sum(map(agenda.weight, agenda.remaining()))
-        self.progress.start(self.summary.held, agenda.total, weight)
+        self.progress.start(self.summary.held, agenda.total, weight, sum(map(agenda.weight, agenda.held)))
         if agenda.empty and not self._mergeable(agenda):
             return
         with _Signals() as signals:

@@ -15,6 +15,7 @@ from typing import Any
 
 import simcore
 from simcore.errors import DeviceError, RunError
+from simcore.progress import Background
 from simcore.sweep.config import Configuration
 from simcore.sweep.lock import process_state
 from simcore.sweep.plan import Shard
@@ -106,7 +107,7 @@ class LocalPool:
 
 
 class InProcess:
-    """An engine without processes: each shard is computed where it is submitted, on all threads. For small sweeps."""
+    """An engine without processes: each shard is computed in a thread of this one, on all threads. For small sweeps."""
 
     name = "in process"
     capacity = 1
@@ -114,30 +115,38 @@ class InProcess:
     def __init__(self, setting: dict[str, Any], threads: int) -> None:
         self._setting, self._threads = setting, threads
         self._configuration = Configuration.from_dict(setting["configuration"])
-        self._answers: list[tuple[Shard, Answer]] = []
-
-    @property
-    def running(self) -> int:
-        """Number of answers that were not taken yet."""
-        return len(self._answers)
+        self._answers: queue.SimpleQueue[tuple[Shard, Answer]] = queue.SimpleQueue()
+        self._call: Background | None = None
+        self.running = 0
 
     def submit(self, shard: Shard, merge: bool = False) -> None:
-        """Compute a shard, or the merge of the draw it begins."""
+        """Begin to compute a shard, or the merge of the draw it begins."""
         path, backend = self._setting["path"], self._setting["backend"]
-        answer = attempt(path, self._configuration, shard, backend, self._threads, merge=merge)
-        self._answers.append((shard, {**answer, "final": _lost_its_device(answer)}))
+
+        def compute() -> None:
+            answer = attempt(path, self._configuration, shard, backend, self._threads, merge=merge)
+            self._answers.put((shard, {**answer, "final": _lost_its_device(answer)}))
+
+        self.running = 1
+        self._call = Background(compute)
 
     def wait(self, timeout: float) -> list[tuple[Shard, Answer]]:
-        """Return the answers."""
-        answers, self._answers = self._answers, []
-        return answers
+        """Return the answer that came in, after at most ``timeout`` seconds."""
+        try:
+            answer = self._answers.get(timeout=timeout)
+        except queue.Empty:
+            return []
+        self.running = 0
+        return [answer]
 
     def stopped(self) -> list[int]:
         """Return no process: there is none but this one."""
         return []
 
     def close(self) -> None:
-        """Nothing is left to end."""
+        """Stop what is being computed."""
+        if self._call is not None:
+            self._call.stop()
 
 
 def _lost_its_device(answer: Answer) -> bool:

@@ -1,4 +1,4 @@
-"""Progress on standard error: one live line on a terminal, plain log lines otherwise."""
+"""Where a sweep stands, on standard error: one live line on a terminal, plain lines otherwise; or in a log."""
 
 from __future__ import annotations
 
@@ -6,36 +6,41 @@ import sys
 import time
 from typing import Any, TextIO
 
-from simcore.sweep.plan import Shard
+from simcore.progress import LOG, LOG_EVERY, duration
 
-LOG_EVERY = 10.0  # seconds between log lines where there is no terminal
 SILENCE = 60.0  # seconds after which a line comes even if no shard finished meanwhile
 
 
 class Progress:
     """Counts shards, rows and the share of the work done; ``rows`` are starts or distinct points.
 
-    The estimate of the time left scales what passed so far by the cost model's weights; times are monotonic.
+    The estimate of the time left scales what passed by the cost model's weights, from the moment on at which each of
+    the ``workers`` has finished a shard: what came before held the start of processes and the compilation. Times are
+    monotonic. ``quiet`` sends the lines to the logger ``simcore`` at level INFO.
     """
 
-    def __init__(self, noun: str, stream: TextIO | None = None) -> None:
-        self.noun = noun
+    def __init__(self, noun: str, stream: TextIO | None = None, *, workers: int = 1, quiet: bool = False) -> None:
+        self.noun, self.workers, self.quiet = noun, max(1, workers), quiet
         self.stream = sys.stderr if stream is None else stream
-        self.shards = self.total = self.rows = 0
-        self.weight = self.total_weight = 0.0
+        self.shards = self.held = self.total = self.rows = 0
+        self.weight = self.total_weight = self.held_weight = 0.0
         self.began = time.monotonic()
+        self._warm: tuple[float, float, int] | None = None
         self._logged, self._last = self.began, 0
         self._live: Any = None
         self._task: Any = None
 
-    def start(self, held: int, total: int, weight: float) -> None:
-        """Begin: ``held`` shards are there already, ``total`` are to be computed, of ``weight`` altogether."""
+    def start(self, held: int, total: int, weight: float, held_weight: float = 0.0) -> None:
+        """Begin: ``held`` shards, of ``held_weight``, are there already, ``total`` are to be computed, of ``weight``
+        altogether.
+        """
+        self.held, self.held_weight = held, held_weight
         self.total, self.total_weight = total, weight
         if held:
             self.log(f"resuming: {held} shards are there, {total} to compute")
         else:
             self.log(f"{total} shards to compute")
-        if self._terminal() and total:
+        if not self.quiet and self._terminal() and total:
             self._live = self._open_live()
 
     def extend(self, total: int, weight: float) -> None:
@@ -47,12 +52,15 @@ class Progress:
         self.shards += 1
         self.rows += rows
         self.weight += weight
+        if self._warm is None and self.shards >= self.workers:
+            self._warm = time.monotonic(), self.weight, self.rows
         self.tick()
 
     def tick(self) -> None:
         """Show where things stand, if it is time to."""
         if self._live is not None:
-            self._live.update(self._task, completed=self.weight, total=self.total_weight, text=self.line())
+            done, whole = self.held_weight + self.weight, self.held_weight + self.total_weight
+            self._live.update(self._task, completed=done, total=whole, text=self.line())
             return
         since = time.monotonic() - self._logged
         if since >= SILENCE or (since >= LOG_EVERY and self.shards > self._last):
@@ -61,15 +69,23 @@ class Progress:
 
     def line(self) -> str:
         """Return one line: shards, rows a second, time left."""
-        passed = max(time.monotonic() - self.began, 1e-9)
-        rate = self.rows / passed
-        left = passed * (self.total_weight - self.weight) / self.weight if self.weight else None
-        rest = f", {duration(left)} left" if left is not None else ", compiling or in the first shards"
-        return f"{self.shards}/{self.total} shards, {rate:,.0f} {self.noun}/s{rest}"
+        head = f"{self.held + self.shards}/{self.held + self.total} shards"
+        if not self.shards:
+            since = duration(time.monotonic() - self.began)
+            return f"{head}, starting workers and compiling kernels (once), {since}"
+        began, weight, rows = self._warm or (self.began, 0.0, 0)
+        if self.weight == weight:
+            return f"{head}, {self.rows:,} {self.noun}, in the first shards"
+        passed = max(time.monotonic() - began, 1e-9)
+        left = passed * (self.total_weight - self.weight) / (self.weight - weight)
+        about = "" if self._warm else "at most "
+        return f"{head}, {(self.rows - rows) / passed:,.0f} {self.noun}/s, {about}{duration(left)} left"
 
     def log(self, text: str) -> None:
         """Print one line for the user; above the live line where there is one."""
-        if self._live is not None:
+        if self.quiet:
+            LOG.info(text)
+        elif self._live is not None:
             self._live.console.print(f"simcore: {text}", markup=False, highlight=False)
         else:
             print(f"simcore: {text}", file=self.stream, flush=True)
@@ -97,18 +113,3 @@ class Progress:
         self._task = bar.add_task("sweep", total=self.total_weight, text=self.line())
         bar.start()
         return bar
-
-
-def shard_weight(weights: dict[int, float], shards: list[Shard]) -> float:
-    """Return the cost model's weight of some shards."""
-    return sum(weights[shard.combination] * shard.draws * shard.starts for shard in shards)
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: 12 s, 3 min 20 s, 5 h 07 min."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"

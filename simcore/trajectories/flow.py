@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simcore.backends.problems import Array
+from simcore.progress import current
 from simcore.trajectories.derivatives import Function
 from simcore.trajectories.paths import Record
 from simcore.trajectories.settings import Walk
@@ -28,9 +29,10 @@ def _one(function: Function, walk: Walk, start: Array, times: Array) -> Array:
     """Return the points at the given times, shape (times, n)."""
     from scipy.integrate import solve_ivp
 
-    domain = function.problem.domain
+    domain, meter = function.problem.domain, current()
 
     def velocity(t: float, y: Array) -> Array:
+        meter.check()
         x = y if domain.flat else domain.retract(y)
         return -function.at(x[None]).gradient[0]
 
@@ -45,5 +47,6 @@ def _one(function: Function, walk: Walk, start: Array, times: Array) -> Array:
             rtol=walk.tolerance,
             atol=1e-3 * walk.tolerance,
         )
+    meter.step(walk.steps + 1)
     points[: found.y.shape[1]] = found.y.T
     return domain.retract(points)

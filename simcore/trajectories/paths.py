@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from simcore.backends.problems import Array
 from simcore.landscapes.base import Draw
+from simcore.progress import current
 from simcore.trajectories.batches import Batches
 from simcore.trajectories.derivatives import Function, Local, samples
 from simcore.trajectories.rules import NULL, RULES
@@ -62,6 +63,7 @@ def follow(draw: Draw, function: Function, walk: Walk, seed: int, first: int, x:
         count = samples(problem)
         batches = Batches(draw.landscape, seed, draw.number, first, len(x), count, size)
     rule = RULES[walk.method](walk, function, x, batches)
+    meter = current()
     places = {number: place for place, number in enumerate(walk.recorded())}
     with np.errstate(all="ignore"):  # a path that runs away says so in its rows: inf, then nan
         for number in range(walk.steps + 1):
@@ -77,3 +79,4 @@ def follow(draw: Draw, function: Function, walk: Walk, seed: int, first: int, x:
                 record.store(place, function, x, here, bent, change, hessian)
             if number < walk.steps:
                 x = problem.domain.retract(x + d)
+            meter.step(len(x))

@@ -15,8 +15,8 @@ from simcore.backends.problems import Array
 from simcore.blas import single_threaded_blas
 from simcore.errors import InputError
 from simcore.landscapes.base import Draw, Landscape
+from simcore.progress import current, long_call, share
 from simcore.search.search import check_draws, split_target, thread_count
-from simcore.search.target import Workers
 from simcore.trajectories import derivatives
 from simcore.trajectories.flow import flow
 from simcore.trajectories.paths import Record, follow
@@ -55,6 +55,7 @@ def trajectory(
     integrator: str | None = None,
     tolerance: float | None = None,
     threads: int | None = None,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Walk from many starts on each of several draws and return a row a recorded step.
 
@@ -100,6 +101,8 @@ def trajectory(
         Add the columns ``morse_index`` and ``x``.
     threads : int
         Default NUMBA_NUM_THREADS, else the processors this process may use. The rows do not depend on it.
+    progress : bool
+        As for ``find_critical_points``.
 
     Returns
     -------
@@ -169,8 +172,12 @@ def trajectory(
         else:
             follow(draw, prepared[i], chosen, seed, first_start + low, x, part)
 
-    with single_threaded_blas(), Workers(workers_wanted) as workers:
-        workers.map(work, items)
+    def everything() -> None:
+        current().plan(len(functions) * starts * (chosen.steps + 1), "steps")
+        with single_threaded_blas():
+            share(work, items, workers_wanted)
+
+    long_call("trajectory", everything, progress)
     return _frame([f.number for f in functions], first_start, starts, chosen, record)
 
 

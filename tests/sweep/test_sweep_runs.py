@@ -323,12 +323,12 @@ def test_another_version_is_refused_unless_allowed_and_then_listed(tmp_path, mon
     run_sweep(ENUMERATE, run, workers=0, allow_version=True)
     monkeypatch.undo()
     report = verify_run(run)
-    assert report.ok and report.versions == ["0.1.0", "99.0"] and "more than one version" in report.text()
+    assert report.ok and report.versions == [simcore.__version__, "99.0"] and "more than one version" in report.text()
     # Without leave it is a fault.
     from simcore.sweep.files import read_document, write_document
 
     document = read_document(run / "run.json")
-    write_document(run / "run.json", document | {"versions": ["0.1.0"]})
+    write_document(run / "run.json", document | {"versions": [simcore.__version__]})
     assert "VERSION" in verify_run(run).text()
 
 
