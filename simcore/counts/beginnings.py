@@ -51,7 +51,7 @@ def beginning(target: Target, walker: int) -> tuple[Array, int, float]:
     that Newton's method finds from their own starts, which is of the middle: so walkers that have not mixed disagree.
     Raises ``RunError`` where neither finds any.
     """
-    searches = (target.search, lambda first, count: descend(target, first, count))
+    searches = (target.ordinary, lambda first, count: descend(target, first, count))
     kinds = searches[::-1] if walker % 2 == 0 else searches
     for number, search in enumerate(kinds):
         ends = search(walker * TRIES, TRIES)

@@ -59,7 +59,7 @@ def shard_rows(
     if layout(configuration, shard.combination).split:
         part = split.part_rows(search, draw=shard.first_draw, first_start=shard.first_start, starts=shard.starts)
         return {"parts": part}
-    draws = {"first_draw": shard.first_draw, "draws": shard.draws}
+    draws: dict[str, Any] = {"first_draw": shard.first_draw, "draws": shard.draws}
     if configuration.method == "newton":
         return {"starts": shards.newton_rows(search, starts=shard.starts, first_start=shard.first_start, **draws)}
     count = shards.enumerate_rows if configuration.method == "enumerate" else shards.ball_rows
