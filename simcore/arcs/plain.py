@@ -8,6 +8,7 @@ tangent basis) there; ``advance`` runs all walkers side by side, so that one cal
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,7 +94,9 @@ def arc(domain: Domain, c: Array, u: Array, rule: Rule) -> Asking:
         ds = (t @ w) / (t @ v)
         correction = ds * v - w
         length, turn = float(np.linalg.norm(correction)), float(np.linalg.norm(v) / abs(t @ v)) - 1.0
-        if not refused and not (length < rule.tolerance * h and turn < TURN):
+        new_s, new_rate = s_guess + ds, np.sign(t @ v) / np.linalg.norm(v)
+        right = length < rule.tolerance * h and turn < TURN and zeros_of(s, rate, new_s, new_rate, h) <= 1
+        if not refused and not right:
             h, refused = 0.5 * h, True
             if h <= 1e-5 * rule.first:
                 return SHRUNK, *failed
@@ -101,21 +104,47 @@ def arc(domain: Domain, c: Array, u: Array, rule: Rule) -> Asking:
         if refused and not length < 0.5 * rule.first:
             return SHRUNK, *failed
         before, x_before = s, x
-        x, s = _moved(domain, guess, local.basis @ correction), s_guess + ds
+        x, s = _moved(domain, guess, local.basis @ correction), new_s
         old_tangent, old_rate = tangent, rate
-        rate = np.sign(t @ v) / np.linalg.norm(v)
+        rate = new_rate
         tangent = local.basis @ v * rate
         past = 0.0 if refused else h
         if not abs(s) < rule.largest or domain.outside(x):
             return ESCAPED, *failed
         if not refused and s <= 0.0:
-            begin = _moved(domain, x, s / (s - before) * (x_before - x))
+            q = zero_of(before, old_rate, s, rate, h)
+            old, old_slope, slope = hermite(q)
+            way = old * (x_before - x) + h * (old_slope * old_tangent + slope * tangent)
+            begin = _moved(domain, x, way)
             return (yield from settle(domain, begin, h, rule))
         if not refused:
             strain = max(length / (h * rule.tolerance), turn / TURN, 1e-4)
             h = min(rule.longest, h * min(2.0, max(0.5, 0.8 / np.sqrt(strain))))
         refused = False
     return TOO_MANY_STEPS, *failed
+
+
+def hermite(q: float) -> tuple[float, float, float]:
+    """Return the weights at 0 <= q <= 1 of the cubic a + old (b - a) + h (old_slope b' + slope a'), b at 0 and a at 1."""
+    return (1.0 + 2.0 * q) * (1.0 - q) ** 2, q * (1.0 - q) ** 2, q * q * (q - 1.0)
+
+
+def zeros_of(s: float, rate: float, new_s: float, new_rate: float, h: float) -> int:
+    """Return the sign changes of the Bernstein coefficients of the cubic s over a step h: its zeros, at most."""
+    signs = [False, s + h * rate / 3.0 < 0.0, new_s - h * new_rate / 3.0 < 0.0, new_s <= 0.0]
+    return sum(a != b for a, b in pairwise(signs))
+
+
+def zero_of(s: float, rate: float, new_s: float, new_rate: float, h: float) -> float:
+    """Return the zero in (0, 1) of a cubic with one sign change, new_s <= 0, to 2^-20; one that begins at 0 has left
+    it."""
+    low, high = 0.0, 1.0
+    for _ in range(20):
+        q = 0.5 * (low + high)
+        old, old_slope, slope = hermite(q)
+        above = new_s + old * (s - new_s) + h * (old_slope * rate + slope * new_rate) > 0.0
+        low, high = (q, high) if above else (low, q)
+    return high
 
 
 def settle(domain: Domain, x: Array, h: float, rule: Rule) -> Asking:
@@ -165,7 +194,8 @@ def walker(
         status, end, new, value = yield from arc(domain, x, u, rule)
         if status == ARRIVED:
             back, there, _, _ = yield from arc(domain, end, u, rule)
-            if back != ARRIVED or not np.linalg.norm(there - x) < REVERSIBLE * rule.unit:
+            astray = (new - index) % 2 == 0
+            if astray or back != ARRIVED or not np.linalg.norm(there - x) < REVERSIBLE * rule.unit:
                 status = IRREVERSIBLE
         if status != ARRIVED:
             done.append(Move(status, index, False, cost, np.full(n, np.nan)))

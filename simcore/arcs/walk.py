@@ -184,6 +184,12 @@ def _move(X, base, tangent, previous, s, size, n, plan, v, w):
 
 
 @jit(inner=True)
+def _hermite(q):
+    """As ``plain.hermite``."""
+    return (1.0 + 2.0 * q) * (1.0 - q) ** 2, q * (1.0 - q) ** 2, q * q * (q - 1.0)
+
+
+@jit(inner=True)
 def _decide(numbers, counts, plan, rule, lane, length, v_length, tv, ds):
     """Set one lane's row of ``plan`` and its mode; return how its arc has failed, ARRIVED where it goes on or settles.
 
@@ -209,9 +215,13 @@ def _decide(numbers, counts, plan, rule, lane, length, v_length, tv, ds):
         return TOO_MANY_STEPS
     h = numbers[H, lane]
     beta = (1.0 if tv > 0.0 else -1.0) / v_length
+    before, rate = numbers[S, lane], numbers[RATE, lane]
+    now = numbers[SP, lane] + ds
     if mode == TRACE:
         turn = v_length / abs(tv) - 1.0
-        if not (length < tolerance * h and turn < TURN):
+        left, arriving, below = before + h * rate / 3.0 < 0.0, now - h * beta / 3.0 < 0.0, now <= 0.0
+        zeros_at_most = int(left) + int(left != arriving) + int(arriving != below)
+        if not (length < tolerance * h and turn < TURN and zeros_at_most <= 1):
             numbers[H, lane] = 0.5 * h
             counts[MODE, lane] = FIX
             numbers[SP, lane] = numbers[S, lane]
@@ -222,10 +232,8 @@ def _decide(numbers, counts, plan, rule, lane, length, v_length, tv, ds):
     plan[8 * _BETA + k] = beta
     plan[8 * _RENEW + k] = 1.0
     plan[8 * _SETTLE + k] = 1.0
-    before = numbers[S, lane]
-    now = numbers[SP, lane] + ds
     numbers[S, lane] = now
-    numbers[OLD_RATE, lane] = numbers[RATE, lane]
+    numbers[OLD_RATE, lane] = rate
     numbers[RATE, lane] = beta
     numbers[PAST, lane] = h if mode == TRACE else 0.0
     counts[MODE, lane] = TRACE
@@ -233,7 +241,18 @@ def _decide(numbers, counts, plan, rule, lane, length, v_length, tv, ds):
         return ESCAPED
     if mode == TRACE:
         if now <= 0.0:
-            plan[8 * _RETURN + k] = now / (now - before)
+            low, high = 0.0, 1.0
+            for _ in range(20):
+                q = 0.5 * (low + high)
+                old, old_slope, slope = _hermite(q)
+                if now + old * (before - now) + h * (old_slope * rate + slope * beta) > 0.0:
+                    low = q
+                else:
+                    high = q
+            old, old_slope, slope = _hermite(high)
+            plan[8 * _RETURN + k] = old
+            plan[8 * _STEP + k] = h * (slope + old_slope)
+            plan[8 * _BEND + k] = -h * old_slope
             counts[MODE, lane] = POLISH
             counts[POLISHED, lane] = 0
             numbers[MOVED, lane] = 0.0
@@ -293,7 +312,8 @@ def _end_move(points, numbers, counts, lane, n, status, log_weight, rule, addres
         for i in range(n):
             gap = points[BASE, i * T + lane] - points[ORIGIN, i * T + lane]
             square += gap * gap
-        if not square < (REVERSIBLE * rule[0]) ** 2:
+        astray = (counts[NEW_INDEX, lane] - counts[INDEX, lane]) % 2 == 0
+        if astray or not square < (REVERSIBLE * rule[0]) ** 2:
             status = IRREVERSIBLE
     elif counts[BACK, lane] == 1:
         status = IRREVERSIBLE
