@@ -119,13 +119,13 @@ def arc(domain: Domain, c: Array, u: Array, rule: Rule) -> Asking:
             return (yield from settle(domain, begin, h, rule))
         if not refused:
             strain = max(length / (h * rule.tolerance), turn / TURN, 1e-4)
-            h = min(rule.longest, h * min(2.0, max(0.5, 0.8 / np.sqrt(strain))))
+            h = min(rule.longest, h * min(2.0, max(0.5, 0.7 / np.sqrt(strain))))
         refused = False
     return TOO_MANY_STEPS, *failed
 
 
 def hermite(q: float) -> tuple[float, float, float]:
-    """Return the weights at 0 <= q <= 1 of the cubic a + old (b - a) + h (old_slope b' + slope a'), b at 0 and a at 1."""
+    """Return the weights at 0 <= q <= 1 of the cubic a + old (b - a) + h (old_slope b' + slope a'): b at 0, a at 1."""
     return (1.0 + 2.0 * q) * (1.0 - q) ** 2, q * (1.0 - q) ** 2, q * q * (q - 1.0)
 
 

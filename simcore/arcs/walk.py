@@ -260,7 +260,7 @@ def _decide(numbers, counts, plan, rule, lane, length, v_length, tv, ds):
             return ARRIVED
         turn = v_length / abs(tv) - 1.0
         strain = max(length / (h * tolerance), turn / TURN, 1e-4)
-        h = min(longest, h * min(2.0, max(0.5, 0.8 / np.sqrt(strain))))
+        h = min(longest, h * min(2.0, max(0.5, 0.7 / np.sqrt(strain))))
         numbers[H, lane] = h
     bend = 0.5 * h * h / numbers[PAST, lane] if numbers[PAST, lane] > 0.0 else 0.0
     plan[8 * _STEP + k] = h

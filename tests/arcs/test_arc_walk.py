@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import simcore
+from simcore.arcs import plain
 from simcore.arcs.chains import Chains
-from simcore.arcs.rule import ARRIVED, arc_rule
+from simcore.arcs.rule import ARRIVED, IRREVERSIBLE, arc_rule
 
 CASES = {
     "spin": simcore.SphericalSpin(n=7, p=3),
@@ -64,8 +65,7 @@ def test_compiled_walk_is_its_twin(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_proposal_is_a_critical_point_of_other_parity(name):
-    """Each arc passes an odd number of folds (3 in 1,000 stray alike there and back, and stay reversible), and what it
-    reaches has no gradient and the index stated."""
+    """Each arc passes an odd number of folds, and what it reaches has no gradient and the index stated."""
     landscape = CASES[name]
     moves = chains(landscape, 8).advance(30)
     draw = landscape.draw(seed=1, draw=0)
@@ -76,7 +76,7 @@ def test_every_proposal_is_a_critical_point_of_other_parity(name):
     spectrum = np.linalg.eigvalsh(draw.hessian(x))
     size = np.abs(spectrum).max()
     np.testing.assert_array_equal((spectrum < -1e-9 * size).sum(axis=1), moves.index[arrived])
-    assert ((moves.index - moves.before)[arrived] % 2 == 1).mean() > 0.97  # the rest went astray on both ways alike
+    assert ((moves.index - moves.before)[arrived] % 2 == 1).all()
     np.testing.assert_allclose(draw.value(x), moves.cost[arrived], atol=1e-11)
 
 
@@ -138,3 +138,49 @@ def test_walk_is_uniform_over_the_critical_points():
 def _studentised(share):
     spread = share.var(axis=0, ddof=1) / len(share)
     return float((share.mean(axis=0) ** 2).sum() / spread.sum())
+
+
+def test_a_pair_nearer_than_a_step_does_not_lead_arcs_astray():
+    """Torus n = 4, seed 1, draw 10 has two pairs of points .13 apart with curvatures of 1/400 of the largest: steps of
+    .1 pass both. Before s was looked at within steps 12 % of these arcs were irreversible and 10 % came back to where
+    they began."""
+    landscape = simcore.TorusField(n=4)
+    draw = landscape.draw(seed=1, draw=10)
+    known = simcore.enumerate_critical_points(landscape, draw=10, seed=1, prove=False).points.head(24)
+    scales = landscape.scales
+    rule = arc_rule(scales.length, scales.gradient, 4, landscape.domain.period)
+    streams = [landscape.stream(f"walk:{i}") for i in range(24)]
+    walkers = Chains(
+        draw.problem, 4, np.stack(known.x.to_list()), known.morse_index.to_numpy(), known.cost.to_numpy(), rule,
+        -landscape.expected_counts()["log_mean_count"].to_numpy(), (1, 10), streams,
+    )  # fmt: skip
+    moves = walkers.advance(150)
+    assert (moves.status == IRREVERSIBLE).mean() < 0.045  # measured .028; 3,600 correlated moves
+    assert (moves.status == ARRIVED).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("s", "rate", "new_s", "new_rate", "zeros"),
+    [
+        (0.0, 1.0, 0.5, 0.2, 0),  # leaves
+        (0.3, -0.6, -0.2, -0.5, 1),  # returns
+        (0.0, 1.0, -0.1, -1.0, 1),  # leaves and returns within the step
+        (0.0, 1.0, 0.01, 2.0, 2),  # leaves, may dip and leave again
+        (0.05, -1.0, 0.05, 1.0, 2),  # dips between two points above
+        (0.05, -1.0, -0.05, -4.0, 3),  # slopes that no smooth curve has: refused
+        (0.01, -1.0, -0.01, -1.0, 3),  # may return, leave and return again
+    ],
+)
+def test_zeros_within_a_step(s, rate, new_s, new_rate, zeros):
+    """The bound on the zeros of s holds against a fine grid of the cubic, and the zero that ends an arc is one."""
+    h = 1.0
+    assert plain.zeros_of(s, rate, new_s, new_rate, h) == zeros
+    q = np.linspace(1e-3, 1.0, 4001)
+    old, old_slope, slope = plain.hermite(q)
+    cubic = new_s + old * (s - new_s) + h * (old_slope * rate + slope * new_rate)
+    assert (np.diff(np.sign(cubic)) != 0).sum() <= zeros
+    if zeros == 1:
+        at = plain.zero_of(s, rate, new_s, new_rate, h)
+        old, old_slope, slope = plain.hermite(at)
+        assert abs(new_s + old * (s - new_s) + h * (old_slope * rate + slope * new_rate)) < 1e-5
+        assert at > 0.1
