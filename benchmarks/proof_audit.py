@@ -1,4 +1,4 @@
-"""Proofs against the search: every draw is listed twice, by a proof and by the rule of four hits, and compared.
+"""Proofs against the search: every draw is listed twice, by a proof and by the search's rule of hits, and compared.
 
     python benchmarks/proof_audit.py --out results/proof "spherical_spin:n=8,p=3:draws=400" "torus_field:n=3:draws=400"
     ...

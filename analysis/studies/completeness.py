@@ -1,7 +1,8 @@
 """The empirical rule of completeness against proofs: how often is a list called complete that is not?
 
-Without a proof a draw is ``complete`` when its Euler sum is right, every orbit has four ordinary hits and searches from
-all points bring nothing new (``simcore.search.enumerate``). Here every draw is listed twice, by that rule alone and
+Without a proof a draw is ``complete`` when its Euler sum is right, every orbit has four hits by ordinary starts (eight
+where half of them descend, as for spherical spins) and searches from all points bring nothing new
+(``simcore.search.enumerate``). Here every draw is listed twice, by that rule alone and
 with a proof (``simcore.proof``), by landscape and n. The rule is wrong where it says complete and the proof knows more
 points: all points of the search are critical points, so that fewer of them means a point missed.
 
@@ -174,7 +175,7 @@ def figure(rows: Sequence[Comparison]) -> Figure:
 
 STUDY = Study(
     "completeness",
-    "A list that the rule of four hits calls complete lacks no critical point; a proof decides.",
+    "A list that the rule calls complete lacks no critical point; a proof decides.",
     "simcore's own claim",
     measure,
 )

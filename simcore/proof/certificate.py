@@ -82,7 +82,7 @@ def operator_bound(unfolding: Array) -> float:
 def radii(points: Array, facts: Array, tensor: float, sigma: float) -> tuple[Array, Array]:
     """Return (r, R) of points (N, 2 n), p = 3: exactly one zero within r, every other one at least R away.
 
-    ``facts`` are what ``cubic.polish`` found, ``tensor`` >= |T|_F, ``sigma`` from ``operator_bound``. Where nothing is
+    ``facts`` are what ``polish`` found, ``tensor`` >= |T|_F, ``sigma`` from ``operator_bound``. Where nothing is
     proved r is infinite and R is 0.
     """
     n = points.shape[1] // 2

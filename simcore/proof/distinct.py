@@ -22,6 +22,19 @@ def _distance(x, i, z, k):
     return np.sqrt(total)
 
 
+@jit(inner=True)
+def _place(line, value):
+    """Return how many entries of an ascending array are below a value."""
+    low, high = 0, len(line)
+    while low < high:
+        middle = (low + high) // 2
+        if line[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 @jit
 def separate(x, r, alone, order, projection, wide, cut, rounding, labels):
     """Give points proved to hold different zeros different labels; return how many there are.
@@ -40,8 +53,7 @@ def separate(x, r, alone, order, projection, wide, cut, rounding, labels):
         reach = 1.01 * (r[m] + cut) + rounding
         low, high = i, i
         if large:
-            low = np.searchsorted(line, projection[m] - reach)
-            high = np.searchsorted(line, projection[m] + reach, side="right")
+            low, high = _place(line, projection[m] - reach), _place(line, projection[m] + reach)
         else:
             while low > 0 and line[i] - line[low - 1] <= reach:
                 low -= 1
@@ -71,7 +83,7 @@ def match(x, tolerance, z, line, order, projection, found):
             size += x[i, l] ** 2
         best = tolerance * np.sqrt(size)
         found[i] = -1
-        t = np.searchsorted(line, projection[i] - best)
+        t = _place(line, projection[i] - best)
         while t < len(line) and line[t] <= projection[i] + best:
             distance = _distance(x, i, z, order[t])
             if distance <= best:

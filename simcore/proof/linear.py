@@ -58,94 +58,137 @@ def contract(T, n, v, A):
         store(A, o + 3 * step + w, i3)
 
 
+@jit(inline=True)
+def product(ar, ai, br, bi):
+    """Real and imaginary part of (ar + i ai)(br + i bi)."""
+    return fma(ar, br, -(ai * bi)), fma(ar, bi, ai * br)
+
+
+@jit(inline=True)
+def _less(cr, ci, ar, ai, br, bi):
+    """c - a b, each part two roundings."""
+    return fma(ai, bi, fma(-ar, br, cr)), fma(-ai, br, fma(-ar, bi, ci))
+
+
+@jit(inline=True)
+def _more(cr, ci, ar, ai, br, bi):
+    """c + a b, each part two roundings."""
+    return fma(-ai, bi, fma(ar, br, cr)), fma(ai, br, fma(ar, bi, ci))
+
+
+@jit(inline=True)
+def _inverse(ar, ai):
+    """1/a."""
+    q = 1.0 / fma(ar, ar, ai * ai)
+    return ar * q, -(ai * q)
+
+
 @jit(inner=True)
 def factor(n, A, d, scratch):
     """Overwrite A with L of A = L D L' below the diagonal, without pivoting; d receives 1/D (n entries).
 
-    Two columns at a time; ``scratch`` holds two vectors. The transpose is not conjugated.
+    Two rows and two columns at a time: sixteen products for eight loads. ``scratch`` holds two rows of L D. The
+    transpose is not conjugated.
     """
     w = width(A)
     step = 2 * w
-    for j in range(0, n, 2):
-        jj = step * (j * (j + 1) // 2 + j)
-        ar, ai = load(A, jj), load(A, jj + w)
-        q = 1.0 / fma(ar, ar, ai * ai)
-        pr, pi = ar * q, -(ai * q)
-        store(d, step * j, pr)
-        store(d, step * j + w, pi)
-        if j + 1 == n:
-            break
-        k = j + 1
-        kj = step * (k * (k + 1) // 2 + j)
-        br, bi = load(A, kj), load(A, kj + w)
-        lr, li = fma(br, pr, -(bi * pi)), fma(br, pi, bi * pr)
-        cr, ci = load(A, kj + step), load(A, kj + step + w)
-        cr, ci = fma(-lr, br, fma(li, bi, cr)), fma(-lr, bi, fma(-li, br, ci))
-        store(A, kj, lr)
-        store(A, kj + w, li)
-        q = 1.0 / fma(cr, cr, ci * ci)
-        sr, si = cr * q, -(ci * q)
-        store(d, step * k, sr)
-        store(d, step * k + w, si)
-        for i in range(j + 2, n):
-            base = step * (i * (i + 1) // 2)
-            o = base + step * j
-            xr, xi = load(A, o), load(A, o + w)
-            yr, yi = load(A, o + step), load(A, o + step + w)
-            yr, yi = fma(-lr, xr, fma(li, xi, yr)), fma(-lr, xi, fma(-li, xr, yi))
-            s = 2 * step * i
-            store(scratch, s, xr)
-            store(scratch, s + w, xi)
-            store(scratch, s + step, yr)
-            store(scratch, s + step + w, yi)
-            ur, ui = fma(xr, pr, -(xi * pi)), fma(xr, pi, xi * pr)
-            vr, vi = fma(yr, sr, -(yi * si)), fma(yr, si, yi * sr)
-            store(A, o, ur)
-            store(A, o + w, ui)
-            store(A, o + step, vr)
-            store(A, o + step + w, vi)
-            for m in range(j + 2, i + 1):
-                e, f = base + step * m, 2 * step * m
-                er, ei = load(A, e), load(A, e + w)
-                fr, fi = load(scratch, f), load(scratch, f + w)
-                gr, gi = load(scratch, f + step), load(scratch, f + step + w)
-                er, ei = fma(-ur, fr, er), fma(-ur, fi, ei)
-                er, ei = fma(ui, fi, er), fma(-ui, fr, ei)
-                er, ei = fma(-vr, gr, er), fma(-vr, gi, ei)
-                er, ei = fma(vi, gi, er), fma(-vi, gr, ei)
-                store(A, e, er)
-                store(A, e + w, ei)
+    odd = n % 2
+    if odd:
+        pr, pi = _inverse(load(A, 0), load(A, w))
+        store(d, 0, pr)
+        store(d, w, pi)
+    for i in range(odd, n, 2):
+        o, k, h = step * (i * (i + 1) // 2), step * ((i + 1) * (i + 2) // 2), step * n
+        for v in range(0, step * odd, w):
+            store(scratch, v, load(A, o + v))
+            store(scratch, h + v, load(A, k + v))
+        for j in range(odd, i, 2):
+            f, g, u = step * (j * (j + 1) // 2), step * ((j + 1) * (j + 2) // 2), step * j
+            ar, ai, br, bi = load(A, o + u), load(A, o + u + w), load(A, o + u + step), load(A, o + u + step + w)
+            cr, ci, er, ei = load(A, k + u), load(A, k + u + w), load(A, k + u + step), load(A, k + u + step + w)
+            for v in range(0, u, step):
+                xr, xi, yr, yi = load(scratch, v), load(scratch, v + w), load(scratch, h + v), load(scratch, h + v + w)
+                lr, li, mr, mi = load(A, f + v), load(A, f + v + w), load(A, g + v), load(A, g + v + w)
+                ar, ai = _less(ar, ai, xr, xi, lr, li)
+                br, bi = _less(br, bi, xr, xi, mr, mi)
+                cr, ci = _less(cr, ci, yr, yi, lr, li)
+                er, ei = _less(er, ei, yr, yi, mr, mi)
+            lr, li = load(A, g + u), load(A, g + u + w)
+            br, bi = _less(br, bi, ar, ai, lr, li)
+            er, ei = _less(er, ei, cr, ci, lr, li)
+            store(scratch, u, ar)
+            store(scratch, u + w, ai)
+            store(scratch, u + step, br)
+            store(scratch, u + step + w, bi)
+            store(scratch, h + u, cr)
+            store(scratch, h + u + w, ci)
+            store(scratch, h + u + step, er)
+            store(scratch, h + u + step + w, ei)
+        u = step * i
+        ar, ai, br, bi = load(A, o + u), load(A, o + u + w), load(A, k + u), load(A, k + u + w)
+        cr, ci = load(A, k + u + step), load(A, k + u + step + w)
+        for v in range(0, u, step):
+            pr, pi = load(d, v), load(d, v + w)
+            xr, xi, yr, yi = load(scratch, v), load(scratch, v + w), load(scratch, h + v), load(scratch, h + v + w)
+            lr, li = product(xr, xi, pr, pi)
+            mr, mi = product(yr, yi, pr, pi)
+            store(A, o + v, lr)
+            store(A, o + v + w, li)
+            store(A, k + v, mr)
+            store(A, k + v + w, mi)
+            ar, ai = _less(ar, ai, xr, xi, lr, li)
+            br, bi = _less(br, bi, yr, yi, lr, li)
+            cr, ci = _less(cr, ci, yr, yi, mr, mi)
+        pr, pi = _inverse(ar, ai)
+        store(d, u, pr)
+        store(d, u + w, pi)
+        lr, li = product(br, bi, pr, pi)
+        store(A, k + u, lr)
+        store(A, k + u + w, li)
+        cr, ci = _less(cr, ci, br, bi, lr, li)
+        pr, pi = _inverse(cr, ci)
+        store(d, u + step, pr)
+        store(d, u + step + w, pi)
 
 
 @jit(inner=True)
 def solve(n, A, d, x):
-    """x <- -(L D L')^-1 x, for factors from ``factor``."""
+    """x <- -(L D L')^-1 x, for factors from ``factor``. Two rows at a time: their sums do not wait for one another."""
     w = width(A)
     step = 2 * w
-    o = 0
-    for i in range(n):
-        yr, yi = load(x, step * i), load(x, step * i + w)
-        zr, zi = zeros(A), zeros(A)
-        for v in range(0, step * i, step):
-            lr, li, vr, vi = load(A, o), load(A, o + w), load(x, v), load(x, v + w)
-            yr, yi = fma(-lr, vr, yr), fma(-lr, vi, yi)
-            zr, zi = fma(li, vi, zr), fma(-li, vr, zi)
-            o += step
-        o += step
-        store(x, step * i, yr + zr)
-        store(x, step * i + w, yi + zi)
+    for i in range(n % 2, n, 2):
+        o, k, u = step * (i * (i + 1) // 2), step * ((i + 1) * (i + 2) // 2), step * i
+        ar, ai, br, bi = load(x, u), load(x, u + w), zeros(A), zeros(A)
+        cr, ci, er, ei = load(x, u + step), load(x, u + step + w), zeros(A), zeros(A)
+        for v in range(0, u, step):
+            vr, vi = load(x, v), load(x, v + w)
+            lr, li = load(A, o + v), load(A, o + v + w)
+            ar, ai = fma(-lr, vr, ar), fma(-lr, vi, ai)
+            br, bi = fma(li, vi, br), fma(-li, vr, bi)
+            lr, li = load(A, k + v), load(A, k + v + w)
+            cr, ci = fma(-lr, vr, cr), fma(-lr, vi, ci)
+            er, ei = fma(li, vi, er), fma(-li, vr, ei)
+        ar, ai = ar + br, ai + bi
+        store(x, u, ar)
+        store(x, u + w, ai)
+        cr, ci = _less(cr + er, ci + ei, load(A, k + u), load(A, k + u + w), ar, ai)
+        store(x, u + step, cr)
+        store(x, u + step + w, ci)
     for v in range(0, step * n, step):
-        pr, pi, vr, vi = load(d, v), load(d, v + w), load(x, v), load(x, v + w)
-        store(x, v, fma(vi, pi, -(vr * pr)))
-        store(x, v + w, -fma(vr, pi, vi * pr))
-    for i in range(n - 1, 0, -1):
-        xr, xi = load(x, step * i), load(x, step * i + w)
-        o = step * (i * (i + 1) // 2)
-        for v in range(0, step * i, step):
-            vr, vi, lr, li = load(x, v), load(x, v + w), load(A, o), load(A, o + w)
-            store(x, v, fma(-lr, xr, fma(li, xi, vr)))
-            store(x, v + w, fma(-lr, xi, fma(-li, xr, vi)))
-            o += step
+        r, i = product(load(d, v), load(d, v + w), load(x, v), load(x, v + w))
+        store(x, v, -r)
+        store(x, v + w, -i)
+    for i in range(n - 1, 0, -2):
+        o, k, u = step * (i * (i + 1) // 2), step * (i * (i - 1) // 2), step * (i - 1)
+        xr, xi = load(x, u + step), load(x, u + step + w)
+        yr, yi = _less(load(x, u), load(x, u + w), load(A, o + u), load(A, o + u + w), xr, xi)
+        store(x, u, yr)
+        store(x, u + w, yi)
+        for v in range(0, u, step):
+            vr, vi = _less(load(x, v), load(x, v + w), load(A, o + v), load(A, o + v + w), xr, xi)
+            vr, vi = _less(vr, vi, load(A, k + v), load(A, k + v + w), yr, yi)
+            store(x, v, vr)
+            store(x, v + w, vi)
 
 
 @jit(inner=True)
@@ -153,23 +196,33 @@ def multiply(n, A, v, y):
     """y = A v; at most 2 n + 2 roundings on any term."""
     w = width(A)
     step = 2 * w
-    o = 0
-    for i in range(n):
-        xr, xi = load(v, step * i), load(v, step * i + w)
+    if n % 2:
+        yr, yi = product(load(A, 0), load(A, w), load(v, 0), load(v, w))
+        store(y, 0, yr)
+        store(y, w, yi)
+    for i in range(n % 2, n, 2):
+        o, k, u = step * (i * (i + 1) // 2), step * ((i + 1) * (i + 2) // 2), step * i
+        xr, xi, zr, zi = load(v, u), load(v, u + w), load(v, u + step), load(v, u + step + w)
         sr, si, tr, ti = zeros(A), zeros(A), zeros(A), zeros(A)
-        for k in range(0, step * i, step):
-            ar, ai, vr, vi = load(A, o), load(A, o + w), load(v, k), load(v, k + w)
-            sr, si = fma(ar, vr, sr), fma(ar, vi, si)
-            tr, ti = fma(-ai, vi, tr), fma(ai, vr, ti)
-            store(y, k, fma(-ai, xi, fma(ar, xr, load(y, k))))
-            store(y, k + w, fma(ai, xr, fma(ar, xi, load(y, k + w))))
-            o += step
-        ar, ai = load(A, o), load(A, o + w)
-        sr, si = fma(ar, xr, sr), fma(ar, xi, si)
-        tr, ti = fma(-ai, xi, tr), fma(ai, xr, ti)
-        store(y, step * i, sr + tr)
-        store(y, step * i + w, si + ti)
-        o += step
+        for c in range(0, u, step):
+            vr, vi, yr, yi = load(v, c), load(v, c + w), load(y, c), load(y, c + w)
+            ar, ai = load(A, o + c), load(A, o + c + w)
+            sr, si = _more(sr, si, ar, ai, vr, vi)
+            yr, yi = _more(yr, yi, ar, ai, xr, xi)
+            ar, ai = load(A, k + c), load(A, k + c + w)
+            tr, ti = _more(tr, ti, ar, ai, vr, vi)
+            yr, yi = _more(yr, yi, ar, ai, zr, zi)
+            store(y, c, yr)
+            store(y, c + w, yi)
+        sr, si = _more(sr, si, load(A, o + u), load(A, o + u + w), xr, xi)
+        ar, ai = load(A, k + u), load(A, k + u + w)
+        sr, si = _more(sr, si, ar, ai, zr, zi)
+        tr, ti = _more(tr, ti, ar, ai, xr, xi)
+        tr, ti = _more(tr, ti, load(A, k + u + step), load(A, k + u + step + w), zr, zi)
+        store(y, u, sr)
+        store(y, u + w, si)
+        store(y, u + step, tr)
+        store(y, u + step + w, ti)
 
 
 @jit(inner=True)

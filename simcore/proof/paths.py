@@ -1,6 +1,6 @@
 """An unbiased count of one function's critical points beyond enumeration, from random paths of its homotopy.
 
-The homotopy of ``simcore.proof.cubic`` is a bijection between its N = 2^n - 1 starts and the nonzero complex zeros of
+The homotopy of ``simcore.proof.tracker`` is a bijection between its N = 2^n - 1 starts and the nonzero complex zeros of
 F(y) = T(y, y) - y, so K starts drawn without replacement give a uniform sample of K zeros: no basins, no chain. If z_i
 is what zero i contributes to a count (2 for a real one, which stands for the critical points +-sqrt(n) y/|y|; to the
 count of index k, the number of the two that have it), then

@@ -160,10 +160,10 @@ def enumerate_critical_points(
     Enumeration
         ``.points``, a DataFrame with a row a distinct point, and ``.audit``, a dict; see ``simcore.Enumeration``. A
         draw is ``audit["complete"]`` when the sum of (-1)^index is the domain's Euler characteristic (Morse), every
-        symmetry orbit has at least 4 ordinary hits, searches from every orbit give nothing new, and no start ended at a
-        degenerate point; or when it is ``audit["proved"]``, by a theorem (``simcore.proof``). The former is an
-        empirical rule; ``audit["note"]`` says what is known of its error rate. An incomplete enumeration warns
-        (``simcore.IncompleteWarning``).
+        symmetry orbit has at least 4 hits (8 where half of the starts descend), searches from every orbit give nothing
+        new, and no start ended at a degenerate point; or when it is ``audit["proved"]``, by a theorem
+        (``simcore.proof``). The former is an empirical rule; ``audit["note"]`` says what is known of its error rate. An
+        incomplete enumeration warns (``simcore.IncompleteWarning``).
 
     Raises
     ------

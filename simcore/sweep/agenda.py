@@ -55,7 +55,7 @@ class Agenda:
         self.set_aside: set[Shard] = set()
         self.total = 0
         self.weights = {
-            c: seconds_per_draw(configuration, configuration.landscape(c)) / configuration.starts
+            c: seconds_per_draw(configuration, configuration.landscape(c)) / max(configuration.starts, 1)
             for c in range(len(configuration.combinations))
         }
         self._stages = [Stage(c, configuration.looks()) for c in range(len(configuration.combinations))]

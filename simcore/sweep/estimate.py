@@ -107,7 +107,7 @@ def estimate(
         lacking = missing(configuration, c, draws, there[c])
         mine = [shard for shard in lacking if part_of(shard, configuration, part)]
         to_do += len(mine)
-        left = sum(shard.draws * shard.starts for shard in mine) / configuration.starts
+        left = sum(shard.draws * shard.starts for shard in mine) / max(configuration.starts, 1)
         one = measured[c]
         rows += left * (configuration.starts if configuration.method == "newton" else one.rows)
         size_on_disk += left * one.bytes + len(mine) * FILE_BYTES

@@ -190,7 +190,7 @@ class _Verification:
         return (
             shard.combination < len(configuration.combinations)
             and shard.first_draw < shard.last_draw <= configuration.most_draws
-            and shard.first_start < shard.last_start <= configuration.starts
+            and shard.first_start < shard.last_start <= max(configuration.starts, 1)
         )
 
     def _count_draws(self, records: dict[Shard, dict[str, Any]]) -> None:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import simcore
+from simcore.proof import bezout
 from simcore.proof.bezout import LEVELS, Homotopy
-from simcore.proof.cubic import track
+from simcore.proof.tracker import track
 
 
 def spin(tensor):
@@ -71,19 +72,28 @@ def test_degenerate_tensors_of_higher_degree_are_never_proved(p):
         assert not count.proved and count.certified < count.bound
 
 
-@pytest.mark.parametrize("n", [11])
-def test_paths_that_jump_are_tracked_again(n):
+def test_paths_that_jump_are_tracked_again(monkeypatch):
     """Sloppy limits lose zeros; more careful levels find them."""
-    draw = simcore.SphericalSpin(n=n, p=3).draw(seed=21)
+    monkeypatch.setattr(bezout, "LEVELS", ((1e-1, 2e-1), *LEVELS[1:]))
+    draw = simcore.SphericalSpin(n=9, p=3).draw(seed=21)
     count = Homotopy(draw.problem).run()
-    assert count.proved and 0 < count.retracked < 0.1 * count.paths
+    assert count.proved and 0 < count.retracked < 0.3 * count.paths
 
 
-@pytest.mark.parametrize(("n", "seed", "number"), [(6, 20_261_126, 345), (11, 21, 0)])
-def test_two_paths_at_one_real_zero_are_doubtful(n, seed, number):
+def test_two_paths_at_one_real_zero_are_doubtful():
     """From either side of the real points, so that neither end looks like the other's copy."""
-    count = Homotopy(simcore.SphericalSpin(n=n, p=3).draw(seed=seed, draw=number).problem).run()
-    assert count.proved and count.retracked > 0
+    solver = Homotopy(simcore.SphericalSpin(n=5, p=3).draw(seed=23).problem)
+    every = np.arange(solver.paths)
+    ends, arrived, _ = solver.follow(every, 0)
+    zeros = solver.settle(ends.astype(np.float64), every)
+    solver.label(zeros)
+    owner = np.full((2, solver.paths), -1)
+    assert arrived.all() and not len(solver._doubtful(zeros, owner))
+    row, other = np.flatnonzero(zeros.line)[:2]
+    first, stray = zeros.path[row], zeros.path[other]
+    zeros.path[other] = -1  # as if the other path had come to the first one's end, from below
+    owner[1, stray] = row
+    assert {first, stray} <= set(solver._doubtful(zeros, owner))
 
 
 def test_threads_seed_and_chunks_change_nothing():
@@ -107,13 +117,10 @@ def test_both_precisions_follow_the_same_paths():
     ends = []
     for coefficients, kind in ((solver.single, np.float32), (solver.double, np.float64)):
         part = np.hstack([first.real, first.imag]).astype(kind)
-        status, tries = np.ones(len(part), np.int64), np.zeros(len(part), np.int64)
-        aim, closeness = LEVELS[2]
-        for second in (False, True):
-            track(
-                coefficients, 6, second, solver.g.real, solver.g.imag, (aim, closeness, 1e-3, 1e4), part, status, tries
-            )
-        assert (status == 1).all()
+        arrived, tries = np.zeros(len(part), np.bool_), np.zeros(len(part), np.int64)
+        limits, g = (*LEVELS[2], 1e-3, 1e4), (kind(solver.g.real), kind(solver.g.imag))
+        track(coefficients, solver.tables, 6, 3, *g, limits, part, arrived, tries)
+        assert arrived.all()
         ends.append(part.astype(np.float64))
     assert np.abs(ends[0] - ends[1]).max() < 1e-3 * np.abs(ends[1]).max()
 

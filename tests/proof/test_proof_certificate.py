@@ -9,7 +9,7 @@ import simcore
 from simcore.landscapes.spin import multiplicities
 from simcore.proof.bezout import Homotopy
 from simcore.proof.certificate import UNIT, judge, operator_bound, radii
-from simcore.proof.cubic import polish
+from simcore.proof.polish import polish
 
 
 def exact_tensor(problem, scaled):
@@ -28,7 +28,7 @@ def exact_tensor(problem, scaled):
 
 def scale_of(problem, solver):
     first = problem.coefficients[0]  # the entry T_111, of multiplicity 1
-    return Fraction(float(solver.double[0])) / 2 / Fraction(float(first))
+    return Fraction(float(solver.double[0])) / Fraction(float(first))
 
 
 def exact_residual(tensor, n, point):
@@ -63,7 +63,7 @@ def test_no_residual_errs_by_more_than_its_bound(n, number):
     tensor = exact_tensor(problem, scale_of(problem, solver))
     points = points_round(solver, number, rng)
     facts = np.empty((number, 5))
-    polish(solver.double, n, 0, True, points, facts)
+    polish(solver.double, solver.tables, n, 3, 0, True, points, facts)
     norm = np.linalg.norm(points, axis=1)
     bound = (4 * n + 16) * UNIT * (solver.tensor * norm**2 + norm)
     for point, computed, allowed in zip(points, facts[:, 2], bound, strict=True):

@@ -415,6 +415,18 @@ def test_a_network_is_swept_and_read_back(tmp_path):
     assert verify_run(tmp_path / "run").ok
 
 
+def test_proofs_without_starts_are_swept(tmp_path):
+    tables = {
+        "seed": 1,
+        "landscape": [{"name": "spherical_spin", "n": 4, "p": 3}],
+        "search": {"method": "enumerate", "draws": 3, "starts": 0, "prove": True},
+    }
+    assert run_sweep(tables, tmp_path / "dry", workers=1, dry_run=True).shards >= 1
+    run_sweep(tables, tmp_path / "run", workers=0)
+    table = load(tmp_path / "run")
+    assert table["draw"].nunique() == 3 and (table["hits"] == 0).all() and verify_run(tmp_path / "run").ok
+
+
 def test_a_dry_run_is_short_even_where_a_draw_is_not(tmp_path):
     """A draw of the torus field at n = 9 takes minutes: a few plain searches stand for it."""
     torus = {

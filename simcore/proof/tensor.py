@@ -1,0 +1,88 @@
+"""Real symmetric tensors contracted with complex vectors in lanes, down to the matrices that a tracker of paths needs.
+
+A symmetric tensor with q indices is kept once a multiset of indices: C(n + q - 1, q) entries, pairs in the order of
+packed matrices. ``T`` itself, with p indices, stands as a row a multiset of p - 1 of them (``linear.packed``), so its
+contraction with a vector has p - 1 = m indices; ``tables`` lead from there, level by level, to matrices.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simcore.compilation import jit
+from simcore.proof.lanes import fma, load, store, width, zeros
+from simcore.proof.linear import contract, multiply
+
+Tables = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+def multisets(n: int, q: int) -> list[tuple[int, ...]]:
+    """Return the multisets of q of n indices in the order of the kernels: pairs (k, j), k <= j, by j first."""
+    if q == 2:
+        return [(k, j) for j in range(n) for k in range(j + 1)]
+    return list(itertools.combinations_with_replacement(range(n), q))
+
+
+def tables(n: int, p: int) -> Tables:
+    """Return (rows, first row of each level, entries of each level).
+
+    Row of a multiset of level q, q = 2, ..., p - 2, holds the places of it and one more index in level q + 1;
+    ``first[q]`` is where level q begins. Of p = 3 there are no rows.
+    """
+    parts, first, begin = [np.zeros((0, n), np.int64)], np.zeros(p, np.int64), 0
+    for q in range(2, p - 1):
+        place = {s: i for i, s in enumerate(multisets(n, q + 1))}
+        rows = [[place[tuple(sorted((*s, l)))] for l in range(n)] for s in multisets(n, q)]  # noqa: E741
+        parts.append(np.array(rows, np.int64))
+        first[q] = begin
+        begin += len(rows)
+    return np.concatenate(parts), first, np.array([math.comb(n + q - 1, q) for q in range(p)], np.int64)
+
+
+@jit(inner=True)
+def _lower(tables, q, n, M, v, A):
+    """A_s = sum_l M_(s + l) v_l for the multisets s of q indices; at most 2 n + 2 roundings on any term."""
+    rows, first, sizes = tables
+    w = width(M)
+    step = 2 * w
+    for s in range(sizes[q]):
+        ar, ai, br, bi = zeros(M), zeros(M), zeros(M), zeros(M)
+        for l in range(n):  # noqa: E741
+            o = step * rows[first[q] + s, l]
+            mr, mi, vr, vi = load(M, o), load(M, o + w), load(v, step * l), load(v, step * l + w)
+            ar, ai = fma(mr, vr, ar), fma(mr, vi, ai)
+            br, bi = fma(-mi, vi, br), fma(mi, vr, bi)
+        store(A, step * s, ar + br)
+        store(A, step * s + w, ai + bi)
+
+
+@jit(inner=True)
+def descend(T, tables, n, p, y, above, A):
+    """A = T y^(p-2), packed; above[q % 2] keep the levels q = 3 and 4, T y^(p-3) and T y^(p-4), where they exist."""
+    contract(T, n, y, A if p == 3 else above[(p - 1) % 2])
+    for q in range(p - 2, 1, -1):
+        _lower(tables, q, n, above[(q + 1) % 2], y, A if q == 2 else above[q % 2])
+
+
+@jit(inner=True)
+def bend(T, tables, n, p, above, u, B):
+    """B = T y^(p-3) u, packed, after ``descend``."""
+    if p == 3:
+        contract(T, n, u, B)
+    else:
+        _lower(tables, 2, n, above[1], u, B)
+
+
+@jit(inner=True)
+def third(T, tables, n, p, above, u, E, e):
+    """E = T y^(p-4) u^2, packed, and e = E u, for p > 3, after ``descend``; above[2] is overwritten."""
+    if p == 4:
+        contract(T, n, u, above[2])
+    else:
+        _lower(tables, 3, n, above[0], u, above[2])
+    _lower(tables, 2, n, above[2], u, E)
+    multiply(n, E, u, e)

@@ -1,0 +1,201 @@
+"""Paths of the homotopy from g y_i^m = y_i to T y^m = y, one a lane.
+
+T is a real symmetric tensor with p = m + 1 >= 3 indices; T y^q is T with q of them contracted with y. With a = 1 - t, b
+= t, the zeros of
+
+    F(y) = a g y^m + b T y^m - y    (g y^m: coordinate by coordinate)
+
+are followed from t = 0, where y_i^(m-1) = 1/g or y_i = 0, to t = 1. |g| = 1: for all but finitely many g no path meets
+another one before the end (the gamma trick: Sommese & Wampler, *The Numerical Solution of Systems of Polynomials*,
+2005, section 7.1). With J = m (a g diag(y^(m-1)) + b T y^(m-1)) - 1,
+
+    J c1 = g y^m - T y^m
+    J c2 = -(C(m,2) (a g y^(m-2) c1^2 + b T y^(m-2) c1^2) + m (T y^(m-1) c1 - g y^(m-1) c1))
+    J c3 = -(2 C(m,2) (a g y^(m-2) c1 c2 + b T y^(m-2) c1 c2) + C(m,3) (a g y^(m-3) c1^3 + b T y^(m-3) c1^3)
+             + m (T y^(m-1) c2 - g y^(m-1) c2) + C(m,2) (T y^(m-2) c1^2 - g y^(m-2) c1^2))
+
+are the Taylor coefficients of the path. A try goes to y + h c1 + h^2 c2 + h^3 c3 and makes one Newton step; it counts
+where that step is at most ``closeness`` times |y|, else the next one is half as long. h = (aim |y| R/|c3|)^(1/4), at
+most 0.75 R, where R = |c2|/|c3| estimates the radius of convergence, so that the next term is about ``aim`` |y|.
+
+Nothing here is trusted: where a path ends is certified afterwards, whatever path it came from.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simcore.compilation import jit
+from simcore.proof.lanes import any_lane, fma, load, maximum, minimum, select, sqrt, store, width, zeros
+from simcore.proof.linear import factor, multiply, product, solve, square_norm
+from simcore.proof.tensor import bend, descend, third
+
+_RADIUS = 0.75
+_SMALLEST = 1e-3  # a step that had to be halved ten times over is not going to succeed
+
+
+@jit(inner=True)
+def _powers(n, q, y, gr, gi, low, high):
+    """low = g y^q, high = g y^(q+1), coordinate by coordinate."""
+    w = width(y)
+    for o in range(0, 2 * w * n, 2 * w):
+        r, i, yr, yi = zeros(y) + gr, zeros(y) + gi, load(y, o), load(y, o + w)
+        for _ in range(q):
+            r, i = product(r, i, yr, yi)
+        store(low, o, r)
+        store(low, o + w, i)
+        r, i = product(r, i, yr, yi)
+        store(high, o, r)
+        store(high, o + w, i)
+
+
+@jit(inner=True)
+def _jacobian(n, m, A, J, diagonal, a, b):
+    """J = m (a diag + b A) - 1, packed."""
+    w = width(A)
+    step = 2 * w
+    b, a = m * b, m * a
+    for k in range(0, step * (n * (n + 1) // 2), w):
+        store(J, k, b * load(A, k))
+    for i in range(n):
+        o = step * (i * (i + 1) // 2 + i)
+        store(J, o, fma(a, load(diagonal, step * i), load(J, o)) - 1.0)
+        store(J, o + w, fma(a, load(diagonal, step * i + w), load(J, o + w)))
+
+
+@jit(inner=True)
+def _next(following, lane, n, starts, y, t, halvings, count):
+    """Put path ``following`` into a lane; return its number, or -1 where there is none and the lane idles."""
+    w = width(y)
+    t[lane], halvings[lane], count[lane] = 0.0, 1.0, 0.0
+    if following >= len(starts):
+        return -1
+    for i in range(n):
+        y[2 * w * i + lane] = starts[following, i]
+        y[2 * w * i + w + lane] = starts[following, n + i]
+    return following
+
+
+@jit
+def track(T, tables, n, p, gr, gi, limits, ends, arrived, tries):
+    """Follow paths; ``ends`` (N, 2 n), real parts first, holds where they begin and receives where they end.
+
+    ``T``, ``tables``: ``simcore.proof.tensor``. ``limits`` = (aim, closeness, closeness at the end, most tries).
+    ``arrived`` (N,) receives whether t = 1 was reached, ``tries`` (N,) how many were made. The precision of ``T`` and
+    ``ends`` is that of the arithmetic.
+    """
+    w, kind = width(T), T.dtype
+    step, m = 2 * w, p - 1
+    aim, closeness, final, most = limits
+    two, three = m * (m - 1) / 2.0, m * (m - 1) * (m - 2) / 6.0
+    y, q, c1, c2, c3 = (np.zeros(step * n, kind), np.zeros(step * n, kind), np.zeros(step * n, kind),
+                        np.zeros(step * n, kind), np.zeros(step * n, kind))  # fmt: skip
+    e, z, low, high = (np.zeros(step * n, kind), np.zeros(step * n, kind), np.zeros(step * n, kind),
+                       np.zeros(step * n, kind))  # fmt: skip
+    room, levels = step * (tables[2][2] + 4), tables[2][m]
+    above = np.zeros((3, step * (levels + 4) if p > 3 else 0), kind)
+    A, B, J = np.zeros(room, kind), np.zeros(room, kind), np.zeros(room, kind)
+    d, scratch = np.zeros(step * n, kind), np.zeros(2 * step * n, kind)
+    t, halvings, count = np.zeros(w, kind), np.ones(w, kind), np.zeros(w, kind)
+    owner = np.zeros(w, np.int64)
+    nothing = zeros(T)
+    following, live = 0, 0
+    for lane in range(w):
+        owner[lane] = _next(following, lane, n, ends, y, t, halvings, count)
+        following += 1
+        live += owner[lane] >= 0
+    while live > 0:
+        b = load(t, 0)
+        a = 1.0 - b
+        descend(T, tables, n, p, y, above, A)
+        _powers(n, m - 2, y, gr, gi, low, high)
+        _jacobian(n, m, A, J, high, a, b)
+        factor(n, J, d, scratch)
+        multiply(n, A, y, c1)
+        for o in range(0, step * n, step):
+            qr, qi = product(load(high, o), load(high, o + w), load(y, o), load(y, o + w))
+            store(c1, o, load(c1, o) - qr)
+            store(c1, o + w, load(c1, o + w) - qi)
+        solve(n, J, d, c1)
+        bend(T, tables, n, p, above, c1, B)
+        multiply(n, B, c1, z)
+        multiply(n, A, c1, c2)
+        for o in range(0, step * n, step):
+            ur, ui = load(c1, o), load(c1, o + w)
+            mr, mi = product(load(high, o), load(high, o + w), ur, ui)  # g y^(m-1) c1
+            kr, ki = product(load(low, o), load(low, o + w), ur, ui)  # g y^(m-2) c1
+            store(low, o, kr)
+            store(low, o + w, ki)
+            qr, qi = product(kr, ki, ur, ui)
+            zr, zi = load(z, o), load(z, o + w)
+            store(c2, o, fma(m, load(c2, o) - mr, two * fma(a, qr, b * zr)))
+            store(c2, o + w, fma(m, load(c2, o + w) - mi, two * fma(a, qi, b * zi)))
+            store(z, o, two * (zr - qr))
+            store(z, o + w, two * (zi - qi))
+        solve(n, J, d, c2)
+        multiply(n, B, c2, e)
+        multiply(n, A, c2, c3)
+        for o in range(0, step * n, step):
+            vr, vi = load(c2, o), load(c2, o + w)
+            mr, mi = product(load(high, o), load(high, o + w), vr, vi)
+            qr, qi = product(load(low, o), load(low, o + w), vr, vi)
+            zr = fma(2.0 * two, fma(a, qr, b * load(e, o)), load(z, o))
+            zi = fma(2.0 * two, fma(a, qi, b * load(e, o + w)), load(z, o + w))
+            store(c3, o, fma(m, load(c3, o) - mr, zr))
+            store(c3, o + w, fma(m, load(c3, o + w) - mi, zi))
+        if p > 3:
+            third(T, tables, n, p, above, c1, B, e)
+            _powers(n, m - 3, y, gr, gi, low, high)
+            for o in range(0, step * n, step):
+                qr, qi, ur, ui = load(low, o), load(low, o + w), load(c1, o), load(c1, o + w)
+                for _ in range(3):
+                    qr, qi = product(qr, qi, ur, ui)
+                store(c3, o, fma(three, fma(a, qr, b * load(e, o)), load(c3, o)))
+                store(c3, o + w, fma(three, fma(a, qi, b * load(e, o + w)), load(c3, o + w)))
+        solve(n, J, d, c3)
+        size, second_size = sqrt(square_norm(n, y)), sqrt(square_norm(n, c2))
+        third_size = maximum(sqrt(square_norm(n, c3)), 1e-30)
+        radius = second_size / third_size
+        h = minimum(sqrt(sqrt(aim * size * radius / third_size)), _RADIUS * radius) * load(halvings, 0)
+        arrives = h >= 0.999 * a
+        h = select(arrives, a, h)
+        after = select(arrives, nothing + 1.0, b + h)
+        for o in range(0, step * n, w):
+            store(q, o, fma(h, fma(h, fma(h, load(c3, o), load(c2, o)), load(c1, o)), load(y, o)))
+        a = 1.0 - after
+        descend(T, tables, n, p, q, above, A)
+        _powers(n, m - 2, q, gr, gi, low, high)
+        _jacobian(n, m, A, J, high, a, after)
+        factor(n, J, d, scratch)
+        multiply(n, A, q, e)
+        for o in range(0, step * n, step):
+            xr, xi = load(q, o), load(q, o + w)
+            qr, qi = product(load(high, o), load(high, o + w), xr, xi)
+            store(e, o, fma(after, load(e, o), fma(a, qr, -xr)))
+            store(e, o + w, fma(after, load(e, o + w), fma(a, qi, -xi)))
+        solve(n, J, d, e)
+        for o in range(0, step * n, w):
+            store(q, o, load(q, o) + load(e, o))
+        limit = select(arrives, nothing + final, nothing + closeness)
+        good = square_norm(n, e) <= limit * limit * square_norm(n, q)
+        for o in range(0, step * n, w):
+            store(y, o, select(good, load(q, o), load(y, o)))
+        store(t, 0, select(good, after, b))
+        store(halvings, 0, select(good, minimum(2.0 * load(halvings, 0), 1.0), 0.5 * load(halvings, 0)))
+        store(count, 0, load(count, 0) + 1.0)
+        if not any_lane((load(t, 0) >= 1.0) | (load(count, 0) >= most) | (load(halvings, 0) < _SMALLEST)):
+            continue
+        for lane in range(w):
+            if not (t[lane] >= 1.0 or count[lane] >= most or halvings[lane] < _SMALLEST):
+                continue
+            row = owner[lane]
+            if row >= 0:
+                for i in range(n):
+                    ends[row, i] = y[step * i + lane]
+                    ends[row, n + i] = y[step * i + w + lane]
+                arrived[row] = t[lane] >= 1.0
+                tries[row] = int(count[lane])
+                live -= 1
+            owner[lane] = _next(following, lane, n, ends, y, t, halvings, count)
+            following += 1
+            live += owner[lane] >= 0
