@@ -1,10 +1,10 @@
 """Do intervals hold their level with 10, 20, 40 and 100 draws?
 
-Recorded: complete enumerations of every family, thousands of draws a combination. An experiment resamples N of them
-(with replacement, seeded), so that the truth is known exactly: the recorded mean, ratio or slope. Of every cell the
-script says how often nominal 95 % and 99.5 % intervals cover it, how long the median interval is against one that knows
-the true spread (2 z sigma / sqrt N), and in how many experiments the draws cannot tell. In a cell where more than half
-cannot, no coverage is given.
+Recorded: complete enumerations (balls in R^n) of every family, hundreds to thousands of draws a combination. An
+experiment resamples N of them (with replacement, seeded), so that the truth is known exactly: the recorded mean, ratio
+or slope. Of every cell the script says how often nominal 95 % and 99.5 % intervals cover it, how long the median
+interval is against one that knows the true spread (2 z sigma / sqrt N), and in how many experiments the draws cannot
+tell. In a cell where more than half cannot, no coverage is given.
 
 Twenty thousand experiments a cell are made at once: whether the truth is inside needs no ends (Fieller), so the rule of
 ``simcore.statistics.intervals`` is written here for arrays, and checked against the library's own intervals in every
@@ -32,13 +32,21 @@ from simcore_analysis.writers import Column, Table
 from simcore.statistics import intervals
 from simcore.statistics.estimate import LEAST_DIFFERENT
 
-LANDSCAPES = [
-    {"name": "torus_field", "n": [2, 3, 4]},
-    {"name": "spherical_spin", "n": [3, 4, 6], "p": 3},
-    {"name": "spherical_spin", "n": [4, 5], "p": 4},
-    {"name": "confined_field", "n": 3, "m": [0.7, 1.5, 2.0]},
-    {"name": "confined_field", "n": 5, "m": [1.3, 2.0]},
-]
+RUNS: dict = {
+    "small": {
+        "landscapes": [
+            {"name": "torus_field", "n": [2, 3, 4, 5]},
+            {"name": "spherical_spin", "n": [3, 4, 6, 8], "p": 3},
+            {"name": "spherical_spin", "n": [4, 5], "p": 4},
+            {"name": "confined_field", "n": 3, "m": [0.7, 1.0, 1.5, 2.0]},
+            {"name": "confined_field", "n": 5, "m": [1.3, 2.0]},
+        ],
+        "draws": 4000,
+    },
+    "balls": {"landscapes": [{"name": "gaussian_field", "n": [2, 3]}], "draws": 1000, "method": "ball"},
+    "large": {"landscapes": [{"name": "confined_field", "n": 8, "m": 2.0}], "draws": 500},
+}
+"""Recorded runs: a folder each."""
 SIZES = (10, 20, 40, 100)
 LEVELS = (0.95, 0.995)
 SEED = 11
@@ -47,15 +55,13 @@ SEED = 11
 def main() -> None:
     """Compute (or resume) the recorded run, measure coverage, write coverage.md and coverage.json."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--draws", type=int, default=6000, help="recorded draws a combination")
     parser.add_argument("--experiments", type=int, default=20_000)
-    parser.add_argument("--run", default="coverage-run", help="directory of the sweep; resumed where it is there")
+    parser.add_argument("--run", default="coverage-run", help="directory of the sweeps; resumed where they are there")
     parser.add_argument("--recorded", nargs="*", default=[], help="compute nothing; resample the draws of these runs")
     parser.add_argument("--out", default="results/coverage")
     given = parser.parse_args()
-    runs = [Path(path) for path in given.recorded] or [Path(given.run)]
-    if not given.recorded:
-        compute(runs[0], LANDSCAPES, draws=given.draws, seed=SEED)
+    runs = [Path(path) for path in given.recorded]
+    runs = runs or [compute(Path(given.run) / name, seed=SEED, **plan) for name, plan in RUNS.items()]
     rows = measure(load_samples(runs), given.experiments)
     out = Path(given.out)
     out.mkdir(parents=True, exist_ok=True)

@@ -60,7 +60,7 @@ class Audit:
         if not losses:
             return "so few draws would find no loss of points for sure"
         most = max(test.power_5 for test in self.tests if test.power_5 == test.power_5)
-        loss = f"{100 * min(losses):.2g} %"
+        loss = f"{100 * min(losses):.0f} %" if min(losses) > 0.1 else f"{100 * min(losses):.2g} %"
         chance = f"probability {most:.2g}" if most >= 0.01 else "probability below 0.01"
         return f"a loss of {loss} of points would be found 9 times in 10, of 5 % with {chance}"
 

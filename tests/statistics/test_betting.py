@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from simcore.statistics.betting import SPREAD, STEPS, caps, log_wealth, tails
+from simcore.statistics.betting import STEPS, caps, dispersion, log_wealth, tails
 
 
 def one(values, mean, cap):
@@ -46,16 +46,26 @@ def test_wealth_is_the_best_of_a_grid_of_stakes():
 
 def test_the_caps_are_the_stated_ones():
     values, tallies = np.array([1.0, 2, 6]), np.array([[9.0, 0, 0], [5, 4, 0], [3, 3, 3]])
+    sd = math.sqrt((4 + 1 + 9) / 3)  # of three draws each of 1, 2, 6: their mean lies 2 above the smallest
     found = caps(values, tallies, 1.5, 1.0)
-    assert found == pytest.approx([1.5 + STEPS[0], 2 + STEPS[1], 6 + max(STEPS[2], SPREAD * 5)])
+    assert found == pytest.approx([1.5 + STEPS[0], 2 + STEPS[1], 6 + max(STEPS[2], 5 * sd / 2)])
     assert caps(values, tallies, 1.5, 2.0)[0] == pytest.approx(1.5 + 2 * STEPS[0])
+
+
+def test_a_mean_that_rests_on_few_draws_gets_a_farther_cap():
+    """37 draws of 0 and 3 of 20: sd / (mean - 0) = sqrt(37 / 3) times the spread of 20; but 1 where draws scatter."""
+    values, tallies = np.array([0.0, 20]), np.array([[37.0, 3]])
+    assert dispersion(values, tallies) == pytest.approx([math.sqrt(37 / 3)])
+    assert caps(values, tallies, 2.0, 1.0) == pytest.approx([20 + 20 * math.sqrt(37 / 3)])
+    assert dispersion(values, np.array([[3.0, 37], [40, 0], [0, 40]])) == pytest.approx(1.0)
+    assert dispersion(values + 100, tallies) == pytest.approx([math.sqrt(37 / 3)])
 
 
 def test_both_tails_and_their_price():
     """Each tail costs 2 sqrt(N + 1); too high a mean needs no cap but 0."""
     x, m = np.array([2.0, 3, 4]), np.array([[5.0, 5, 5]])
     low, high = tails(x, m, 5.0, 1.0)
-    k = one(np.repeat(x, 5), 5.0, 5.0 + max(2.0, SPREAD * 3))
+    k = one(np.repeat(x, 5), 5.0, 5.0 + max(2.0, 2))
     assert low[0] == pytest.approx(min(1, 2 * math.sqrt(16) * math.exp(-k))) and high[0] == 1.0
     low, high = tails(x, m, 1.0, 1.0)
     k = float(log_wealth(-x, m, -1.0, np.zeros(1))[0])
@@ -72,6 +82,7 @@ LAWS = {
     "1 + rare pair": (np.array([1.0, 3]), np.array([0.95, 0.05])),
     "1 + rarer pair": (np.array([1.0, 3]), np.array([0.985, 0.015])),
     "1 + rare four": (np.array([1.0, 5]), np.array([0.97, 0.03])),
+    "1 + rare clusters of four": (1 + 4 * np.arange(40.0), np.append(0.9, 0.1 * 0.5 ** np.arange(1, 40))),
     "all alike": (np.array([2.0]), np.array([1.0])),
     "geometric": (np.arange(60.0), 0.25 * 0.75 ** np.arange(60)),
     "Poisson": (np.arange(40.0), stats.poisson.pmf(np.arange(40), 4)),
