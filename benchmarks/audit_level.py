@@ -39,9 +39,9 @@ MANY = (1000, 5000)
 P_VALUES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 NEAR = 2.3
 """Standard errors: nearer than this no p-value is below 0.01, since the bet pays 2 sqrt(N + 1) in advance."""
-WORST = 24
+WORST = 8
 LOSS = 0.05
-STATED = 6
+STATED = 3
 """Runs whose stated power is averaged, and whose p-values are compared with the library's."""
 SEED = 7
 LEAST_STEPS = np.array(STEPS)

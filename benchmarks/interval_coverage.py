@@ -35,16 +35,23 @@ from simcore.statistics.estimate import LEAST_DIFFERENT
 RUNS: dict = {
     "small": {
         "landscapes": [
-            {"name": "torus_field", "n": [2, 3, 4, 5]},
-            {"name": "spherical_spin", "n": [3, 4, 6, 8], "p": 3},
+            {"name": "torus_field", "n": [2, 3, 4]},
+            {"name": "spherical_spin", "n": [3, 4, 6], "p": 3},
             {"name": "spherical_spin", "n": [4, 5], "p": 4},
             {"name": "confined_field", "n": 3, "m": [0.7, 1.0, 1.5, 2.0]},
             {"name": "confined_field", "n": 5, "m": [1.3, 2.0]},
         ],
-        "draws": 4000,
+        "draws": 2000,
     },
     "balls": {"landscapes": [{"name": "gaussian_field", "n": [2, 3]}], "draws": 1000, "method": "ball"},
-    "large": {"landscapes": [{"name": "confined_field", "n": 8, "m": 2.0}], "draws": 500},
+    "large": {
+        "landscapes": [
+            {"name": "torus_field", "n": 5},
+            {"name": "spherical_spin", "n": 8, "p": 3},
+            {"name": "confined_field", "n": 8, "m": 2.0},
+        ],
+        "draws": 400,
+    },
 }
 """Recorded runs: a folder each."""
 SIZES = (10, 20, 40, 100)

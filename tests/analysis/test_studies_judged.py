@@ -283,11 +283,20 @@ def test_the_theory_passes_its_own_test(phi):
         floor = pennington_bahri_2017.critical_energy(phi) + off
         minima.append(pd.DataFrame({"draw": draw, "morse_index": 0, "energy": [floor]}))
     found = pennington_bahri_2017.Found(phi, pd.concat(saddles), pd.concat(minima))
-    onset, exponent, critical, _ = pennington_bahri_2017.ratio_claims(found)
+    onset, exponent, critical, _ = pennington_bahri_2017.ratio_claims(found, True)
     entries = judge([onset, exponent])
     assert entries[0]["verdict"] == "agrees" and entries[1]["verdict"] != "disagrees"
     assert entries[1]["measured"] == pytest.approx(entries[1]["reference"], abs=1e-3)
     assert critical.estimate(0.95).covers(critical.reference)
+
+
+def test_an_observation_is_judged_at_the_size_where_it_was_made():
+    """Pennington and Bahri's minimisers are networks of n = 16: at n = 5 their energy is measured, not judged."""
+    rows = pd.DataFrame({"draw": [0, 1], "morse_index": 0, "energy": 0.125, "fraction": 0.05})
+    found = pennington_bahri_2017.Found(0.5, rows, rows)
+    small, paper = (pennington_bahri_2017.minimiser_claim(found, full) for full in (False, True))
+    assert small.reference is None and "n = 5" in small.claim
+    assert paper.reference == pytest.approx(0.125) and "n = 16" in paper.claim
 
 
 def test_the_theorys_curve_is_inverted():

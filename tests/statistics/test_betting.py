@@ -65,7 +65,7 @@ def test_both_tails_and_their_price():
     """Each tail costs 2 sqrt(N + 1); too high a mean needs no cap but 0."""
     x, m = np.array([2.0, 3, 4]), np.array([[5.0, 5, 5]])
     low, high = tails(x, m, 5.0, 1.0)
-    k = one(np.repeat(x, 5), 5.0, 5.0 + max(2.0, 2))
+    k = one(np.repeat(x, 5), 5.0, 5.0 + max(2.0, 3))
     assert low[0] == pytest.approx(min(1, 2 * math.sqrt(16) * math.exp(-k))) and high[0] == 1.0
     low, high = tails(x, m, 1.0, 1.0)
     k = float(log_wealth(-x, m, -1.0, np.zeros(1))[0])
