@@ -132,7 +132,7 @@ def cell(rng: np.random.Generator, name: str, s, m, n: int, experiments: int) ->
         return row
     spread = (s - truth * m).std() / m.mean()
     for level in LEVELS:
-        inside = covered(a - truth * b, level)
+        inside = covered(a - truth * b, level, b.sum(axis=1) ** 2 / (b**2).sum(axis=1) - 1 if cost else n - 1)
         some = np.flatnonzero(told)[:150]
         made = [interval(name, a[i], b[i], level) for i in some]
         if ratio:  # rare kinds have an interval of their own: judge those by the library alone
@@ -155,12 +155,12 @@ def interval(name: str, s, m, level: float):
     return intervals.signed_ratio(s, m, level=level) if name.startswith("mean cost") else intervals.mean(s, level=level)
 
 
-def covered(x, level: float):
+def covered(x, level: float, degrees):
     """Return whether the interval of each row's mean contains 0 (module's docstring of ``intervals``)."""
     n = x.shape[1]
     mean, s = x.mean(axis=1), np.maximum(x.std(axis=1, ddof=1), 1e-150)
     g = n**2 / ((n - 1) * (n - 2)) * ((x - mean[:, None]) ** 3).mean(axis=1) / s**3
-    tau = intervals.student(level, n - 1) / math.sqrt(n)
+    tau = special.stdtrit(np.maximum(degrees, 1.0), (1 + level) / 2) / math.sqrt(n)
     bend = np.where(mean > 0, -g, g) * tau**2 / (2 * (1 + tau**2))
     reach = np.maximum(tau, bend + np.hypot(tau, bend) + np.where(mean > 0, -g, g) / (6 * n))
     return np.abs(mean) <= reach * s

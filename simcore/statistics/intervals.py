@@ -234,7 +234,8 @@ def annealed_ratio(
 def signed_ratio(numerator: ArrayLike, denominator: ArrayLike, *, level: float = 0.95) -> Estimate:
     """Return mean(numerator) / mean(denominator) where the numerator may have any sign, the denominator is positive.
 
-    A mean cost is one: summed costs over numbers of points.
+    A mean cost is one: summed costs over numbers of points. Where these differ much between draws a few draws carry the
+    mean, so Student's t has the degrees of freedom of Kish's (1965) effective number, (sum M)^2 / sum M^2, less one.
     """
     s, m = _pair(numerator, denominator) if np.size(numerator) else (np.zeros(0), np.zeros(0))
     n = len(s)
@@ -247,8 +248,14 @@ def signed_ratio(numerator: ArrayLike, denominator: ArrayLike, *, level: float =
     if why:
         return cannot_tell(value, se, level, n, "mean", why)
     far = 1e3 * math.sqrt(n) * se
-    low, high = _fieller(s, m, student(level, n - 1), value, far, float) if far else (value, value)
+    t = student(level, max(effective_number(m) - 1, 1.0))
+    low, high = _fieller(s, m, t, value, far, float) if far else (value, value)
     return Estimate(value, se, low, high, level, 2 if math.isfinite(low) and math.isfinite(high) else 1, n, "mean")
+
+
+def effective_number(weights: Array) -> float:
+    """Return Kish's effective number of draws, (sum w)^2 / sum w^2: N for equal weights, 1 where one has them all."""
+    return float(weights.sum() ** 2 / (weights**2).sum())
 
 
 def quenched_ratio(numerator: ArrayLike, denominator: ArrayLike, *, level: float = 0.95) -> Estimate:
