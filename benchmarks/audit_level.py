@@ -13,7 +13,7 @@ Pearson's, one-sided 95 %. A sample whose mean lies within ``NEAR`` standard err
 p-value is above 0.01. The kernel is the betting test compiled, one sample at a time; in every cell it is compared with
 the library's own.
 
-    python -m benchmarks.audit_level --recorded RUN... --runs 100000 --out results/audit_level
+    python -m benchmarks.audit_level --recorded RUN... --runs 40000 --out results/audit_level
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ from simcore.statistics.betting import HALVINGS, STEPS, tails
 DRAWS = (30, 60, 100, 200)
 MANY = (1000, 5000)
 """Draws for which power is measured too: with 30 to 200 few find a loss of 5 %."""
+POWER_FROM = 100
+"""Draws from which power is measured: with fewer a loss of 5 % is hardly ever found."""
+POWERED = tuple(d for d in (*DRAWS, *MANY) if d >= POWER_FROM)
 P_VALUES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 NEAR = 2.3
 """Standard errors: nearer than this no p-value is below 0.01, since the bet pays 2 sqrt(N + 1) in advance."""
@@ -231,16 +234,16 @@ def family_cell(name: str, counts: np.ndarray, costs: np.ndarray, draws: int, ru
     units = np.where(np.arange(table.shape[1]) < number, unit_of(counts), 0.0)
     bound = FALSE_ALARM / table.shape[1]
     rng = np.random.default_rng(seed)
-    stated, expected = [], made["law"].assign(mean_count=made["law"]["mean_count"] / (1 - LOSS))
+    stated, stating = [], draws >= POWER_FROM
     for _ in range(STATED):
         rows = rng.integers(0, len(counts), draws)
-        tests = compare(counts[rows], costs[rows], made["law"], np.ones(draws))
+        tests = compare(counts[rows], costs[rows], made["law"], np.ones(draws), power=stating)
         x = table[rows]
         ours = [p_value(np.ascontiguousarray(x[:, t]), tested[t], units[t], t >= number) for t in range(x.shape[1])]
         if len(tests) == len(ours) and math.gcd(*counts[rows].astype(int).ravel()) == units[0]:
             for test, p in zip(tests, ours, strict=True):
                 assert math.isclose(test.p, p, rel_tol=1e-6) or test.p == 1.0, (name, test, p)
-        stated.append(max(test.power_5 for test in tests if test.power_5 == test.power_5))
+        stated += [max(test.power_5 for test in tests if test.power_5 == test.power_5)] if stating else []
     row: dict = {"law": name, "draws": draws, "tests": table.shape[1], "runs": runs}
     if draws in DRAWS:
         args = (
@@ -255,8 +258,9 @@ def family_cell(name: str, counts: np.ndarray, costs: np.ndarray, draws: int, ru
         )
         row["alarms"] = alarms_of_all(*args, np.array([100.0, 10.0, 1.0, 0.1]) * bound).tolist()
     losing = np.where(np.arange(len(tested)) < number, tested / (1 - LOSS), tested)
-    assert np.allclose(expected["mean_count"].sum(), losing[number - 1]) or number == 1
-    few = max(200, 400_000 // draws)
+    if draws < POWER_FROM:
+        return row
+    few = max(200, 200_000 // draws)
     args = (np.ascontiguousarray(table), losing, units, number, deviations, draws, few, np.random.default_rng(seed))
     row |= {"power": float(alarms_of_all(*args, np.array([bound]))[0] / few), "stated": float(np.mean(stated))}
     return row
@@ -272,7 +276,7 @@ def main() -> None:
     """Measure every cell and write audit_level.json and audit_level.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recorded", nargs="+", required=True, help="run directories whose draws are resampled")
-    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--runs", type=int, default=40_000)
     parser.add_argument("--out", default="results/audit_level")
     given = parser.parse_args()
     from simcore_analysis.samples import load_samples
@@ -319,7 +323,7 @@ def write(families: list[dict], singles: list[dict], out: Path, seconds: float) 
         "# Level and power of the audit",
         "",
         "Command: `python -m benchmarks.audit_level --recorded RUN...`, "
-        f"{seconds:.0f} s of processor time; RUN: recorded draws of `python -m benchmarks.interval_coverage`.",
+        f"{seconds:.0f} s of processor time; RUN: the sweeps behind the studies of `simcore reproduce`.",
         "",
         "## Families of tests, as `verify` judges them",
         "",
@@ -346,12 +350,16 @@ def write(families: list[dict], singles: list[dict], out: Path, seconds: float) 
         "Measured: share of runs that alarm. Stated: what `verify` says, its best test's, averaged over "
         f"{STATED} runs.",
         "",
-        "| combination | " + " | ".join(f"{d} draws" for d in (*DRAWS, *MANY)) + " |",
-        "|---|" + "---:|" * len((*DRAWS, *MANY)),
+        "| combination | " + " | ".join(f"{d} draws" for d in POWERED) + " |",
+        "|---|" + "---:|" * len(POWERED),
     ]
     for law in dict.fromkeys(row["law"] for row in families):
-        shown = {row["draws"]: f"{row['power']:.2g} ({row['stated']:.2g})" for row in families if row["law"] == law}
-        lines.append(f"| {law}, measured (stated) | " + " | ".join(shown.get(d, "") for d in (*DRAWS, *MANY)) + " |")
+        shown = {
+            row["draws"]: f"{row['power']:.2f} ({row['stated']:.2f})"
+            for row in families
+            if row["law"] == law and "power" in row
+        }
+        lines.append(f"| {law}, measured (stated) | " + " | ".join(shown.get(d, "") for d in POWERED) + " |")
     lines += [
         "",
         "## One test alone, laws made to break it",
