@@ -26,7 +26,7 @@ from .samples import (
     run_configuration,
 )
 from .tables import coin_flip_ratio
-from .tolerance import tolerance_figure, tolerance_rows
+from .tolerance import tolerance_figure, tolerance_rows, tolerance_sums
 
 SHOWN_POINTS = 4000
 """Points drawn in a scatter: the first so many, enough to see the cloud and little enough for a vector file."""
@@ -394,7 +394,7 @@ KINDS: dict[str, Callable[[list[Any]], Figure]] = {
     "spectrum": lambda runs: spectrum_figure(load_samples(runs), _spectrum(runs)),
     "outcomes": lambda runs: outcomes_figure(load_samples(runs)),
     "tolerance": lambda runs: tolerance_figure(
-        load_samples(runs), _merged(runs, [tolerance_rows(run) for run in runs])
+        load_samples(runs), tolerance_sums(part for run in runs for part in tolerance_rows(run))
     ),
     "coverage": lambda runs: coverage_figure(
         load_samples(_counting_only(runs)), load_rows(runs, ["hits"]), load_rows(runs, ["coverage"], kind="audits")

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -358,10 +357,9 @@ def run_configuration(run: Any) -> dict[str, Any]:
 
 def run_provenance(run: Any) -> dict[str, Any]:
     """Return ``run.json`` of a run directory; ``InputError`` where there is none."""
-    path = Path(run) / "run.json"
-    if not path.is_file():
-        raise InputError(f"{run} is not a run directory: it has no run.json; give the --out of a `simcore run`")
-    return json.loads(path.read_text())
+    from simcore.sweep.read import run_information
+
+    return run_information(run)
 
 
 def parameter_columns(frame: pd.DataFrame) -> list[str]:

@@ -8,7 +8,7 @@ starts among them. Where solid and dashed part, the cutoff matters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,27 +20,73 @@ from numpy.typing import NDArray
 from simcore.errors import InputError
 
 from . import canvas
-from .samples import Sample, build_landscape, combination, parameter_columns, rows_of, run_configuration
+from .samples import (
+    Sample,
+    build_landscape,
+    combination,
+    parameter_columns,
+    parameter_names,
+    rows_of,
+    run_configuration,
+)
 
 CUTOFFS = np.logspace(-14, 1, 61)
 _CHUNK = 512
 
 
-def tolerance_rows(run: Any) -> pd.DataFrame:
-    """Return the starts of a newton run with ``status, morse_index, cost, grad_norm``.
+def tolerance_rows(run: Any) -> Iterator[pd.DataFrame]:
+    """Yield the starts of a newton run shard by shard: its parameters, ``draw, status, morse_index, cost, grad_norm``.
 
-    ``index`` counts the negative Hessian eigenvalues where a start ended, critical or not: where the run stores
+    ``morse_index`` counts the negative Hessian eigenvalues where a start ended, critical or not: where the run stores
     positions it is computed for the others, else it is -1 there.
     """
-    from simcore.sweep import load
+    from simcore.sweep import iter_shards
 
     configuration = run_configuration(run)
     if configuration["method"] != "newton":
         raise InputError(f'{run} holds accepted points only; a tolerance figure needs a run with method = "newton"')
-    rows = load(run)
-    if configuration["positions"]:
-        rows["morse_index"] = _everywhere(rows, configuration["seed"])
-    return rows[[*parameter_columns(rows), "draw", "status", "morse_index", "cost", "grad_norm"]]
+    places = ["x"] if configuration["positions"] else []
+    wanted = [*parameter_names(run), "draw", "status", "morse_index", "cost", "grad_norm"]
+    for rows in iter_shards(run, columns=[*wanted, *places]):
+        if places:
+            rows["morse_index"] = _everywhere(rows, configuration["seed"])
+        yield rows[wanted]
+
+
+def tolerance_sums(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return what the figure needs of starts, summed part by part, so that memory does not grow with their number.
+
+    A row for each combination of parameters, ``group`` ("critical", which degenerate points are among, "gradient_flat",
+    "other") and ``bin`` (the first of ``CUTOFFS`` that accepts its starts; behind the last one where none does):
+    ``number`` of starts, sums of ``cost`` and ``index``, and ``unknown``, the starts whose index is not known. Starts
+    whose cost or gradient is not finite count in the group "nowhere" alone.
+    """
+    binned = [_binned(part) for part in parts]
+    if not binned:
+        raise InputError("the runs hold no rows; run `simcore run` again to complete them")
+    parameters = list(dict.fromkeys(name for part in binned for name in parameter_columns(part)))
+    names = [*parameters, "draw", "group", "bin"]
+    summed = pd.concat(binned, ignore_index=True)
+    return summed.groupby(names, dropna=False, sort=False, observed=True).sum().reset_index()
+
+
+def _binned(rows: pd.DataFrame) -> pd.DataFrame:
+    names = parameter_columns(rows)
+    status, norm = rows["status"].astype(str).to_numpy(), rows["grad_norm"].to_numpy(float)
+    finite = np.isfinite(norm) & np.isfinite(rows["cost"].to_numpy(float))
+    index = rows["morse_index"].to_numpy(np.int64)
+    group = np.where(np.isin(status, ("critical", "degenerate")), "critical", "other")
+    group = np.where(finite, np.where(status == "gradient_flat", "gradient_flat", group), "nowhere")
+    made = rows[names].assign(
+        draw=0,
+        group=group,
+        bin=np.searchsorted(CUTOFFS, np.where(finite, norm, np.inf), side="left"),
+        number=1,
+        cost=np.where(finite, rows["cost"].to_numpy(float), 0.0),
+        index=np.maximum(index, 0),
+        unknown=(index < 0).astype(int),
+    )
+    return made.groupby([*names, "draw", "group", "bin"], dropna=False, sort=False, observed=True).sum().reset_index()
 
 
 def _everywhere(rows: pd.DataFrame, seed: int) -> NDArray[np.int64]:
@@ -63,7 +109,7 @@ def _everywhere(rows: pd.DataFrame, seed: int) -> NDArray[np.int64]:
 def tolerance_figure(samples: Sequence[Sample], starts: pd.DataFrame) -> Figure:
     """Share of starts accepted, mean index fraction and mean cost against the cutoff on the gradient norm.
 
-    ``starts`` has the columns of ``tolerance_rows``; each panel shows every combination of parameters.
+    ``starts`` is what ``tolerance_sums`` makes of them; each panel shows every combination of parameters.
     """
     names = [f"{sample.title}, $n = {sample.n}$" for sample in samples]
     columns = max(1, min(3, 140 // (max(map(len, names)) + 8)))
@@ -71,26 +117,22 @@ def tolerance_figure(samples: Sequence[Sample], starts: pd.DataFrame) -> Figure:
         figure, axes = canvas.grid(1, 3, width=3.2, height=2.8 + 0.19 * ((len(names) + 3) // columns + 1))
         for j, sample in enumerate(samples):
             rows = rows_of(sample, starts)
-            frame = rows[np.isfinite(rows["grad_norm"]) & np.isfinite(rows["cost"])].sort_values("grad_norm")
-            status = frame["status"].astype(str).to_numpy()
-            flat, critical = status == "gradient_flat", (status == "critical") | (status == "degenerate")
+            total = rows["number"].sum()
+            every = rows[(rows["group"] != "nowhere").to_numpy()]
             look = {"color": canvas.line_look(j)["color"]}
-            for mask, line in ((critical, "-"), (np.ones(len(frame), bool), "--")):
-                part = frame[mask]
-                number = np.searchsorted(part["grad_norm"].to_numpy(), CUTOFFS, side="right")
+            for part, line in ((every[(every["group"] == "critical").to_numpy()], "-"), (every, "--")):
+                number = _below(part, "number")
                 label = names[j] if line == "-" else None
-                axes[0, 0].plot(CUTOFFS, number / len(rows), label=label, linestyle=line, **look)
-                some, last = number > 0, number[number > 0] - 1
-                mean = np.cumsum(part["cost"].to_numpy())[last] / number[some]
-                axes[0, 2].plot(CUTOFFS[some], mean, linestyle=line, **look)
-                index = part["morse_index"].to_numpy()
-                if (index >= 0).all():
-                    mean = np.cumsum(index / max(sample.dimension, 1))[last] / number[some]
+                axes[0, 0].plot(CUTOFFS, number / total, label=label, linestyle=line, **look)
+                some = number > 0
+                axes[0, 2].plot(CUTOFFS[some], (_below(part, "cost")[some] / number[some]), linestyle=line, **look)
+                if not part["unknown"].any():
+                    mean = _below(part, "index")[some] / max(sample.dimension, 1) / number[some]
                     axes[0, 1].plot(CUTOFFS[some], mean, linestyle=line, **look)
-            if flat.any():
-                number = np.searchsorted(frame["grad_norm"].to_numpy()[flat], CUTOFFS, side="right")
+            flat = every[(every["group"] == "gradient_flat").to_numpy()]
+            if len(flat):
                 marks = {"marker": canvas.MARKERS[j % 7], "markerfacecolor": "white", "linestyle": "none", **look}
-                axes[0, 0].plot(CUTOFFS[::4], number[::4] / len(rows), **marks)
+                axes[0, 0].plot(CUTOFFS[::4], _below(flat, "number")[::4] / total, **marks)
         quantities = (
             "share of starts accepted",
             r"mean index fraction $\langle k \rangle / D$",
@@ -108,3 +150,9 @@ def tolerance_figure(samples: Sequence[Sample], starts: pd.DataFrame) -> Figure:
         labels += ["critical points", "every start below the cutoff", "gradient-flat starts"]
         figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     return figure
+
+
+def _below(part: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    """Return the sum of a column over the starts that each of ``CUTOFFS`` accepts."""
+    sums = np.bincount(part["bin"].to_numpy(int), part[column].to_numpy(float), len(CUTOFFS) + 1)
+    return np.cumsum(sums)[:-1]

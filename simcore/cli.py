@@ -129,7 +129,7 @@ def _run(given: argparse.Namespace) -> int:
 def _verify(given: argparse.Namespace) -> int:
     from simcore.sweep import verify_run
 
-    report = verify_run(given.run)
+    report = verify_run(given.run, repair=given.repair)
     if given.json:
         _print_json(report.to_dict())
     else:
@@ -325,6 +325,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
 
     v = verb("verify", _verify, "read every shard of a run back and audit it", json="the report")
     v.add_argument("run", metavar="RUN", help="a run's directory")
+    v.add_argument("--repair", action="store_true", help="write a lost or damaged run.json anew from the shards")
 
     v = verb("table", _table, "print the paper table of one or several runs")
     v.add_argument("runs", nargs="+", metavar="RUN", help="a run's directory")

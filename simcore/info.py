@@ -97,6 +97,15 @@ def free_memory() -> float:
             found.append(float(limit) - float((group / "memory.current").read_text()))
     except (OSError, ValueError):
         pass
+    try:
+        import resource
+
+        limit_of_process, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit_of_process != resource.RLIM_INFINITY:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            found.append(max(0.0, float(limit_of_process) - pages * resource.getpagesize()))
+    except (ImportError, OSError, ValueError):
+        pass
     return min(found)
 
 

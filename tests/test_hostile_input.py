@@ -207,3 +207,29 @@ def test_a_search_that_does_not_fit_is_bad_input_with_both_sizes():
     for landscape in (simcore.GaussianField(60_000, features=64), simcore.GaussianField(4, features=10**9)):
         with pytest.raises(InputError, match=r"needs about .* of memory for coefficients and Hessians, .* are free"):
             simcore.find_critical_points(landscape, draws=1, starts=2, seed=1)
+
+
+@pytest.mark.parametrize("order", ["value", "gradient", "hessian"])
+def test_an_evaluation_that_does_not_fit_is_bad_input_with_both_sizes(order):
+    data = {"kind": "gaussian", "spectrum": [1.0, 1.0], "samples": 10**9, "targets": "normal", "outputs": 1}
+    for landscape in (
+        simcore.GaussianField(60_000, features=64),
+        simcore.GaussianField(4, features=10**10),
+        simcore.MLP([2, 200_000, 1], activation="tanh", loss="mse", data={**data, "samples": 10}),
+        simcore.MLP([2, 2, 1], activation="tanh", loss="mse", data={**data, "samples": 10**10}),
+    ):
+        f = landscape.draw(seed=1)
+        with pytest.raises(InputError, match=r"needs about .* of memory for coefficients.*, .* are free"):
+            getattr(f, order)(np.zeros(landscape.n))
+    small = simcore.GaussianField(40, features=50).draw(seed=1)
+    with pytest.raises(InputError, match=r"Hessians at 40000000 points, .* are free"):
+        getattr(small, order)(np.broadcast_to(0.0, (40_000_000, 40)))
+
+
+def test_what_a_process_is_limited_to_counts_as_free_memory():
+    """A limit of 4 GB on the address space, as ulimit -v sets: less is free, and a larger search is refused."""
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -v 4000000; {sys.executable} -c 'from simcore.info import free_memory as f; print(f())'"],
+        env=environment(), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert 0 < float(done.stdout) < 4.1e9

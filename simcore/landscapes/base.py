@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from simcore.arrays import real_array
 from simcore.domains import Domain
 from simcore.errors import InputError, unknown_name
+from simcore.landscapes.memory import refuse_evaluation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,6 +140,11 @@ class Landscape(ABC):
     def coefficients(self) -> float:
         """About how many multiplications one value of the function takes: the unit of the model of times."""
         return 50.0 * self.n
+
+    @property
+    def numbers(self) -> float:
+        """About how many random numbers or data one function holds."""
+        return self.coefficients
 
     @property
     def seconds_per_start(self) -> float:
@@ -275,7 +281,11 @@ class Draw(ABC):
         points = real_array("x", x, f"give real numbers of shape ({n},) or (batch, {n})")
         if points.ndim not in (1, 2) or points.shape[-1] != n:
             raise InputError(f"x has shape {points.shape}; give shape ({n},) or (batch, {n})")
-        result = self._all_orders(np.atleast_2d(points))[order]
+        refuse_evaluation(self.landscape, points.size // n)
+        try:
+            result = self._all_orders(np.atleast_2d(points))[order]
+        except MemoryError as error:
+            refuse_evaluation(self.landscape, points.size // n, error)
         if points.ndim == 2:
             return result
         return float(result[0]) if order == 0 else result[0]

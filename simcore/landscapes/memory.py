@@ -18,6 +18,22 @@ def working_bytes(landscape: Landscape, threads: int = 1) -> float:
     return 24.0 * landscape.coefficients + threads * landscape.hessians_held * 8.0 * float(landscape.n) ** 2
 
 
+def evaluation_bytes(landscape: Landscape, points: int) -> float:
+    """Return about how many bytes value, gradient and Hessian at some points take: the slow twin makes them all."""
+    return 16.0 * landscape.numbers + 16.0 * points * float(landscape.n) ** 2
+
+
+def refuse_evaluation(landscape: Landscape, points: int, why: MemoryError | None = None) -> None:
+    """Raise ``InputError`` with both sizes where an evaluation would not fit, or did not (``why``)."""
+    needed, free = evaluation_bytes(landscape, points), free_memory()
+    if why is not None or (needed > ALWAYS_FINE and needed > free):
+        hessians = f" and Hessians at {points} point{'' if points == 1 else 's'}" if points else ""
+        raise InputError(
+            f"{landscape.name} with n = {landscape.n} needs about {bytes_as_text(needed)} of memory for coefficients"
+            f"{hessians}, {bytes_as_text(free)} are free; give fewer points, variables, features or samples"
+        ) from None
+
+
 def require_memory(landscape: Landscape) -> None:
     """Raise ``InputError`` with both sizes, before anything is allocated, where one thread's search would not fit."""
     needed = working_bytes(landscape)

@@ -20,6 +20,7 @@ from simcore.plugins import load_from_environment
 Factory = Callable[..., Landscape]
 
 _FACTORIES: dict[str, Factory | str] = {}
+_PARAMETERS: dict[str, tuple[Factory, dict[str, Parameter]]] = {}  # a signature takes longer to read than to use
 
 
 def register(name: str, factory: Factory | str) -> None:
@@ -80,6 +81,7 @@ def get_factory(name: str) -> Factory:
     if isinstance(factory, str):
         module, attribute = factory.split(":")
         found: Factory = getattr(import_module(module), attribute)
+        _FACTORIES[name] = found
         return found
     return factory
 
@@ -95,7 +97,11 @@ def get_class(name: str) -> type[Landscape]:
 
 def parameters(name: str) -> dict[str, Parameter]:
     """Return the parameters of a landscape's table by name, in order."""
-    return _parameters(name, get_factory(name))
+    factory = get_factory(name)
+    known = _PARAMETERS.get(name)
+    if known is None or known[0] is not factory:
+        known = _PARAMETERS[name] = factory, _parameters(name, factory)
+    return known[1]
 
 
 def _parameters(name: str, factory: Factory) -> dict[str, Parameter]:

@@ -15,6 +15,7 @@ from simcore.backends.network_problems import Chain, Mlp
 from simcore.domains import Space
 from simcore.errors import InputError
 from simcore.landscapes.base import Array, Draw, Landscape
+from simcore.landscapes.memory import refuse_evaluation
 
 
 class NetworkDraw(Draw):
@@ -30,6 +31,7 @@ class NetworkDraw(Draw):
         points = real_array("x", x)
         if order == 2 or points.ndim != 2 or points.shape[1] != self.landscape.n:
             return super()._evaluate(x, order)
+        refuse_evaluation(self.landscape, 0)
         if not isinstance(self.problem, (Mlp, Chain)):
             return super()._evaluate(x, order)
         from simcore.backends.cpu import network_points  # values and gradients need no Hessian
@@ -72,6 +74,11 @@ class Network(Landscape):
     def coefficients(self) -> float:
         """Every sample goes through each parameter."""
         return float(self.n) * self.samples
+
+    @property
+    def numbers(self) -> float:
+        """At least a number a sample."""
+        return float(self.samples)
 
     @property
     def hessians_held(self) -> float:

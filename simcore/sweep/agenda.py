@@ -24,7 +24,7 @@ from simcore.sweep.plan import (
     shard_count,
 )
 from simcore.sweep.stopping import ratio_error
-from simcore.sweep.store import RunDirectory, checked_bytes
+from simcore.sweep.store import ENDING, MissingFile, RunDirectory, checked_bytes
 
 
 @dataclass
@@ -172,11 +172,11 @@ def held_shards(run: RunDirectory, configuration: Configuration) -> set[Shard]:
             raise RunError(
                 f"{run.record_path(shard)} belongs to another configuration; move it and its files away, then run again"
             )
-        paths = {kind: run.file(kind, shard) for kind in record["files"]}
-        if not all(path.exists() for path in paths.values()):
+        try:
+            for kind, facts in record["files"].items():
+                checked_bytes(f"{run.path}/{kind}/{shard.name}{ENDING}", facts)
+        except MissingFile:
             continue
-        for kind, path in paths.items():
-            checked_bytes(path, record["files"][kind])
         held.add(shard)
     return held
 

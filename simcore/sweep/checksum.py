@@ -11,7 +11,7 @@ The mixer is the finaliser of SplitMix64 (Steele, Lea & Flood 2014). It guards a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,11 +27,21 @@ MASK = (1 << 64) - 1
 
 def row_sum(table: pa.Table, key: str) -> str:
     """Return the checksum of a table's rows, 32 hexadecimal digits; ``key`` says what the rows belong to."""
+    return row_sums(table, key, [len(table)])[0]
+
+
+def row_sums(table: pa.Table, key: str, lengths: Sequence[int]) -> list[str]:
+    """Return the checksums of the tables of these lengths that ``table`` joins: many small ones cost as one large."""
     words = np.full(len(table), _word(key), np.uint64)
     for name in sorted(table.column_names):
         words = _mix(words ^ _mix(_column(table.column(name).combine_chunks()) + _word(name)))
+    ends = np.cumsum([0, *lengths])
     with np.errstate(over="ignore"):
-        return f"{int(words.sum(dtype=np.uint64)):016x}{int(_mix(words).sum(dtype=np.uint64)):016x}"
+        first, second = (
+            np.diff(np.concatenate([np.zeros(1, np.uint64), np.cumsum(one, dtype=np.uint64)])[ends])
+            for one in (words, _mix(words))
+        )
+    return [f"{int(one):016x}{int(two):016x}" for one, two in zip(first, second, strict=True)]
 
 
 def combine(sums: list[str]) -> str:

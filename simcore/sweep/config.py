@@ -173,13 +173,17 @@ class Configuration:
         if not isinstance(given, (list, tuple)) or not given:
             raise InputError(f"landscape is {shown(given)}; give at least one [[landscape]] table with a name")
         combinations: list[dict[str, Any]] = []
+        alike: dict[str, list[dict[str, Any]]] = {}  # equal ones are among those of the same text, 1 written as 1.0
         for number, table in enumerate(given, 1):
             where = "[[landscape]]" if len(given) == 1 else f"[[landscape]] number {number}"
             for landscape in _landscapes(table, where, MOST_COMBINATIONS - len(combinations)):
-                entry = json.loads(canonical_json(landscape.to_dict()))  # tuples become lists, as they will be read
-                if entry in combinations:
+                text = canonical_json(landscape.to_dict())
+                entry = json.loads(text)  # tuples become lists, as they will be read
+                same = alike.setdefault(canonical_json(json.loads(text, parse_int=float)), [])
+                if entry in same:
                     raise InputError(f"{where} gives {_one_line(entry)} twice; leave one out, or its rows count twice")
                 _check_search(landscape, search)
+                same.append(entry)
                 combinations.append(entry)
         return cls(seed=seed, combinations=tuple(combinations), solver=solver, **search)
 

@@ -284,7 +284,9 @@ class _Session:
         if time.monotonic() < self.watched + WATCH:
             return
         self.watched = time.monotonic()
-        for pid in engine.stopped():
+        stopped = engine.stopped()
+        self.progress.stopped = len(stopped)
+        for pid in stopped:
             if pid not in self.stopped:
                 self.stopped.add(pid)
                 self.progress.log(

@@ -20,10 +20,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from simcore.errors import InputError
-from simcore.sweep.config import ESTIMATED, Configuration
+from simcore.sweep.config import ESTIMATED, MOST_COMBINATIONS, Configuration
 
 if TYPE_CHECKING:
     from simcore.landscapes.base import Landscape
@@ -35,12 +35,15 @@ SPLIT_SECONDS = 30.0
 """A draw that the model puts beyond this is split over its starts."""
 
 SHARD_ROWS = 1 << 17  # bounds the memory of a worker that holds one shard: about 90 MB without positions
+_NAME = re.compile(r"c(\d{5})-d(\d{10})-(\d{10})-s(\d{10})-(\d{10})", re.ASCII)
 SHARD_VALUES = 1 << 22  # numbers in the columns x and eigenvalues of one shard: 32 MiB
 
 
-@dataclass(frozen=True, order=True)
-class Shard:
-    """Draws ``first_draw .. last_draw - 1`` and starts ``first_start .. last_start - 1`` of one combination."""
+class Shard(NamedTuple):
+    """Draws ``first_draw .. last_draw - 1`` and starts ``first_start .. last_start - 1`` of one combination.
+
+    A tuple, since runs of 100,000 shards make, hash and sort them.
+    """
 
     combination: int
     first_draw: int
@@ -69,7 +72,7 @@ class Shard:
     @classmethod
     def from_name(cls, name: str) -> Shard | None:
         """Undo ``name``; None where the text is not one."""
-        found = re.fullmatch(r"c(\d{5})-d(\d{10})-(\d{10})-s(\d{10})-(\d{10})", name)
+        found = _NAME.fullmatch(name)
         return cls(*map(int, found.groups())) if found else None
 
 
@@ -108,7 +111,7 @@ def seconds_per_draw(configuration: Configuration, landscape: Landscape) -> floa
     return 2e-3 + 20e-9 * landscape.coefficients + starts * landscape.seconds_per_start
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2 * MOST_COMBINATIONS)
 def layout(configuration: Configuration, combination: int) -> Layout:
     """Return how a combination is cut into shards."""
     landscape = configuration.landscape(combination)
@@ -162,7 +165,7 @@ def missing(configuration: Configuration, combination: int, draws: int, held: It
         for start, done in ranges.items():
             while places[start] < len(done) and done[places[start]][1] <= first:
                 places[start] += 1
-            for low, high in _gaps(first, last, done[places[start] :]):
+            for low, high in _gaps(first, last, done, places[start]):
                 yield Shard(combination, low, high, start, min(start + cut.start_block, cut.starts))
 
 
@@ -176,9 +179,11 @@ def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return result
 
 
-def _gaps(first: int, last: int, done: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _gaps(first: int, last: int, done: list[tuple[int, int]], place: int) -> Iterator[tuple[int, int]]:
+    """Yield what the ranges from ``place`` on leave of first .. last; no slice of them, which may be many."""
     at = first
-    for low, high in done:
+    for number in range(place, len(done)):
+        low, high = done[number]
         if low >= last:
             break
         if low > at:

@@ -16,7 +16,8 @@ class Progress:
 
     The estimate of the time left scales what passed by the cost model's weights, from the moment on at which each of
     the ``workers`` has finished a shard: what came before held the start of processes and the compilation. Times are
-    monotonic. ``quiet`` sends the lines to the logger ``simcore`` at level INFO.
+    monotonic. It is not shown where it says nothing: while a worker is stopped, and where nothing finished for a minute
+    and for three times what it says is left. ``quiet`` sends the lines to the logger ``simcore`` at level INFO.
     """
 
     def __init__(self, noun: str, stream: TextIO | None = None, *, workers: int = 1, quiet: bool = False) -> None:
@@ -25,7 +26,9 @@ class Progress:
         self.shards = self.held = self.total = self.rows = 0
         self.weight = self.total_weight = self.held_weight = 0.0
         self.began = time.monotonic()
+        self.stopped = 0  # workers that somebody stopped
         self._warm: tuple[float, float, int] | None = None
+        self._finished = self.began
         self._logged, self._last = self.began, 0
         self._live: Any = None
         self._task: Any = None
@@ -52,6 +55,7 @@ class Progress:
         self.shards += 1
         self.rows += rows
         self.weight += weight
+        self._finished = time.monotonic()
         if self._warm is None and self.shards >= self.workers:
             self._warm = time.monotonic(), self.weight, self.rows
         self.tick()
@@ -70,6 +74,8 @@ class Progress:
     def line(self) -> str:
         """Return one line: shards, rows a second, time left."""
         head = f"{self.held + self.shards}/{self.held + self.total} shards"
+        if self.stopped:
+            return f"{head}, {self.stopped} worker process{'' if self.stopped == 1 else 'es'} stopped"
         if not self.shards:
             since = duration(time.monotonic() - self.began)
             return f"{head}, starting workers and compiling kernels (once), {since}"
@@ -78,6 +84,9 @@ class Progress:
             return f"{head}, {self.rows:,} {self.noun}, in the first shards"
         passed = max(time.monotonic() - began, 1e-9)
         left = passed * (self.total_weight - self.weight) / (self.weight - weight)
+        idle = time.monotonic() - self._finished
+        if idle > SILENCE and idle > 3 * left:
+            return f"{head}, no shard finished for {duration(idle)}"
         about = "" if self._warm else "at most "
         return f"{head}, {(self.rows - rows) / passed:,.0f} {self.noun}/s, {about}{duration(left)} left"
 

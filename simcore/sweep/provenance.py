@@ -26,6 +26,8 @@ from simcore.sweep.lock import gate
 from simcore.sweep.store import SCHEMA_VERSION, RunDirectory, check_schema
 
 BLAS = ("internal_api", "version", "architecture")
+MOST_GATHERED = 4096
+"""Shards up to which run.json repeats the seconds of each: it is read and written whole."""
 LIBRARIES = ("numba", "llvmlite", "numpy", "scipy", "pandas", "pyarrow")
 
 
@@ -148,6 +150,8 @@ def read_run(run: RunDirectory) -> tuple[dict[str, Any], Configuration]:
     if not run.path.is_dir():
         raise InputError(f"{run.path} is not a directory; give the directory of a run, the --out of simcore run")
     if not run.information.exists():
+        if run.shards():
+            raise InputError(f"{run.path} holds shards and no run.json; simcore verify {run.path} --repair writes one")
         raise InputError(f"{run.path} holds no run.json; give the directory of a run, the --out of simcore run")
     document = read_document(run.information)
     check_schema(document, run.information)
@@ -193,7 +197,7 @@ def _open_run(
             "sessions": [],
         }
         run.create(configuration.method)
-        _keep_source(run, configuration, source)
+        keep_source(run, source)
         write_document(run.information, document)
         return document
     document, before = read_run(run)
@@ -205,7 +209,7 @@ def _open_run(
         document["arithmetic"].append(arithmetic())
     if configuration.to_dict() != before.to_dict():
         document["configuration"] = configuration.to_dict()
-        _keep_source(run, configuration, source)
+        keep_source(run, source)
     write_document(run.information, document)
     return document
 
@@ -226,7 +230,8 @@ def _refuse_strangers(run: RunDirectory) -> None:
     strange = [name for name in others if name not in ours and not name.endswith(".tmp")]
     if strange or run.shards():
         what = f"other files ({min(strange)})" if strange else "shards"
-        raise InputError(f"{run.path} holds {what} and no run.json; give --out a new or empty directory")
+        mend = "" if strange else f", or let simcore verify {run.path} --repair write one"
+        raise InputError(f"{run.path} holds {what} and no run.json; give --out a new or empty directory{mend}")
 
 
 def _check_continues(
@@ -266,7 +271,8 @@ def _check_continues(
         )
 
 
-def _keep_source(run: RunDirectory, configuration: Configuration, source: str) -> None:
+def keep_source(run: RunDirectory, source: str) -> None:
+    """Write the text of the configuration file beside the run."""
     from simcore.sweep.files import write_atomically
 
     write_atomically(run.path / "config.toml", lambda path: path.write_bytes(source.encode()))
@@ -286,15 +292,20 @@ def session(engine: str, workers: int, threads: int, part: tuple[int, int] | Non
 
 
 def end_session(run: RunDirectory, entry: dict[str, Any], outcome: str, began: float, computed: int) -> None:
-    """Add a finished session to run.json, with the wall and CPU seconds of every shard. ``began`` is monotonic."""
+    """Add a finished session to run.json, with the wall and CPU seconds of every shard. ``began`` is monotonic.
+
+    Beyond ``MOST_GATHERED`` shards the seconds stand in their records alone.
+    """
     wall = round(time.monotonic() - began, 3)
     entry = {**entry, "ended": now(), "outcome": outcome, "shards": computed, "wall_seconds": wall}
-    times = {
-        shard.name: {"wall_seconds": record.get("wall_seconds"), "cpu_seconds": record.get("cpu_seconds")}
-        for shard, record in run.records()
-    }
+    shards = run.shards()
     with gate(run.path):
         document, _ = read_run(run)
         document["sessions"].append(entry)
-        document["shards"] = {**document.get("shards", {}), **times}
+        if len(shards) <= MOST_GATHERED:
+            gathered = document.setdefault("shards", {})
+            for shard in shards:
+                if shard.name not in gathered:
+                    record = run.record(shard)
+                    gathered[shard.name] = {key: record.get(key) for key in ("wall_seconds", "cpu_seconds")}
         write_document(run.information, document)

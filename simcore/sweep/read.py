@@ -7,6 +7,7 @@ features, ...), missing where a landscape does not have it; then the method's ow
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from simcore.sweep.config import Configuration, canonical_json
 from simcore.sweep.plan import Shard, by_combination, missing
 from simcore.sweep.provenance import read_run
 from simcore.sweep.schema import check_kind
-from simcore.sweep.store import RunDirectory, open_parquet, read_table
+from simcore.sweep.store import RunDirectory, read_columns, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +89,7 @@ class _Reader:
         found = ((shard, record["files"].get(self.kind)) for shard, record in self.run.records())
         self.facts = {shard: facts for shard, facts in found if facts is not None}
         # Within a combination rows are ordered by draw, then start.
-        self.shards = sorted(self.facts, key=lambda s: (s.combination, s.first_draw, s.first_start))
+        self.shards = sorted(self.facts, key=attrgetter("combination", "first_draw", "first_start"))
         self.parameters = parameter_names(self.configuration)
         self.values = {name: parameter_values(self.configuration, name) for name in self.parameters}
         self.values["landscape"] = [entry["name"] for entry in self.configuration.combinations]
@@ -142,7 +143,7 @@ class _Reader:
         if not self.shards:
             return ["draw"]
         first = self.shards[0]
-        return list(open_parquet(self.run.file(self.kind, first), self.facts[first]).schema_arrow.names)
+        return read_columns(self.run.file(self.kind, first), self.facts[first])
 
     def _table(self, shard: Shard) -> pa.Table:
         wanted = None

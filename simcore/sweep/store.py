@@ -14,6 +14,7 @@ data.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 ENDING = ".parquet"
 METADATA_KEY = b"simcore"
 ROW_GROUP = 1 << 17
+FACTS = {"bytes", "sha256", "crc32", "rows", "row_sum"}
+"""What a shard's record says of each of its files."""
 DAMAGED = "does not match its checksum; bytes of it were altered"
 
 
@@ -96,8 +99,8 @@ class RunDirectory:
         """Return the shards that have a record, in the order of combination, draw and start."""
         if not self.manifest.is_dir():
             return []
-        found = (Shard.from_name(path.stem) for path in self.manifest.glob("*.json"))
-        return sorted(shard for shard in found if shard is not None)
+        names = sorted(name[:-5] for name in os.listdir(self.manifest) if name.endswith(".json"))
+        return [shard for shard in map(Shard.from_name, names) if shard is not None]  # names sort as shards do
 
     def records(self) -> Iterator[tuple[Shard, dict[str, Any]]]:
         """Yield every shard with its record, in order; raise ``RunError`` for a damaged record."""
@@ -106,20 +109,19 @@ class RunDirectory:
 
     def record(self, shard: Shard) -> dict[str, Any]:
         """Return a shard's record; raise ``RunError`` where it is damaged or of a newer schema."""
-        document = read_document(self.record_path(shard))
-        check_schema(document, self.record_path(shard))
+        name = shard.name
+        path = f"{self.path}/manifest/{name}.json"  # a text: runs of 100,000 shards read as many records
+        document = read_document(path)
+        check_schema(document, path)
         files = document.get("files")
-        facts = {"bytes", "sha256", "crc32", "rows", "row_sum"}
-        if not isinstance(files, dict) or not all(isinstance(f, dict) and facts <= set(f) for f in files.values()):
-            raise RunError(f"{self.record_path(shard)} does not say what the shard's files hold; it was altered")
-        if document.get("shard") != shard.name:
-            raise RunError(
-                f"{self.record_path(shard)} is the record of {document.get('shard')}; it was copied or renamed"
-            )
+        if not isinstance(files, dict) or not all(isinstance(f, dict) and f.keys() >= FACTS for f in files.values()):
+            raise RunError(f"{path} does not say what the shard's files hold; it was altered")
+        if document.get("shard") != name:
+            raise RunError(f"{path} is the record of {document.get('shard')}; it was copied or renamed")
         return document
 
 
-def check_schema(document: dict[str, Any], path: Path) -> None:
+def check_schema(document: dict[str, Any], path: Path | str) -> None:
     """Raise ``RunError`` for a document of another schema version than this simcore reads."""
     version = document.get("schema")
     if version != SCHEMA_VERSION:
@@ -190,7 +192,7 @@ def write_files(
 
 def write_record(run: RunDirectory, shard: Shard, record: dict[str, Any]) -> dict[str, Any]:
     """Write a shard's record, the last step: from here on the shard exists."""
-    write_document(run.record_path(shard), record)
+    write_document(run.record_path(shard), record, lines=False)
     return record
 
 
@@ -205,16 +207,21 @@ def _identity(configuration: Configuration, shard: Shard) -> dict[str, Any]:
 
 
 # ---- reading one file --------------------------------------------------------------------------------------------
-def checked_bytes(path: Path, facts: Mapping[str, Any]) -> bytes:
+class MissingFile(RunError):
+    """A shard's record is there, a file that it speaks of is not."""
+
+
+def checked_bytes(path: Path | str, facts: Mapping[str, Any]) -> bytes:
     """Return a shard file's bytes; raise ``RunError`` in one line unless they are those that its record speaks of.
 
     ``facts`` are the record's: ``bytes`` and ``crc32``. Every reading of rows passes here, since a flipped bit in a
-    Parquet file may well give other rows and no error.
+    Parquet file may well give other rows and no error. ``MissingFile`` where there is none.
     """
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as stream:
+            data = stream.read()
     except FileNotFoundError:
-        raise RunError(f"{path} is missing; run the sweep again, it recomputes what simcore verify names") from None
+        raise MissingFile(f"{path} is missing; run the sweep again, it recomputes what simcore verify names") from None
     except OSError as error:
         raise RunError(f"{path} can't be read: {error.strerror or error}; run simcore verify") from None
     if len(data) != facts["bytes"]:
@@ -227,28 +234,33 @@ def checked_bytes(path: Path, facts: Mapping[str, Any]) -> bytes:
 
 
 def read_table(path: Path, facts: Mapping[str, Any], columns: list[str] | None = None) -> pa.Table:
-    """Return a shard file's rows, or raise ``RunError`` in one line where it is missing, truncated or altered."""
-    import pyarrow as pa
+    """Return a shard file's rows, or raise ``RunError`` in one line where it is missing, truncated or altered.
 
-    try:
-        return open_parquet(path, facts).read(columns=columns, use_threads=False)
-    except (OSError, pa.ArrowException, ValueError, KeyError) as error:
-        raise RunError(
-            f"{path} can't be read: {_first_line(error)}; run simcore verify to see what is damaged"
-        ) from None
-
-
-def open_parquet(path: Path, facts: Mapping[str, Any]) -> Any:
-    """Return a ``pyarrow.parquet.ParquetFile`` over a shard file's checked bytes.
-
-    Not ``pyarrow.dataset``: it knows page checksums at most, which leave page headers and the footer unguarded.
+    Not by ``pyarrow.dataset``: it knows page checksums at most, which leave page headers and the footer unguarded.
     """
+    return table_of(checked_bytes(path, facts), path, columns)
+
+
+def table_of(data: bytes, path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Return the rows in the checked bytes of a shard file."""
+    with _parquet(data, path) as file:
+        return file.read(columns=columns, use_threads=False)
+
+
+def read_columns(path: Path, facts: Mapping[str, Any]) -> list[str]:
+    """Return the names of a shard file's columns."""
+    with _parquet(checked_bytes(path, facts), path) as file:
+        return list(file.schema_arrow.names)
+
+
+@contextlib.contextmanager
+def _parquet(data: bytes, path: Path) -> Iterator[Any]:
+    """Open the bytes of a Parquet file; whatever goes wrong with them is a ``RunError`` in one line."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    data = checked_bytes(path, facts)
     try:
-        return parquet.ParquetFile(pa.BufferReader(data))
+        yield parquet.ParquetFile(pa.BufferReader(data))
     except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         raise RunError(
             f"{path} can't be read: {_first_line(error)}; run simcore verify to see what is damaged"
@@ -257,13 +269,21 @@ def open_parquet(path: Path, facts: Mapping[str, Any]) -> Any:
 
 def file_identity(path: Path) -> dict[str, Any] | None:
     """Return what a Parquet file says it is, None where simcore did not write it or it can't be read."""
+    try:
+        return identity_of(path.read_bytes())
+    except OSError:
+        return None
+
+
+def identity_of(data: bytes) -> dict[str, Any] | None:
+    """Return what the bytes of a Parquet file say it is, None where they are none of simcore's."""
     import json
 
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
     try:
-        text = (parquet.read_schema(path).metadata or {}).get(METADATA_KEY)
+        text = (parquet.read_schema(pa.BufferReader(data)).metadata or {}).get(METADATA_KEY)
         found = json.loads(text) if text else None
     except (OSError, pa.ArrowException, ValueError, RecursionError):
         return None

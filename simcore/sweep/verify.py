@@ -8,6 +8,7 @@ enumerate and ball runs. Damage is named, one line each, and nothing is changed.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,18 +20,21 @@ from simcore.statistics.combination import Audit, Counts, audit, bound
 from simcore.sweep import checksum
 from simcore.sweep.agenda import expected_draws
 from simcore.sweep.config import ESTIMATED, Configuration, read_configuration
-from simcore.sweep.files import TEMPORARY, sha256_of
+from simcore.sweep.files import TEMPORARY
 from simcore.sweep.merge import PARTS
 from simcore.sweep.plan import Shard, by_combination, missing, overlapping
 from simcore.sweep.provenance import read_run
 from simcore.sweep.schema import FOLDERS, KINDS
-from simcore.sweep.store import ENDING, RunDirectory, file_identity, read_table
+from simcore.sweep.store import ENDING, RunDirectory, file_identity, table_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_LINES = 40
 """Findings of one kind that are listed; the rest are counted."""
+
+BATCH_BYTES = 32 << 20
+"""About how much of rows is held before it is checked."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,21 @@ class Report:
         }
 
 
-def verify_run(run: str | Path) -> Report:
+def verify_run(run: str | Path, *, repair: bool = False) -> Report:
     """Check a run from end to end and return what was found.
+
+    ``repair`` first writes a run.json that was lost or damaged anew from what the shards say of themselves
+    (``simcore.sweep.repair``); nothing else is changed, and nothing at all without it.
 
     Raises ``InputError`` where ``run`` is no run directory; a damaged run is a report with findings, not an error.
     """
     directory = RunDirectory(run)
     report = Report(str(run))
+    if repair:
+        from simcore.sweep.repair import repair_run
+
+        said = repair_run(directory)
+        report.notes += [said] if said else []
     try:
         document, configuration = read_run(directory)
     except RunError as error:
@@ -111,6 +123,17 @@ def verify_run(run: str | Path) -> Report:
         return report
     _Verification(directory, document, configuration, report).execute()
     return report
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """One kind of a shard's rows, read and waiting for their check; ``facts`` are its record's."""
+
+    shard: Shard
+    kind: str
+    path: Path
+    facts: dict[str, Any]
+    table: Any
 
 
 class _Verification:
@@ -122,6 +145,8 @@ class _Verification:
         self.run, self.document, self.configuration, self.report = run, document, configuration, report
         self.sums: dict[str, list[str]] = {kind: [] for kind in KINDS[configuration.method]}
         self.counts: dict[int, Counts] = {}
+        self.batch: dict[tuple[int, str, pa.Schema], list[_Rows]] = {}
+        self.waiting = 0
         self.damaged: set[int] = set()  # combinations whose science can't be judged
 
     def execute(self) -> None:
@@ -132,6 +157,7 @@ class _Verification:
         self._count_draws(records)
         for shard, record in records.items():
             self._check_shard(shard, record)
+        self._check_batch()
         self._check_strangers(set(records))
         self._check_coverage(records)
         self._check_origin(records)
@@ -209,28 +235,25 @@ class _Verification:
                     "missing", path, "its draw waits for its other starts, or for a merge: run the sweep again", shard
                 )
                 continue
-            problem = self._file_problem(path, facts)
-            if problem:
+            try:
+                data = path.read_bytes()
+                problem = self._file_problem(path, data, facts)
+                table = table_of(data, path) if problem is None else None
+            except FileNotFoundError:
+                problem = "missing", path, "the file is gone: run the sweep again"
+            except OSError as error:
+                problem = "altered", path, f"it can't be read: {error.strerror or error}"
+            except RunError as error:
+                problem = "altered", path, _reason(error, path)
+            if problem is not None:
                 self._find(*problem, shard)
                 continue
-            try:
-                table = read_table(path, facts)
-            except RunError as error:
-                self._find("altered", path, _reason(error, path), shard)
-                continue
-            self._check_rows(shard, kind, path, table, facts)
+            self._add_to_batch(_Rows(shard, kind, path, facts, table.replace_schema_metadata()))
 
-    def _file_problem(self, path: Path, facts: dict[str, Any]) -> tuple[str, Path, str] | None:
-        if not path.exists():
-            return "missing", path, "the file is gone: run the sweep again"
-        bytes_there = path.stat().st_size
-        if bytes_there < facts["bytes"]:
-            return "truncated", path, f"{bytes_there} bytes of {facts['bytes']}: remove it and run the sweep again"
-        try:
-            found = sha256_of(path)
-        except OSError as error:
-            return "altered", path, f"it can't be read: {error.strerror or error}"
-        if found == facts["sha256"]:
+    def _file_problem(self, path: Path, data: bytes, facts: dict[str, Any]) -> tuple[str, Path, str] | None:
+        if len(data) < facts["bytes"]:
+            return "truncated", path, f"{len(data)} bytes of {facts['bytes']}: remove it and run the sweep again"
+        if hashlib.sha256(data).hexdigest() == facts["sha256"]:
             return None
         identity = file_identity(path)
         if identity is not None and identity.get("configuration_hash") != self.configuration.hash:
@@ -239,41 +262,53 @@ class _Verification:
             return "duplicated", path, f"it is a copy of shard {identity.get('shard')}"
         return "altered", path, "its bytes do not match its record: remove it and run the sweep again"
 
-    def _check_rows(self, shard: Shard, kind: str, path: Path, table: pa.Table, facts: dict[str, Any]) -> None:
+    def _add_to_batch(self, rows: _Rows) -> None:
+        """Keep a shard's rows until there are many: their checks cost as much for one row as for a thousand."""
+        batch = self.batch.setdefault((rows.shard.combination, rows.kind, rows.table.schema), [])
+        batch.append(rows)
+        self.waiting += rows.facts["bytes"] + 100 * len(rows.table)
+        if self.waiting > BATCH_BYTES:
+            self._check_batch()
+
+    def _check_batch(self) -> None:
+        """Check the rows that wait, and forget them."""
+        import pyarrow as pa
+
+        for (_, kind, _), rows in self.batch.items():
+            table = pa.concat_tables([one.table for one in rows]).combine_chunks()
+            self._check_rows(kind, rows, table)
+        self.batch, self.waiting = {}, 0
+
+    def _check_rows(self, kind: str, batch: list[_Rows], table: pa.Table) -> None:
+        """Check shards' rows against their checksums and places; ``table`` joins them, of one combination."""
         import numpy as np
 
-        entry = self.configuration.combinations[shard.combination]
-        total = checksum.row_sum(table, checksum.row_key(entry, kind))
-        if len(table) != facts["rows"] or total != facts["row_sum"]:
-            self._find("altered", path, "its rows do not match their checksum", shard)
-            return
-        draws = table.column("draw").to_numpy()
-        if kind == "points":
-            number = table.column("point").to_numpy()
-            inside = (draws >= shard.first_draw) & (draws < shard.last_draw)
-            unique = len(np.unique(np.stack([draws, number]), axis=1).T) == len(draws)
-            placed = bool(inside.all() and unique)
-        elif kind == "counts":
-            indices = np.arange(self.configuration.landscape(shard.combination).dimension + 1)
-            numbers = np.arange(shard.first_draw, shard.last_draw)
-            placed = np.array_equal(draws, np.repeat(numbers, len(indices))) and np.array_equal(
-                table.column("morse_index").to_numpy(), np.tile(indices, len(numbers))
-            )
-        elif kind == "audits":
-            placed = np.array_equal(draws, np.arange(shard.first_draw, shard.last_draw))
-        else:
-            starts = np.tile(np.arange(shard.first_start, shard.last_start), shard.draws)
-            expected = np.repeat(np.arange(shard.first_draw, shard.last_draw), shard.starts)
-            placed = np.array_equal(draws, expected) and np.array_equal(table.column("start").to_numpy(), starts)
-        if not placed:
-            self._find("altered", path, "rows are missing, repeated or out of place", shard)
-            return
-        self.sums[kind].append(total)
-        self.report.rows[kind] = self.report.rows.get(kind, 0) + len(table)
-        if kind == "points":
-            self.counts[shard.combination].add(table.select(["draw", "morse_index", "cost", "certified"]).to_pandas())
-        elif kind == "audits":
-            self.counts[shard.combination].audits.append(table.to_pandas())
+        combination = batch[0].shard.combination
+        lengths = [len(one.table) for one in batch]
+        key = checksum.row_key(self.configuration.combinations[combination], kind)
+        totals = checksum.row_sums(table, key, lengths)
+        second = {"points": "point", "counts": "morse_index", "audits": "draw"}.get(kind, "start")
+        draws, numbers = (table.column(name).to_numpy() for name in ("draw", second))
+        dimension = self.configuration.landscape(combination).dimension
+        sound = []
+        for one, total, length, end in zip(batch, totals, lengths, np.cumsum(lengths), strict=True):
+            rows = slice(end - length, end)
+            if length != one.facts["rows"] or total != one.facts["row_sum"]:
+                self._find("altered", one.path, "its rows do not match their checksum", one.shard)
+            elif not _placed(one.shard, kind, draws[rows], numbers[rows], dimension):
+                self._find("altered", one.path, "rows are missing, repeated or out of place", one.shard)
+            else:
+                sound.append(one.table)
+                self.sums[kind].append(total)
+                self.report.rows[kind] = self.report.rows.get(kind, 0) + length
+        if sound and kind in ("points", "audits"):
+            import pyarrow as pa
+
+            whole = table if len(sound) == len(batch) else pa.concat_tables(sound)
+            if kind == "points":
+                self.counts[combination].add(whole.select(["draw", "morse_index", "cost", "certified"]).to_pandas())
+            else:
+                self.counts[combination].audits.append(whole.to_pandas())
 
     def _check_strangers(self, known: set[Shard]) -> None:
         """Name files in the run's folders that no record speaks of."""
@@ -385,6 +420,22 @@ class _Verification:
             )
             for row in doubtful[:5]:
                 self.report.notes.append(f"{name}: draw {row['draw']} is not trusted: {row['reasons']}")
+
+
+def _placed(shard: Shard, kind: str, draws: Any, numbers: Any, dimension: int) -> bool:
+    """Whether rows lie where their shard says, each once; ``numbers`` are their points, indices, draws or starts."""
+    import numpy as np
+
+    own = np.arange(shard.first_draw, shard.last_draw)
+    if kind == "points":
+        inside = (draws >= shard.first_draw) & (draws < shard.last_draw)
+        order = np.lexsort((numbers, draws))
+        repeated = (np.diff(draws[order]) == 0) & (np.diff(numbers[order]) == 0)
+        return bool(inside.all() and not repeated.any())
+    if kind == "audits":
+        return np.array_equal(draws, own)
+    inner = np.arange(dimension + 1) if kind == "counts" else np.arange(shard.first_start, shard.last_start)
+    return np.array_equal(draws, np.repeat(own, len(inner))) and np.array_equal(numbers, np.tile(inner, len(own)))
 
 
 def _reason(error: Exception, path: Path) -> str:

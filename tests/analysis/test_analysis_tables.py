@@ -12,6 +12,7 @@ import pytest
 from simcore_analysis import canvas, figures, tables, writers
 from simcore_analysis.estimates import Estimate
 from simcore_analysis.samples import Sample, build_landscape, samples_from_frames, samples_from_starts
+from simcore_analysis.tolerance import tolerance_rows, tolerance_sums
 from simcore_analysis.writers import Column, Table
 
 import simcore
@@ -291,7 +292,9 @@ def test_spectrum_needs_eigenvalues():
 def test_tolerance_figure_counts_what_each_cutoff_accepts():
     frame = starts_frame()
     frame.loc[frame["status"] != "critical", "morse_index"] = -1
-    share, index, cost = figures.tolerance_figure(samples_from_starts(frame), frame).axes
+    share, index, cost = figures.tolerance_figure(
+        samples_from_starts(frame), tolerance_sums([frame[:70], frame[70:]])
+    ).axes
     critical, every, flat = (dict(zip(line.get_xdata(), line.get_ydata(), strict=True)) for line in share.lines)
     tight, loose = (min(critical, key=lambda c, at=at: abs(c - at)) for at in (1e-8, 10.0))
     assert critical[tight] == every[tight] == pytest.approx(216 / 240)
@@ -300,12 +303,17 @@ def test_tolerance_figure_counts_what_each_cutoff_accepts():
     assert max(flat.values()) == pytest.approx(12 / 240)
     assert len(index.lines) == 1, "the index where a search failed is not known without positions"
     assert len(cost.lines) == 2
-    assert len(figures.tolerance_figure(samples_from_starts(starts_frame()), starts_frame()).axes[1].lines) == 2
+    assert (
+        len(
+            figures.tolerance_figure(samples_from_starts(starts_frame()), tolerance_sums([starts_frame()]))
+            .axes[1]
+            .lines
+        )
+        == 2
+    )
 
 
 def test_tolerance_rows_know_the_index_where_a_search_failed(tmp_path):
-    from simcore_analysis.tolerance import tolerance_rows
-
     from simcore.cli import main
 
     config = tmp_path / "c.toml"
@@ -324,7 +332,7 @@ method = "levenberg_marquardt"
 """)
     assert main(["run", str(config), "--out", str(tmp_path / "run"), "--workers", "1"]) == 0
     stored = simcore.load(tmp_path / "run")
-    rows = tolerance_rows(tmp_path / "run")
+    rows = pd.concat(tolerance_rows(tmp_path / "run"), ignore_index=True)
     flat = (stored["status"] == "gradient_flat").to_numpy()
     assert flat.any() and (stored.loc[flat, "morse_index"] == -1).all()
     assert rows.loc[~flat, "morse_index"].equals(stored.loc[~flat, "morse_index"].astype(rows["morse_index"].dtype))

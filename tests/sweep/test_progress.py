@@ -42,6 +42,24 @@ def test_a_quiet_run_speaks_to_the_logger(caplog):
     assert caplog.messages == ["3 shards to compute"] and not stream.getvalue()
 
 
+def test_a_time_left_that_says_nothing_is_not_shown(monkeypatch):
+    """A run sat at "1 s left" for ever: its last worker was stopped, or its last shard never ended."""
+    clock = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    shown = Progress("points", io.StringIO())
+    shown.start(0, 8, 8.0)
+    clock[0] += 70.0
+    shown.done(600, 7.0)
+    assert shown.line().endswith(", 10 s left")
+    shown.stopped = 1
+    assert shown.line().endswith(", 1 worker process stopped")
+    shown.stopped = 0
+    clock[0] += 60.0
+    assert shown.line().endswith("s left")
+    clock[0] += 30.0
+    assert shown.line().endswith(", no shard finished for 1 min 30 s")
+
+
 def test_lines_come_seldom_and_only_where_something_happened(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])

@@ -1,5 +1,7 @@
 """Plans: shards tile a sweep exactly, whatever was there before, and depend on the configuration alone."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,3 +123,21 @@ def test_shards_of_plain_landscapes_last_from_a_second_to_a_minute_by_the_model(
             landscape = made.landscape(c)
             seconds = plan.seconds_per_draw(made, landscape) * cut.draw_block * cut.start_block / cut.starts
             assert seconds < 60
+
+
+def test_a_hundred_thousand_shards_are_planned_in_seconds():
+    """New, whole and with every other shard missing: processor time in proportion, far below ten seconds."""
+    from simcore.sweep.agenda import Agenda
+    from simcore.sweep.store import RunDirectory
+
+    count = 100_000
+    sweep = Configuration.from_mapping(
+        {"landscape": [{"name": "spherical_spin", "n": 8, "p": 3}], "search": {"method": "walk", "draws": count}}
+    )
+    began = time.thread_time()
+    new = Agenda(RunDirectory("none"), sweep, set(), None)
+    assert new.total == count
+    half = {shard for shard in new.remaining() if shard.first_draw % 2}
+    assert Agenda(RunDirectory("none"), sweep, half, None).total == count // 2
+    assert Agenda(RunDirectory("none"), sweep, set(new.remaining()), None).empty
+    assert time.thread_time() - began < 8

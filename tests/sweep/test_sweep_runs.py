@@ -300,9 +300,46 @@ def test_a_run_that_lost_its_run_json_is_refused(whole, tmp_path):
     shutil.copytree(whole / "newton", out)
     (out / "run.json").unlink()
     before = tree(out)
-    with pytest.raises(InputError, match="holds shards and no run"):
-        run_sweep(with_draws(NEWTON, 12), out, workers=0)
+    for use in (lambda: run_sweep(with_draws(NEWTON, 12), out, workers=0), lambda: load(out), lambda: verify_run(out)):
+        with pytest.raises(InputError, match=r"holds shards and no run.*--repair"):
+            use()
     assert tree(out) == before
+
+
+@pytest.mark.parametrize("harm", ["lost", "damaged"])
+@pytest.mark.parametrize("kind", ["newton", "enumerate"])
+def test_a_lost_run_json_is_made_again_from_the_shards(whole, tmp_path, kind, harm):
+    """The run is sound again, loads the same rows and goes on; what was damaged is kept beside."""
+    out = tmp_path / "run"
+    shutil.copytree(whole / kind, out)
+    wanted = verify_run(out)
+    if harm == "lost":
+        (out / "run.json").unlink()
+        (out / "config.toml").unlink()
+    else:
+        write(out / "run.json", (out / "run.json").read_text()[:-9])
+    before = tree(out)
+    report = verify_run(out, repair=True)
+    assert report.ok and report.checksums == wanted.checksums and "written anew" in report.text()
+    assert {path: data for path, data in tree(out).items() if path in before and path.name != "run.json"} == {
+        path: data for path, data in before.items() if path.name != "run.json"
+    }
+    assert (out / "run.json.damaged").exists() == (harm == "damaged")
+    assert load(out).equals(load(whole / kind))
+    sweep = Configuration.from_dict(read.run_information(whole / kind)["configuration"])
+    assert run_sweep(sweep, out, workers=0).computed == 0
+    assert "written anew" not in verify_run(out, repair=True).text()
+
+
+def test_what_no_run_json_can_be_made_of(whole, tmp_path):
+    with pytest.raises(InputError, match="holds no shards"):
+        verify_run(tmp_path, repair=True)
+    shutil.copytree(whole / "newton", tmp_path / "run")
+    (tmp_path / "run" / "run.json").unlink()
+    for path in (tmp_path / "run" / "starts").iterdir():
+        path.write_bytes(b"x")
+    with pytest.raises(RunError, match="no shard is sound"):
+        verify_run(tmp_path / "run", repair=True)
 
 
 def test_a_directory_with_other_files_is_refused(tmp_path):
