@@ -155,4 +155,4 @@ def tolerance_figure(samples: Sequence[Sample], starts: pd.DataFrame) -> Figure:
 def _below(part: pd.DataFrame, column: str) -> NDArray[np.float64]:
     """Return the sum of a column over the starts that each of ``CUTOFFS`` accepts."""
     sums = np.bincount(part["bin"].to_numpy(int), part[column].to_numpy(float), len(CUTOFFS) + 1)
-    return np.cumsum(sums)[:-1]
+    return np.cumsum(sums, dtype=np.float64)[:-1]

@@ -229,7 +229,7 @@ def test_an_evaluation_that_does_not_fit_is_bad_input_with_both_sizes(order):
 def test_what_a_process_is_limited_to_counts_as_free_memory():
     """A limit of 4 GB on the address space, as ulimit -v sets: less is free, and a larger search is refused."""
     done = subprocess.run(
-        ["bash", "-c", f"ulimit -v 4000000; {sys.executable} -c 'from simcore.info import free_memory as f; print(f())'"],
+        ["bash", "-c", f"ulimit -v 4000000; {sys.executable} -c 'import simcore.info as i; print(i.free_memory())'"],
         env=environment(), capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert 0 < float(done.stdout) < 4.1e9

@@ -238,7 +238,9 @@ class _Verification:
             try:
                 data = path.read_bytes()
                 problem = self._file_problem(path, data, facts)
-                table = table_of(data, path) if problem is None else None
+                if problem is None:
+                    table = table_of(data, path).replace_schema_metadata()
+                    self._add_to_batch(_Rows(shard, kind, path, facts, table))
             except FileNotFoundError:
                 problem = "missing", path, "the file is gone: run the sweep again"
             except OSError as error:
@@ -247,8 +249,6 @@ class _Verification:
                 problem = "altered", path, _reason(error, path)
             if problem is not None:
                 self._find(*problem, shard)
-                continue
-            self._add_to_batch(_Rows(shard, kind, path, facts, table.replace_schema_metadata()))
 
     def _file_problem(self, path: Path, data: bytes, facts: dict[str, Any]) -> tuple[str, Path, str] | None:
         if len(data) < facts["bytes"]:
