@@ -12,9 +12,12 @@ from typing import Any
 
 
 class SimcoreError(Exception):
-    """Base of every error that simcore raises on purpose."""
+    """Base of every error that simcore raises on purpose; whatever it quotes, its message is one line."""
 
     exit_code = 1
+
+    def __init__(self, *parts: object) -> None:
+        super().__init__(*(" ".join(p.split()) if isinstance(p, str) and "\n" in p else p for p in parts))
 
 
 class InputError(SimcoreError, ValueError):

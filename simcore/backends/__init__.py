@@ -65,6 +65,6 @@ class Backend(Protocol):
 
 def get(name: str) -> Backend:
     """Return the backend of that name, a module; ``InputError`` with the choices for an unknown name."""
-    if name not in NAMES:
+    if not isinstance(name, str) or name not in NAMES:
         raise unknown_name("backend", name, NAMES, MEANT)
     return cast("Backend", import_module(f"simcore.backends.{name}"))

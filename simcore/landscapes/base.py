@@ -177,7 +177,7 @@ class Landscape(ABC):
         """Return the law's name, the default for None; raise ``InputError`` with the choices for an unknown one."""
         if law is None:
             return self.start_laws[0]
-        if law not in self.start_laws:
+        if not isinstance(law, str) or law not in self.start_laws:
             raise unknown_name(f"start law of {self.name}", law, self.start_laws)
         return law
 

@@ -34,6 +34,16 @@ def refuse_evaluation(landscape: Landscape, points: int, why: MemoryError | None
         ) from None
 
 
+def require_rows(landscape: Landscape, rows: int, *, positions: bool, spectrum: bool) -> None:
+    """Raise ``InputError`` with both sizes, before anything is allocated, where a table of starts would not fit."""
+    needed = rows * (110.0 + 16.0 * landscape.n * positions + (112.0 + 8.0 * landscape.dimension) * spectrum)
+    if needed > ALWAYS_FINE and needed > (free := free_memory()):
+        raise InputError(
+            f"the table of {rows} starts needs about {bytes_as_text(needed)} of memory, {bytes_as_text(free)} are "
+            "free; search fewer draws or starts at once, or let simcore run write them to files"
+        )
+
+
 def require_memory(landscape: Landscape) -> None:
     """Raise ``InputError`` with both sizes, before anything is allocated, where one thread's search would not fit."""
     needed = working_bytes(landscape)

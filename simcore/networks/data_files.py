@@ -27,6 +27,7 @@ MOST_BYTES = 1 << 30
 """Of one data file, and of what it holds once decompressed: networks that are searched here see far less."""
 
 _BROKEN = (
+    NotImplementedError,  # a compression that Python does not know, or a flipped bit that says so
     ValueError,
     KeyError,
     TypeError,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from simcore.backends.problems import Outcome
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, STATUSES
 from simcore.landscapes.base import Draw, Landscape
+from simcore.landscapes.memory import require_rows
 from simcore.progress import current, long_call, share
 from simcore.search.certify import certify
 from simcore.search.distinct import PointTable
@@ -129,6 +130,7 @@ class Rows:
 
     def __init__(self, search: Search, draws: int, starts: int) -> None:
         total = draws * starts
+        require_rows(search.landscape, total, positions=search.positions, spectrum=search.spectrum)
         self.search = search
         self.draws, self.starts = draws, starts
         self.status = np.empty(total, np.int8)

@@ -70,7 +70,7 @@ def positions(rows: pd.DataFrame) -> Array:
     InputError
         Where there is no column ``x``, or the rows are of functions of different numbers of variables.
     """
-    if "x" not in rows:
+    if "x" not in getattr(rows, "columns", ()):
         raise InputError("these rows have no positions; search with positions=True")
     lengths = sorted({len(x) for x in rows["x"]})
     if len(lengths) > 1:

@@ -54,6 +54,7 @@ class Search:
         if solver is not None and not isinstance(solver, Solver):
             raise instance_wanted("solver", solver, "simcore.Newton(tolerance=1e-10)")
         require_memory(landscape)
+        engine = backends.get(backend)
         chosen = resolve(solver, landscape)
         if backend == "cuda" and isinstance(chosen, RegularisedNewton) and chosen is not solver:
             chosen = Newton(**{f.name: getattr(solver, f.name) for f in fields(Newton)} if solver is not None else {})
@@ -63,7 +64,7 @@ class Search:
             whole("seed", 0 if seed is None else seed, 0, SEEDS - 1),
             chosen,
             chosen.options(landscape),
-            backends.get(backend),
+            engine,
             start_law,
             positions,
             spectrum,

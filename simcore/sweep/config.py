@@ -305,8 +305,12 @@ def configuration_of(config: str | Path | Configuration | Mapping[str, Any]) -> 
     if isinstance(config, (Configuration, Mapping)):
         made = config if isinstance(config, Configuration) else Configuration.from_mapping(config)
         return made, made.to_toml()
-    text = _text(Path(config))
-    return Configuration.from_mapping(_tables(Path(config), text)), text
+    try:
+        path = Path(config)
+    except TypeError:
+        raise InputError(f"the configuration is {shown(config)}; give the path of a TOML file, or its tables") from None
+    text = _text(path)
+    return Configuration.from_mapping(_tables(path, text)), text
 
 
 def canonical_json(value: Any) -> str:

@@ -158,7 +158,7 @@ def run_sweep(
         raise InputError("workers and dask are both given; give one, a Dask cluster has its own workers")
     from simcore import backends
 
-    if backend not in backends.NAMES:
+    if not isinstance(backend, str) or backend not in backends.NAMES:
         raise unknown_name("backend", backend, backends.NAMES, backends.MEANT)
     run = RunDirectory(out)
     count = default_workers(backend) if workers is None else workers

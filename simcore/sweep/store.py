@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simcore.errors import InputError, RunError
+from simcore.errors import InputError, RunError, shown
 from simcore.sweep import checksum
 from simcore.sweep.config import Configuration, canonical_json
 from simcore.sweep.files import (
@@ -50,7 +50,10 @@ class RunDirectory:
     """Paths and records of one run."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        try:
+            self.path = Path(path)
+        except TypeError:
+            raise InputError(f"the directory of a run is {shown(path)}; give a path") from None
         try:
             str(self.path).encode()
         except UnicodeEncodeError:

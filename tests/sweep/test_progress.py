@@ -47,9 +47,10 @@ def test_a_time_left_that_says_nothing_is_not_shown(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     shown = Progress("points", io.StringIO())
-    shown.start(0, 8, 8.0)
-    clock[0] += 70.0
-    shown.done(600, 7.0)
+    shown.start(0, 9, 9.0)
+    for weight in (1.0, 7.0):
+        clock[0] += 70.0
+        shown.done(600, weight)
     assert shown.line().endswith(", 10 s left")
     shown.stopped = 1
     assert shown.line().endswith(", 1 worker process stopped")
