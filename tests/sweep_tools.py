@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from places import ROOT
 
+from simcore.errors import RunError
 from simcore.sweep.store import RunDirectory
 
 FAKES = Path(__file__).with_name("sweep_fakes")
@@ -64,6 +69,34 @@ def simcore_run(config: Path, out: Path, *options: str, fake: dict | None = None
     return subprocess.run(
         command(config, out, *options), env=environment(fake), capture_output=True, text=True, timeout=timeout, **popen
     )
+
+
+@contextmanager
+def fake_search() -> Iterator[None]:
+    """Put the fake, without faults, in the place of this process's searches."""
+    import simcore.search.shards
+
+    spec = importlib.util.spec_from_file_location("fake_shards", FAKES / "fake_shards.py")
+    fake = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fake)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simcore.search, "shards", fake)
+        yield
+
+
+def fake_run(config: Path, out: Path, **options) -> int:
+    """Run or resume a faked run in this process: what surrounds a fault, without the start of two processes."""
+    from simcore.sweep import run_sweep
+
+    with fake_search():
+        return int(run_sweep(config, out, workers=0, **options))
+
+
+def refused_run(config: Path, out: Path, **options) -> str:
+    """Return the one line that a faked run in this process is refused with."""
+    with pytest.raises(RunError) as caught:
+        fake_run(config, out, **options)
+    return one_line(str(caught.value))
 
 
 def start(config: Path, out: Path, *options: str, fake: dict | None = None) -> subprocess.Popen:

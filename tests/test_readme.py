@@ -65,7 +65,7 @@ def test_ci_finds_the_test_command():
     block = re.search(r"<!-- test command -->(.*?)<!-- end -->", README, flags=re.DOTALL)
     assert block is not None
     commands = [line for line in block[1].splitlines() if line.startswith("pip install")]
-    assert commands == ["pip install '.[test]' && python -m pytest"]
+    assert commands == ["pip install '.[test]' && python -m pytest -n 2 --dist worksteal"]
 
 
 def test_the_configuration_page_names_every_key_and_method():

@@ -11,6 +11,7 @@ from places import ROOT
 from sweep_tools import (
     FAKE_ENUMERATE,
     environment,
+    fake_run,
     names,
     one_line,
     row_sums,
@@ -33,7 +34,7 @@ DRAWS = 8
 def local(tmp_path_factory):
     base = tmp_path_factory.mktemp("local")
     config = write(base / "config.toml", FAKE_ENUMERATE.format(draws=DRAWS))
-    assert simcore_run(config, base / "run", "--workers", "2", fake={}).returncode == 0
+    assert fake_run(config, base / "run") == 0
     return base
 
 
@@ -104,7 +105,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_workers_too_and_leaves_a_run_that_can_
     assert child.returncode == 130 and "everything finished is kept" in one_line(errors), errors
     assert below and all(start_time(pid) is None for pid in below)
     assert 2 <= len(names(out)) <= DRAWS
-    assert simcore_run(local / "config.toml", out, fake={}).returncode == 0
+    assert fake_run(local / "config.toml", out) == 0
     assert row_sums(out) == row_sums(local / "run")
 
 

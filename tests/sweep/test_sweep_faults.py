@@ -22,9 +22,11 @@ from sweep_tools import (
     FAKE_NEWTON,
     ROOT,
     environment,
+    fake_run,
     kill,
     names,
     one_line,
+    refused_run,
     row_sums,
     simcore_run,
     start,
@@ -44,8 +46,7 @@ def undisturbed(tmp_path_factory):
     """A fake run of ten shards, nothing happening to it."""
     base = tmp_path_factory.mktemp("undisturbed")
     config = write(base / "config.toml", FAKE_ENUMERATE.format(draws=DRAWS))
-    done = simcore_run(config, base / "run", "--workers", "2", fake={})
-    assert done.returncode == 0, done.stderr
+    assert fake_run(config, base / "run") == 0
     assert len(names(base / "run")) == DRAWS
     return base / "run"
 
@@ -106,7 +107,7 @@ def test_kill_9_of_the_run_then_resume(config, tmp_path, undisturbed):
 
 def test_kill_9_of_workers_does_not_stop_the_run(config, tmp_path, undisturbed):
     out = tmp_path / "run"
-    child = start(config, out, "--workers", "2", fake={"delay": 0.2})
+    child = start(config, out, "--workers", "1", fake={"delay": 0.2})
     for shards in (1, 4):
         wait_for_shards(out, shards, child)
         victims = children(child.pid)
@@ -140,7 +141,7 @@ def test_a_stopped_worker_is_named_and_the_run_goes_on_once_it_is_killed(config,
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_a_run_that_can_be_resumed(config, tmp_path, undisturbed, number):
     out = tmp_path / "run"
-    child = start(config, out, "--workers", "2", fake={"delay": 0.3})
+    child = start(config, out, "--workers", "1", fake={"delay": 0.3})
     wait_for_shards(out, 2, child)
     child.send_signal(number)
     _, errors = child.communicate(timeout=60)
@@ -148,7 +149,7 @@ def test_a_signal_leaves_a_run_that_can_be_resumed(config, tmp_path, undisturbed
     kept = names(out)
     assert 2 <= len(kept) < DRAWS
     assert json.loads((out / "run.json").read_text())["sessions"][-1]["outcome"] == "interrupted"
-    assert simcore_run(config, out, fake={}).returncode == 0
+    assert fake_run(config, out) == 0
     check_whole(out, undisturbed)
 
 
@@ -178,7 +179,7 @@ def test_a_second_signal_does_not_wait(config, tmp_path):
 )
 def test_a_shard_that_fails_is_set_aside_and_the_rest_goes_on(config, tmp_path, undisturbed, fault, words):
     out = tmp_path / "run"
-    done = simcore_run(config, out, "--workers", "2", "--json", fake=fault)
+    done = simcore_run(config, out, "--workers", "1", "--json", fake=fault)
     assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
     summary = json.loads(done.stdout)
     assert summary["computed"] == DRAWS - 1 and not summary["complete"]
@@ -189,13 +190,13 @@ def test_a_shard_that_fails_is_set_aside_and_the_rest_goes_on(config, tmp_path, 
     assert ("Traceback" in stored["traceback"]) == ("die" not in fault)
     text = verify_run(out).text()
     assert f"SET ASIDE: failed/{name}.json" in text and f"MISSING: {name}" in text
-    assert simcore_run(config, out, fake={}).returncode == 0
+    assert fake_run(config, out) == 0
     check_whole(out, undisturbed)
     assert not list((out / "failed").iterdir())
 
 
 def test_a_fault_that_passes_costs_nothing(config, tmp_path, undisturbed):
-    done = simcore_run(config, tmp_path / "run", "--workers", "2", fake={"die": 3, "once": str(tmp_path / "once")})
+    done = simcore_run(config, tmp_path / "run", "--workers", "1", fake={"die": 3, "once": str(tmp_path / "once")})
     assert done.returncode == 0 and "it will be tried again" in done.stderr
     check_whole(tmp_path / "run", undisturbed)
 
@@ -225,24 +226,24 @@ def test_a_worker_that_runs_out_of_memory(config, tmp_path, undisturbed):
     done = simcore_run(config, out, "--workers", "2", fake={"allocate": 6}, preexec_fn=limited)
     assert done.returncode == 1 and "MemoryError" in done.stderr and "Traceback" not in done.stderr
     assert len(names(out)) == DRAWS - 1
-    assert simcore_run(config, out, fake={}).returncode == 0
+    assert fake_run(config, out) == 0
     check_whole(out, undisturbed)
 
 
 # ---- disks -------------------------------------------------------------------------------------------------------
 def test_a_file_size_limit_stops_the_run_in_one_line(tmp_path):
     config = write(tmp_path / "config.toml", FAKE_NEWTON.format(draws=6))
-    assert simcore_run(config, tmp_path / "whole", "--workers", "1", fake={}).returncode == 0
+    assert fake_run(config, tmp_path / "whole") == 0
     largest = max(path.stat().st_size for path in (tmp_path / "whole" / "starts").iterdir())
     out = tmp_path / "run"
 
     def limited():
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest - 200, largest - 200))
 
-    done = simcore_run(config, out, "--workers", "2", fake={}, preexec_fn=limited)
+    done = simcore_run(config, out, "--workers", "1", fake={}, preexec_fn=limited)
     assert done.returncode == 1 and "make room" in one_line(done.stderr), done.stderr
     assert not list(out.glob("starts/*.tmp"))
-    assert simcore_run(config, out, fake={}).returncode == 0
+    assert fake_run(config, out) == 0
     check_whole(out, tmp_path / "whole")
 
 
@@ -254,13 +255,13 @@ def test_a_full_disk_stops_the_run_in_one_line(tmp_path):
         pytest.skip("no file system may be mounted here")
     try:
         config = write(tmp_path / "config.toml", FAKE_NEWTON.format(draws=40))
-        done = simcore_run(config, disk / "run", "--workers", "2", fake={})
+        done = simcore_run(config, disk / "run", "--workers", "1", fake={})
         assert done.returncode == 1 and "No space left" in one_line(done.stderr), done.stderr
         kept = names(disk / "run")
         assert 0 < len(kept) < 40
         subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
-        assert simcore_run(config, disk / "run", fake={}).returncode == 0
-        assert simcore_run(config, tmp_path / "whole", fake={}).returncode == 0
+        assert fake_run(config, disk / "run") == 0
+        assert fake_run(config, tmp_path / "whole") == 0
         check_whole(disk / "run", tmp_path / "whole")
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
@@ -285,7 +286,7 @@ def read_only(tmp_path):
 def test_a_read_only_place_is_refused_in_one_line(read_only, config):
     place, lock_up = read_only
     out = place / "run"
-    assert simcore_run(config, out, "--shard", "1/2", fake={}).returncode == 0
+    assert fake_run(config, out, shard=(1, 2)) == 0
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     lock_up()
     for target, code, words in ((out, 1, "make it writable"), (place / "new", 2, "can't be made")):
@@ -300,11 +301,11 @@ def test_two_writers_exclude_each_other(config, tmp_path, undisturbed):
     out = tmp_path / "run"
     first = start(config, out, "--workers", "1", fake={"delay": 600})
     wait_for_lock(out, first)
-    for options in ((), ("--shard", "1/2")):
-        second = simcore_run(config, out, *options, fake={})
-        assert second.returncode == 1 and f"is being written by process {first.pid}" in one_line(second.stderr)
+    second = simcore_run(config, out, fake={})
+    assert second.returncode == 1 and f"is being written by process {first.pid}" in one_line(second.stderr)
+    assert f"is being written by process {first.pid}" in refused_run(config, out, shard=(1, 2))
     kill(first)
-    assert simcore_run(config, out, fake={}).returncode == 0
+    assert fake_run(config, out) == 0
     check_whole(out, undisturbed)
 
 
@@ -312,14 +313,13 @@ def test_parts_run_together_and_the_same_part_does_not(config, tmp_path, undistu
     out = tmp_path / "run"
     one = start(config, out, "--workers", "1", "--shard", "1/2", fake={"delay": 600})
     wait_for_lock(out, one)
-    for other in ("1/2", "1/3"):
-        refused = simcore_run(config, out, "--shard", other, fake={})
-        assert refused.returncode == 1 and "is being written" in one_line(refused.stderr)
-    two = simcore_run(config, out, "--shard", "2/2", fake={})
+    for other in ((1, 2), (1, 3)):
+        assert "is being written" in refused_run(config, out, shard=other)
+    two = fake_run(config, out, shard=(2, 2))
     alive = one.poll() is None
     kill(one)
-    assert two.returncode == 0 and alive, two.stderr
-    assert simcore_run(config, out, "--shard", "1/2", fake={}).returncode == 0
+    assert two == 0 and alive
+    assert fake_run(config, out, shard=(1, 2)) == 0
     check_whole(out, undisturbed)
     document = json.loads((out / "run.json").read_text())
     assert sorted(session["shard"] for session in document["sessions"]) == ["1/2", "2/2"]
@@ -412,7 +412,7 @@ def test_a_living_holder_is_seen_where_the_system_has_no_locks(tmp_path, monkeyp
 def test_clocks_that_jump_change_nothing(config, tmp_path, undisturbed):
     """Files dated years ahead and back, and a wall clock that runs backwards while the run goes on."""
     out = tmp_path / "run"
-    assert simcore_run(config, out, "--shard", "1/2", fake={}).returncode == 0
+    assert fake_run(config, out, shard=(1, 2)) == 0
     for number, path in enumerate(sorted(out.rglob("*"))):
         when = 4e9 if number % 2 else 1e6
         os.utime(path, (when, when))
@@ -424,7 +424,7 @@ def test_clocks_that_jump_change_nothing(config, tmp_path, undisturbed):
         "from simcore.cli import main\nsys.exit(main(sys.argv[1:]))",
     )
     done = subprocess.run(
-        [sys.executable, str(clock), "run", str(config), "--out", str(out), "--workers", "2"],
+        [sys.executable, str(clock), "run", str(config), "--out", str(out), "--workers", "1"],
         env=environment({"delay": 0.05}), capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -439,15 +439,14 @@ def test_a_resume_does_not_overwrite_what_is_damaged(config, tmp_path, undisturb
     shutil.copytree(undisturbed, out)
     victim = sorted((out / "points").iterdir())[3]
     victim.write_bytes(victim.read_bytes()[:-100])
-    done = simcore_run(config, out, fake={})
-    assert done.returncode == 1 and victim.name in one_line(done.stderr) and "remove it" in done.stderr
+    said = refused_run(config, out)
+    assert victim.name in said and "remove it" in said
     victim.unlink()
     record = sorted((out / "manifest").iterdir())[5]
     record.write_text(record.read_text().replace('"rows": 6', '"rows": 7'))
-    done = simcore_run(config, out, fake={})
-    assert done.returncode == 1 and record.name in one_line(done.stderr)
+    assert record.name in refused_run(config, out)
     record.unlink()
-    assert simcore_run(config, out, fake={}).returncode == 0
+    assert fake_run(config, out) == 0
     check_whole(out, undisturbed)
 
 

@@ -10,7 +10,7 @@ import sys
 import tomllib
 
 import pytest
-from sweep_tools import FAKE_ENUMERATE, environment, one_line, simcore_run, write
+from sweep_tools import FAKE_ENUMERATE, environment, fake_run, one_line, simcore_run, write
 
 from simcore.sweep import read_configuration, run_sweep, verify_run
 from simcore.sweep.config import Configuration, configuration_of
@@ -93,7 +93,7 @@ def test_a_mixture_of_blas_kernels_is_refused_or_named(tmp_path, monkeypatch):
     """The same numpy with another OpenBLAS core type rounds otherwise: refused, or allowed and listed by verify."""
     out = tmp_path / "run"
     config = write(tmp_path / "c.toml", FAKE_ENUMERATE.format(draws=2))
-    assert simcore_run(config, out, "--workers", "1", fake={}).returncode == 0
+    assert fake_run(config, out) == 0
     write(config, FAKE_ENUMERATE.format(draws=3))
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Nehalem")
     refused = simcore_run(config, out, "--workers", "1", fake={})
@@ -111,7 +111,7 @@ def test_a_mixture_that_was_not_allowed_is_a_finding(tmp_path):
 
     out = tmp_path / "run"
     config = write(tmp_path / "c.toml", FAKE_ENUMERATE.format(draws=2))
-    assert simcore_run(config, out, "--workers", "1", fake={}).returncode == 0
+    assert fake_run(config, out) == 0
     path = sorted((out / "manifest").iterdir())[0]
     write_document(path, read_document(path) | {"arithmetic": "numpy 9.9"})
     report = verify_run(out)

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from sweep_tools import FAKE_ENUMERATE, names, simcore_run, write
+from sweep_tools import FAKE_ENUMERATE, fake_run, names, write
 
 from simcore.sweep import checksum
 from simcore.sweep.files import read_document, write_document
@@ -24,8 +24,7 @@ def sound(tmp_path_factory):
         ("run", FAKE_ENUMERATE.format(draws=DRAWS)),
         ("seed", FAKE_ENUMERATE.format(draws=DRAWS).replace("seed = 5", "seed = 6")),
     ):
-        done = simcore_run(write(base / f"{name}.toml", text), base / name, "--workers", "2", fake={})
-        assert done.returncode == 0, done.stderr
+        assert fake_run(write(base / f"{name}.toml", text), base / name) == 0
     return base
 
 
@@ -169,7 +168,7 @@ def test_twenty_damages_at_once_are_all_named(sound, tmp_path):
     """One in each of twenty places of one run; each place is in the report."""
     run = tmp_path / "run"
     config = write(tmp_path / "config.toml", FAKE_ENUMERATE.format(draws=24))
-    assert simcore_run(config, run, "--workers", "2", fake={}).returncode == 0
+    assert fake_run(config, run) == 0
     places = []
     for number in range(20):
         path = file(run, "points" if number % 2 else "audits", number)
