@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from simcore_analysis.studies.verdicts import Claim, judge, verdict, written
 from simcore_analysis.tables import DEMO_COLUMNS, run_table
 from simcore_analysis.writers import Column, Table
 
+import simcore.sweep
 from simcore.errors import InputError, RunError
 
 KEYS = ["claim", "reference", "source", "measured", "low", "high", "resolution", "verdict", "expected"]
@@ -273,6 +275,7 @@ def small_demo(tmp_path_factory):
     landscapes = [{"name": "torus_field", "n": [1, 2]}, {"name": "spherical_spin", "n": [3, 4], "p": 3}]
     search = {"method": "enumerate", "draws": 8, "starts": 128}
     patch.setattr(report, "CONFIGURATION", {"seed": 5, "landscape": landscapes, "search": search})
+    patch.setattr(simcore.sweep, "run_sweep", partial(simcore.sweep.run_sweep, workers=0))  # compiles once, here
     report.demo(out)
     patch.undo()
     return out
@@ -329,7 +332,7 @@ def test_newton_runs_are_hits_in_table_and_figures(tmp_path):
         "landscape": [{"name": "torus_field", "n": [2, 3]}],
         "search": {"method": "newton", "draws": 3, "starts": 24, "spectrum": True},
     }
-    run_sweep(tables, tmp_path / "run", workers=1)
+    run_sweep(tables, tmp_path / "run", workers=0)
     text = run_table(tmp_path / "run")
     assert "minima (hits)" in text
     assert "saddles/minima (hits)" in text

@@ -243,7 +243,7 @@ def test_no_starts_give_no_rows():
     assert len(cpu.newton(spin(3, 3), np.empty((0, 3)), LIMITS).status) == 0
 
 
-@pytest.mark.parametrize("processor", ["haswell", "x86-64"])
+@pytest.mark.parametrize("processor", ["haswell", pytest.param("x86-64", marks=pytest.mark.long)])
 def test_other_processors_give_the_same_answers(processor, tmp_path):
     """The AVX2 tile and the fallback: same statuses and indices as this processor's tile, points to 1e-9."""
     script = (
