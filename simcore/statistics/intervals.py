@@ -250,7 +250,10 @@ def signed_ratio(numerator: ArrayLike, denominator: ArrayLike, *, level: float =
     far = 1e3 * math.sqrt(n) * se
     t = student(level, max(effective_number(m) - 1, 1.0))
     low, high = _fieller(s, m, t, value, far, float) if far else (value, value)
-    return Estimate(value, se, low, high, level, 2 if math.isfinite(low) and math.isfinite(high) else 1, n, "mean")
+    sides = math.isfinite(low) + math.isfinite(high)
+    if sides == 0:
+        return cannot_tell(value, se, level, n, "mean", "the mean denominator may be 0 as far as these draws show")
+    return Estimate(value, se, low, high, level, sides, n, "mean")
 
 
 def effective_number(weights: Array) -> float:

@@ -149,6 +149,12 @@ def test_rare_indices_are_pooled_and_very_rare_ones_left_out():
     assert audit_counts(np.zeros((30, 2)), law([0.5, 0.5])).note == "no index is expected 50 times"
 
 
+def test_an_index_that_is_expected_exactly_often_enough_is_tested_alone_and_not_pooled():
+    least = audit.LEAST_TOTAL
+    assert audit.classes_of(np.array([2 * least, least, 0.2 * least])) == [[0], [1]]
+    assert audit.classes_of(np.array([least, 0.9 * least, 0.1 * least])) == [[0], [1, 2]]
+
+
 def test_volumes_scale_the_law():
     points, costs = simulate(np.random.default_rng(5), 200, [5.0, 10.0])
     exact = law([0.5, 1.0])
@@ -196,6 +202,7 @@ def test_frames_are_taken_and_the_order_of_a_law_does_not_matter():
         (lambda: audit_counts([[1.0, 2.0]], law([1, 2, 3])), "2 indices, law 3"),
         (lambda: audit_counts([[1.0, 2.0]], pd.DataFrame({"a": [1, 2]})), "mean_count"),
         (lambda: audit_counts([[1.0, 2.0]], law([1, 2]), volumes=[0.0]), "positive"),
+        (lambda: audit_counts([[1.0, 2.0]] * 2, law([1, 2]), volumes=[1.0, 0.0]), "positive"),
     ],
 )
 def test_bad_input_says_what_was_given_and_what_is_allowed(call, message):

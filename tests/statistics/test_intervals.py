@@ -326,3 +326,15 @@ def test_estimate_defaults_say_nothing_they_do_not_know():
     assert Estimate(0.0, 0.0, 0.0, 0.0).relative_error == 0
     assert math.isnan(Estimate(0.0, math.nan, 0.0, 1.0).relative_error)
     assert LEAST_DRAWS == 10
+
+
+def test_open_sides_of_a_signed_ratio_are_counted():
+    """A denominator whose spread hides its mean opens the interval on one side, at a higher level on both."""
+    costs = [-0.63, 0.53, 1.12, 0.65, 1.29, -0.05, 2.61, -1.22, -0.17, -1.09, 0.49, -0.42]
+    points = [0.54, 0.37, 1.82, 5.28, 1.14, 4.33, 0.71, 13.93, 0.29, 0.12, 0.37, 1.30]
+    assert signed_ratio(costs, points, level=0.8).sides == 2
+    none = signed_ratio(costs, points, level=0.97)
+    assert (none.low, none.high, none.sides) == (-math.inf, math.inf, 0) and none.note.startswith("cannot tell")
+    costs = [-0.7, -1.2, -0.1, 0.1, 0.1, 0.2, -0.4, 1.8, -0.4, 0.5, -0.7, 0.8]
+    one = signed_ratio(costs, [0.6, 3.1, 1.2, 42.5, 2.0, 9.3, 10.6, 24.5, 1.0, 17.7, 0.3, 9.9])
+    assert one.high == pytest.approx(0.0598, abs=1e-4) and (one.low, one.sides) == (-math.inf, 1)
