@@ -18,6 +18,7 @@ from simcore.search.audit import ENOUGH_HITS
 from . import canvas, disconnectivity
 from .samples import (
     ESTIMATED,
+    ONE_LANDSCAPE,
     Sample,
     as_runs,
     load_samples,
@@ -80,13 +81,22 @@ def ratio_figure(samples: Sequence[Sample]) -> Figure:
             ratio_panel(axes[0, column], members)
             if judged:
                 _agreement_panel(axes[1, column], members)
-            axes[-1, column].set_xlabel("dimension $n$")
+            axes[-1, column].set_xlabel(dimension_label(members))
         axes[0, 0].set_ylabel("saddles / minima")
         if judged:
             axes[1, 0].set_ylabel("measured / exact")
         canvas.panel_letters(axes[0])
         canvas.common_legend(figure, axes[0])
     return figure
+
+
+def dimension_label(members: Sequence[Sample]) -> str:
+    """Return the label of an axis of n that says what D is, for coin flips' $2^D - 2$."""
+    apart = {s.n - s.dimension for s in members}
+    if len(apart) != 1:
+        return "dimension $n$"
+    less = apart.pop()
+    return f"dimension $n$ ($D = n{'' if less == 0 else f' - {less}'}$)"
 
 
 def ratio_panel(axis: Axes, members: list[Sample]) -> None:
@@ -187,7 +197,7 @@ def index_cost_panel(axis: Axes, sample: Sample, rows: pd.DataFrame) -> None:
     # spread each index's row of points over a strip so that they do not hide each other; golden-ratio steps, no chance
     strip = 0.5 * ((np.arange(len(index)) * 0.6180339887) % 1.0 - 0.5) / d
     thin = slice(0, SHOWN_POINTS)
-    what = "hits" if sample.method == "newton" else "distinct points"
+    what = f"{'hits' if sample.method == 'newton' else 'distinct points'}, spread within their row"
     axis.scatter(
         cost[thin],
         (index / d + strip)[thin],
@@ -202,7 +212,7 @@ def index_cost_panel(axis: Axes, sample: Sample, rows: pd.DataFrame) -> None:
     if law is not None:
         alpha = law["morse_index"].to_numpy() / d
         centre, width = law["mean_cost"].to_numpy(float), law["sd_cost"].to_numpy(float)
-        axis.plot(centre, alpha, **canvas.EXACT, zorder=2, label=r"exact $E[f\,|\,k]$")
+        axis.plot(centre, alpha, **canvas.EXACT, zorder=2, label=r"exact mean $E[f \mid k]$")
         axis.fill_betweenx(
             alpha, centre - width, centre + width, color=canvas.EXACT["color"], alpha=0.18, linewidth=0,
             label="exact standard deviation", zorder=1,
@@ -210,12 +220,16 @@ def index_cost_panel(axis: Axes, sample: Sample, rows: pd.DataFrame) -> None:
     present = np.unique(index)
     means = np.array([cost[index == k].mean() for k in present])
     spread = np.array([cost[index == k].std() for k in present])
+    lowest = cost.min() if len(cost) and cost.min() >= 0 else -np.inf  # a cost without negative values has no such bars
     axis.errorbar(
-        means, present / d, xerr=spread, **canvas.DISTINCT, markersize=4, linewidth=1, zorder=3,
+        means, present / d, xerr=[np.minimum(spread, means - lowest), spread], **canvas.DISTINCT, markersize=4,
+        linewidth=1, zorder=3,
         label="mean and standard deviation",
     )  # fmt: skip
+    if lowest >= 0:
+        axis.set_xlim(left=0.0 if lowest < 0.5 * cost.max() else None)
     axis.set_xlabel("cost $f$" if sample.landscape != "spherical_spin" else "energy per spin $f = H/n$")
-    canvas.title(axis, f"{sample.title}, $n = {sample.n}$")
+    canvas.title(axis, heading(sample))
     top = max(1, *present) if law is None else d
     axis.set_ylim((-0.5) / d, (top + 0.5) / d)
     axis.set_yticks([tick for tick in axis.get_yticks() if -1e-9 <= tick <= 1 + 1e-9])
@@ -243,19 +257,20 @@ def spectrum_panel(axis: Axes, sample: Sample, rows: pd.DataFrame) -> None:
     bins = int(np.clip(2 * np.cbrt(values.size), 12, 80))
     edges = np.linspace(values.min(), values.max(), bins + 1)
     d = sample.dimension
-    groups = {"all critical points": index >= 0, "minima": index == 0, f"index {d // 2}": index == d // 2}
+    groups = {"all": index >= 0, "minima": index == 0, f"index {d // 2}": index == d // 2}
     groups["maxima"] = index == d
     for j, (name, mask) in enumerate(groups.items()):
         if mask.any():
             axis.hist(
                 values[mask].ravel(), edges, density=True, histtype="step", color=canvas.SEQUENCE[j],
-                linestyle=canvas.LINES[j], label=f"{name} ({int(mask.sum())})",
+                linestyle=canvas.LINES[j], label=f"{name}: {int(mask.sum()):,}",
             )  # fmt: skip
     axis.axvline(0, color="#999999", linewidth=0.6)
     axis.set_xlabel(r"Hessian eigenvalue $\lambda$")
-    canvas.title(axis, f"{sample.title}, $n = {sample.n}$")
-    axis.set_ylim(top=1.35 * axis.get_ylim()[1])
-    axis.legend(loc="upper left", ncols=2)
+    canvas.title(axis, heading(sample))
+    axis.set_ylim(top=1.5 * axis.get_ylim()[1])
+    what = "hits of starts, how many" if sample.method == "newton" else "critical points, how many"
+    axis.legend(loc="upper left", ncols=2, fontsize=7.5, title=what, title_fontsize=7.5)
 
 
 # ---- outcomes ----------------------------------------------------------------------------------------------------
@@ -293,7 +308,7 @@ def outcomes_panel(axis: Axes, shown: Sequence[Sample]) -> None:
         failed = 1 - sample.statuses.get("critical", 0) / total[row]
         axis.annotate(f"{100 * failed:.2g} %", (1.01, row), va="center", fontsize=8, annotation_clip=False)
     axis.annotate("not critical", (1.01, 1.0), xycoords="axes fraction", va="bottom", fontsize=8)
-    axis.set_yticks(np.arange(len(shown)), [f"{s.title}, $n = {s.n}$" for s in shown])
+    axis.set_yticks(np.arange(len(shown)), [heading(s) for s in shown])
     axis.invert_yaxis()
     axis.set_xlim(0, 1)
     axis.set_xlabel("share of starts")
@@ -336,6 +351,11 @@ def coverage_figure(samples: Sequence[Sample], points: pd.DataFrame, audits: pd.
 
 
 # ---- inside ------------------------------------------------------------------------------------------------------
+def heading(sample: Sample) -> str:
+    """Return a combination in words with its n; nothing more than a name where a frame does not say which it is."""
+    return sample.title if sample.landscape == ONE_LANDSCAPE else f"{sample.title}, $n = {sample.n}$"
+
+
 def by_family(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     """Combinations that differ in n alone, sorted by n, keyed by their label."""
     families: dict[str, list[Sample]] = {}

@@ -12,22 +12,23 @@ from matplotlib.axes import Axes
 
 from simcore.errors import InputError
 from simcore.formulas.outcome import STATUSES
+from simcore.landscapes import registry
+from simcore.landscapes.base import Landscape
 from simcore.search.enumerate import Enumeration
 from simcore.search.graph import MorseGraph, graph_of_enumeration
 
 from . import canvas, figures
 from . import disconnectivity as trees
 from .figures import by_family, load_rows
-from .samples import Sample, as_runs, load_samples, rows_of, samples_from_frames, samples_from_starts
-
-ONE_LANDSCAPE = "one landscape"
-"""What stands for the landscape's name where a frame has no parameter columns."""
+from .samples import ONE_LANDSCAPE, Sample, as_runs, load_samples, rows_of, samples_from_frames, samples_from_starts
 
 
 def ratio(source: Any, *, ax: Any = None) -> Any:
     """Saddles over minima against n, a panel a family; see ``simcore.plot.ratio``."""
     families = by_family(_samples(source))
-    return _drawn(ax, list(families.values()), figures.ratio_panel, (3.6, 3.0), "saddles / minima", "dimension $n$")
+    return _drawn(
+        ax, list(families.values()), figures.ratio_panel, (3.6, 3.0), "saddles / minima", figures.dimension_label
+    )
 
 
 def index_cost(source: Any, *, ax: Any = None) -> Any:
@@ -77,7 +78,7 @@ def disconnectivity(source: Any, *, ax: Any = None) -> Any:
 def _samples(source: Any) -> list[Sample]:
     if isinstance(source, Enumeration):
         statuses = {key: int(source.audit[key]) for key in STATUSES if source.audit.get(key)}
-        return [_sample(source.points.assign(draw=0), "enumerate", statuses)]
+        return [_sample(source.points.assign(draw=0), "enumerate", statuses, _known(source))]
     if not isinstance(source, pd.DataFrame):
         return load_samples(source)
     frame = _checked(source)
@@ -93,10 +94,17 @@ def _samples(source: Any) -> list[Sample]:
     return samples_from_frames(frame, frame[[*names, "draw"]].drop_duplicates())
 
 
-def _sample(rows: pd.DataFrame, method: str, statuses: dict[str, int]) -> Sample:
-    """Return the Sample of one landscape that a frame does not name; D is read off eigenvalues or indices."""
+def _known(source: Enumeration) -> Landscape | None:
+    """Return the landscape of an enumeration, where it still has its function and a family has that name."""
+    landscape = None if source.draw is None else source.draw.landscape
+    return landscape if landscape is not None and landscape.name in registry.names() else None
+
+
+def _sample(rows: pd.DataFrame, method: str, statuses: dict[str, int], landscape: Landscape | None = None) -> Sample:
+    """Return the Sample of one landscape; where a frame does not name it, D is read off eigenvalues or indices."""
     index = rows["morse_index"].to_numpy(np.int64)
-    dimension = max(len(rows["eigenvalues"].iloc[0]) if "eigenvalues" in rows and len(rows) else 0, *index, 1)
+    seen = max(len(rows["eigenvalues"].iloc[0]) if "eigenvalues" in rows and len(rows) else 0, *index, 1)
+    dimension = seen if landscape is None else landscape.dimension
     draws, row = np.unique(rows["draw"].to_numpy(), return_inverse=True)
     shape = (max(len(draws), 1), dimension + 1)
 
@@ -107,7 +115,10 @@ def _sample(rows: pd.DataFrame, method: str, statuses: dict[str, int]) -> Sample
     hits = sums(rows["hits"].to_numpy(float)) if "hits" in rows else number
     counts = np.zeros(shape) if method == "newton" else number
     unknown = np.full(shape[0], np.nan)
-    parameters = {"landscape": ONE_LANDSCAPE, "n": dimension}
+    parameters: dict[str, Any] = {"landscape": ONE_LANDSCAPE, "n": dimension}
+    if landscape is not None:
+        own = landscape.to_dict()
+        parameters = {"landscape": own.pop("name"), "n": landscape.n, **own}
     return Sample(parameters, dimension, counts, hits, cost, np.zeros(shape[0], bool), unknown, method, statuses)
 
 
@@ -142,7 +153,7 @@ def _drawn(
     draw: Callable[[Axes, Any], None],
     size: tuple[float, float],
     left: str = "",
-    below: str = "",
+    below: Callable[[Any], str] | None = None,
     *,
     legend: bool = True,
 ) -> Any:
@@ -165,8 +176,8 @@ def _drawn(
                 )
         for axis, panel in zip(axes[0], panels, strict=True):
             draw(axis, panel)
-            if below:
-                axis.set_xlabel(below)
+            if below is not None:
+                axis.set_xlabel(below(panel))
         if left:
             axes[0, 0].set_ylabel(left)
         if legend:

@@ -31,6 +31,10 @@ LONGEST_SHOWN = 18
 """Characters of a parameter's value beyond which titles leave it out; tables show it."""
 
 
+ONE_LANDSCAPE = "one landscape"
+"""What stands for the landscape's name where a frame does not say which it is."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """Everything that the draws of one combination say about indices, hits and costs.

@@ -3,7 +3,8 @@
 A start that stops at a minimum of |grad f| has a gradient in the Hessian's near-kernel; however small, it is not a
 critical point (Frye et al. 2021). Solid lines are critical points (and degenerate ones) with a gradient norm below the
 cutoff; dashed lines every start below it, as a search without further tests would count; markers the gradient-flat
-starts among them. Where solid and dashed part, the cutoff matters.
+starts among them. Where solid and dashed part, the cutoff matters. Shades are one standard error between draws. Dotted
+lines are the exact means over all points: hits are biased, so they need not agree.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from .samples import (
 )
 
 CUTOFFS = np.logspace(-14, 1, 61)
+BATCHES = 32
+"""Batches of whole draws, between which errors are taken: up to 32 draws are their own batches."""
 _CHUNK = 512
 
 
@@ -56,8 +59,8 @@ def tolerance_rows(run: Any) -> Iterator[pd.DataFrame]:
 def tolerance_sums(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return what the figure needs of starts, summed part by part, so that memory does not grow with their number.
 
-    A row for each combination of parameters, ``group`` ("critical", which degenerate points are among, "gradient_flat",
-    "other") and ``bin`` (the first of ``CUTOFFS`` that accepts its starts; behind the last one where none does):
+    A row for each combination of parameters, ``draw`` (modulo ``BATCHES``), ``group`` ("critical", which degenerate
+    points are among, "gradient_flat", "other") and ``bin`` (the first of ``CUTOFFS`` that accepts its starts; behind the last one where none does):
     ``number`` of starts, sums of ``cost`` and ``index``, and ``unknown``, the starts whose index is not known. Starts
     whose cost or gradient is not finite count in the group "nowhere" alone.
     """
@@ -78,7 +81,7 @@ def _binned(rows: pd.DataFrame) -> pd.DataFrame:
     group = np.where(np.isin(status, ("critical", "degenerate")), "critical", "other")
     group = np.where(finite, np.where(status == "gradient_flat", "gradient_flat", group), "nowhere")
     made = rows[names].assign(
-        draw=0,
+        draw=rows["draw"].to_numpy() % BATCHES,
         group=group,
         bin=np.searchsorted(CUTOFFS, np.where(finite, norm, np.inf), side="left"),
         number=1,
@@ -124,11 +127,22 @@ def tolerance_figure(samples: Sequence[Sample], starts: pd.DataFrame) -> Figure:
                 number = _below(part, "number")
                 label = names[j] if line == "-" else None
                 axes[0, 0].plot(CUTOFFS, number / total, label=label, linestyle=line, **look)
-                some = number > 0
-                axes[0, 2].plot(CUTOFFS[some], (_below(part, "cost")[some] / number[some]), linestyle=line, **look)
+                shown = [(axes[0, 2], "cost", 1)]
                 if not part["unknown"].any():
-                    mean = _below(part, "index")[some] / max(sample.dimension, 1) / number[some]
-                    axes[0, 1].plot(CUTOFFS[some], mean, linestyle=line, **look)
+                    shown.append((axes[0, 1], "index", max(sample.dimension, 1)))
+                for axis, column, unit in shown:
+                    some, mean, error = (
+                        values / unit if values.dtype == float else values for values in means(part, column)
+                    )
+                    axis.plot(CUTOFFS[some], mean, linestyle=line, **look)
+                    if line == "-":
+                        axis.fill_between(CUTOFFS[some], mean - error, mean + error, alpha=0.18, linewidth=0, **look)
+            if sample.law is not None and len(sample.law) == sample.dimension + 1:
+                share = sample.law["fraction"].to_numpy(float)
+                exact = {"linewidth": 0.8, "dashes": (1, 1), **look}
+                alpha = sample.law["morse_index"].to_numpy() / max(sample.dimension, 1)
+                axes[0, 1].axhline(float(share @ alpha), **exact)
+                axes[0, 2].axhline(float(share @ sample.law["mean_cost"].to_numpy(float)), **exact)
             flat = every[(every["group"] == "gradient_flat").to_numpy()]
             if len(flat):
                 marks = {"marker": canvas.MARKERS[j % 7], "markerfacecolor": "white", "linestyle": "none", **look}
@@ -144,10 +158,13 @@ def tolerance_figure(samples: Sequence[Sample], starts: pd.DataFrame) -> Figure:
             axis.set_ylabel(title)
         axes[0, 0].set_ylim(-0.02, 1.02)
         handles, labels = axes[0, 0].get_legend_handles_labels()
+        lines = [("-", "critical points hit; shade: one standard error"), ("--", "every start below the cutoff")]
+        if any(s.law is not None for s in samples):
+            lines.append((":", "exact mean over points, not hits"))
         grey = {"color": "#444444", "markerfacecolor": "white"}
-        handles += [Line2D([], [], linestyle=line, **grey) for line in ("-", "--")]
+        handles += [Line2D([], [], linestyle=line, **grey) for line, _ in lines]
         handles += [Line2D([], [], linestyle="none", marker="o", **grey)]
-        labels += ["critical points", "every start below the cutoff", "gradient-flat starts"]
+        labels += [*(text for _, text in lines), "gradient-flat starts"]
         figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     return figure
 
@@ -156,3 +173,24 @@ def _below(part: pd.DataFrame, column: str) -> NDArray[np.float64]:
     """Return the sum of a column over the starts that each of ``CUTOFFS`` accepts."""
     sums = np.bincount(part["bin"].to_numpy(int), part[column].to_numpy(float), len(CUTOFFS) + 1)
     return np.cumsum(sums, dtype=np.float64)[:-1]
+
+
+def means(part: pd.DataFrame, column: str) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
+    """Return which of ``CUTOFFS`` accept any start, the mean of a column over those that they accept, and its standard
+    error between draws (delta method for a ratio of sums; not a number for one draw)."""
+    batch = np.unique(part["draw"].to_numpy(), return_inverse=True)[1]
+    batches, bins = int(batch.max(initial=-1)) + 1, len(CUTOFFS) + 1
+
+    def summed(name: str) -> NDArray[np.float64]:
+        cell = batch * bins + part["bin"].to_numpy(int)
+        return (
+            np.bincount(cell, part[name].to_numpy(float), batches * bins).reshape(batches, bins).cumsum(axis=1)[:, :-1]
+        )
+
+    number, values = summed("number"), summed(column)
+    total = number.sum(axis=0)
+    some = total > 0
+    mean = values.sum(axis=0)[some] / total[some]
+    apart = values[:, some] - mean * number[:, some]
+    factor = batches / (batches - 1) if batches > 1 else np.nan
+    return some, mean, np.sqrt(factor * (apart**2).sum(axis=0)) / total[some]

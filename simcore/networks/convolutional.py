@@ -40,6 +40,8 @@ class ConvolutionalNetwork(SharedNetwork):
     kernel, stride : int
         At least 1.
 
+    Notes
+    -----
     Parameters x stand in the order W_1, b_1, W_2, b_2, ...: kernels as (filters, channels, kernel, kernel), the dense
     matrix as (outputs, channels x height x width), rows of rows.
 

@@ -39,6 +39,8 @@ class RecurrentNetwork(SharedNetwork):
     l2 : float
         Adds (l2/2)|x|^2 over all parameters, each shared weight counted once.
 
+    Notes
+    -----
     Parameters x stand in the order (u | W), b, V, c: the matrix (units, 1 + units) by rows, then biases, then V
     (outputs, units) by rows.
 
