@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
+LONGEST_SHOWN = 120
+"""Characters of a parameter's value that are printed."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,24 @@ class Scales:
     gradient: float
     step_cap: float
     region: float
+
+
+def _settings(landscape: Any) -> list[tuple[str, str]]:
+    """Return the fields of a landscape with their values in short: of a long array its shape, of a function its
+    name."""
+    found = []
+    for name, value in ((f.name, getattr(landscape, f.name)) for f in fields(landscape) if f.repr):
+        text = getattr(value, "__qualname__", None) or repr(value)
+        if len(text) > LONGEST_SHOWN:
+            shape = np.shape(value) if isinstance(value, (tuple, list, np.ndarray)) else ()
+            text = f"<{' x '.join(map(str, shape))} numbers>" if shape else f"{text[: LONGEST_SHOWN - 3]}..."
+        found.append((name, text))
+    return found
+
+
+def _in_short(landscape: Any) -> str:
+    """Return Name(field=value, ...) on a few lines at most, whatever arrays the landscape holds."""
+    return f"{type(landscape).__name__}({', '.join(f'{name}={text}' for name, text in _settings(landscape))})"
 
 
 class Landscape(ABC):
@@ -88,6 +109,20 @@ class Landscape(ABC):
     """Whether the law is that of a stationary field in R^n, whose points in a ball the ball method counts."""
 
     n: int
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        if (
+            "__repr__" not in cls.__dict__
+        ):  # a dataclass keeps a __repr__ that is there; its own would print arrays whole
+            cls.__repr__ = _in_short  # type: ignore[method-assign]
+
+    def _repr_html_(self) -> str:
+        """Show the law and the parameters in a notebook."""
+        law = self.law or (type(self).__doc__ or "").partition("\n")[0]
+        rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in _settings(self))
+        size = f"<tr><th>variables, dimension</th><td>{self.n}, {self.dimension}</td></tr>"
+        return f"<b>{type(self).__name__}</b>: {escape(law)}<table>{rows}{size}</table>"
 
     # ---- the law -------------------------------------------------------------------------------------------------
     @property
