@@ -60,9 +60,9 @@ def tolerance_sums(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return what the figure needs of starts, summed part by part, so that memory does not grow with their number.
 
     A row for each combination of parameters, ``draw`` (modulo ``BATCHES``), ``group`` ("critical", which degenerate
-    points are among, "gradient_flat", "other") and ``bin`` (the first of ``CUTOFFS`` that accepts its starts; behind the last one where none does):
-    ``number`` of starts, sums of ``cost`` and ``index``, and ``unknown``, the starts whose index is not known. Starts
-    whose cost or gradient is not finite count in the group "nowhere" alone.
+    points are among, "gradient_flat", "other") and ``bin`` (the first of ``CUTOFFS`` that accepts its starts;
+    behind the last one where none does): ``number`` of starts, sums of ``cost`` and ``index``, and ``unknown``, the
+    starts whose index is not known. Starts whose cost or gradient is not finite count in the group "nowhere" alone.
     """
     binned = [_binned(part) for part in parts]
     if not binned:
