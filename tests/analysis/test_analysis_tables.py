@@ -98,6 +98,10 @@ def test_points_without_an_audit_or_with_an_impossible_index_are_refused():
     assert kept.counts.sum() == (points["draw"] != 2).sum()
     with pytest.raises(InputError, match=r"outside 0\.\.4"):
         samples_from_frames(points.assign(morse_index=5), audits)
+    for impossible in (-1, 5):  # one point among sound ones
+        strange = points["morse_index"].where(points.index != 3, impossible)
+        with pytest.raises(InputError, match=r"outside 0\.\.4"):
+            samples_from_frames(points.assign(morse_index=strange), audits)
     with pytest.raises(InputError, match="no audits"):
         samples_from_frames(points.assign(n=6), audits)
 
@@ -175,6 +179,28 @@ def test_tables_say_that_too_few_draws_cannot_tell():
     assert "{6.73 (too few draws)}" in table.latex()
     assert row["z"] == "" and float(row["ratio_distinct"]) == pytest.approx(148 / 22)
     assert "±" in tables.count_table([sample(draws=16)]).markdown()
+
+
+def two_dimensional(draws, complete=True) -> Sample:
+    """Counts on a torus of two dimensions: 2 + j % 3 minima and maxima and twice as many saddles in draw j."""
+    minima = np.array([2.0 + j % 3 for j in range(draws)])
+    counts = np.stack([minima, 2 * minima + np.arange(draws) % 2, minima], axis=1)
+    return Sample(
+        {"landscape": "torus_field", "n": 2}, 2, counts, 5 * counts, 0 * counts, np.full(draws, complete),
+        np.full(draws, 64.0),
+    )  # fmt: skip
+
+
+def test_in_two_dimensions_a_ratio_is_judged_and_one_that_cannot_be_told_says_why():
+    """The smallest dimension with saddles; on a circle there are none, and nothing is to be said."""
+    whole, few, open_ = two_dimensional(40), two_dimensional(9), two_dimensional(40, complete=False)
+    assert [row["z"] is None for row in tables.count_table([whole, open_]).rows] == [False, True]
+    assert "n = 2: cannot tell: too few draws" in tables.count_table([few]).markdown()
+    circle = Sample(
+        {"landscape": "torus_field", "n": 1}, 1, few.counts[:, :2], few.hits[:, :2], few.cost_sums[:, :2], few.complete,
+        few.starts,
+    )  # fmt: skip
+    assert "cannot tell" not in tables.count_table([circle]).markdown()
 
 
 def test_latex_is_booktabs_and_siunitx():
@@ -269,6 +295,18 @@ def test_ratio_figure_shows_points_hits_exact_law_and_coin_flips():
     assert "dimension" in figure.axes[-1].get_xlabel()
 
 
+def test_estimated_ratios_are_drawn_apart_and_those_below_one_too():
+    fewer_saddles = np.tile([[4.0, 2.0, 4.0], [3.0, 1.0, 3.0]], (8, 1))
+    trusted = Sample(
+        {"landscape": "torus_field", "n": 2}, 2, fewer_saddles, fewer_saddles, fewer_saddles, np.ones(16, bool),
+        np.ones(16), method="walk",
+    )  # fmt: skip
+    axis = figures.ratio_figure([trusted]).axes[0]
+    assert "estimated, 95 % interval" in labels(axis) and "estimated, not trusted" not in labels(axis)
+    doubted = dataclasses.replace(trusted, complete=np.arange(16) > 0)
+    assert "estimated, not trusted" in labels(figures.ratio_figure([doubted]).axes[0])
+
+
 def test_index_cost_figure_shows_the_conditional_means_beside_the_exact_ones():
     points, _ = spin_frames()
     figure = figures.index_cost_figure([sample()], points)
@@ -345,6 +383,7 @@ method = "levenberg_marquardt"
 def test_outcomes_and_coverage_figures_have_their_bars_and_curves():
     bars = figures.outcomes_figure(samples_from_starts(starts_frame())).axes[0]
     assert sum(patch.get_width() for patch in bars.patches) == pytest.approx(1)
+    assert labels(bars) == ["critical", "gradient flat", "max iterations"], "statuses that no start has are left out"
     with pytest.raises(InputError, match="newton"):
         figures.outcomes_figure([sample()])
     curve = figures.coverage_figure([sample()], *spin_frames()).axes[0].lines[0]

@@ -1,5 +1,7 @@
 """simcore.plot, simcore.report, simcore.run and simcore.positions: what users call from Python, on one small run."""
 
+import re
+
 import matplotlib
 import numpy as np
 import pytest
@@ -108,6 +110,27 @@ def test_the_report_refuses_what_it_cannot_write(run, tmp_path):
         report([run], tmp_path / "page.pdf")
     with pytest.raises(InputError, match="no run"):
         report([tmp_path], tmp_path / "page.html")
+
+
+def test_the_page_of_studies_shows_claim_figure_and_verdicts_of_each(tmp_path):
+    from matplotlib.figure import Figure
+    from simcore_analysis.estimates import Estimate
+    from simcore_analysis.studies.study import Result, Study, write_study
+    from simcore_analysis.studies.verdicts import Claim
+
+    def measure(full, out):
+        claim = Claim("one is <one>", 1.0, "arithmetic", lambda level: Estimate(1.0, 0, 1.0, 1.0), 0.5, 0.0)
+        return Result(Table([Column("n", "n")], [{"n": 5}], "A caption"), Figure(), [claim])
+
+    for name in ("second", "a<b"):
+        write_study(Study(name, f"The claim of {name}.", "Someone (2020).", measure), False, tmp_path / name)
+    (tmp_path / "second" / "figure.png").unlink()
+    page = report(tmp_path, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.index('<h2 id="a&lt;b">') < page.index('<h2 id="second">')
+    about = re.findall(r"</h2>\s*<p>([^<]*)</p>", page)
+    assert about[:2] == ["The claim of a&lt;b. Someone (2020).", "The claim of second. Someone (2020)."]
+    assert page.count("data:image/png;base64,") == 1 and page.count("one is &lt;one&gt;") >= 2
+    assert page.count("Made by ") == 2 and "<one>" not in page
 
 
 def test_cells_of_a_table_are_escaped():
