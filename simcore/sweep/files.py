@@ -63,9 +63,9 @@ def flush_directory(path: Path) -> None:
 
 def remove_temporaries(directory: Path) -> int:
     """Remove what killed writers left in a directory; return how many files."""
-    found = list(directory.glob(f"*{TEMPORARY}"))
-    for path in found:
-        path.unlink(missing_ok=True)
+    found = [name for name in os.listdir(directory) if name.endswith(TEMPORARY)] if directory.is_dir() else []
+    for name in found:
+        (directory / name).unlink(missing_ok=True)
     return len(found)
 
 

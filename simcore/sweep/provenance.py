@@ -298,13 +298,13 @@ def end_session(run: RunDirectory, entry: dict[str, Any], outcome: str, began: f
     """
     wall = round(time.monotonic() - began, 3)
     entry = {**entry, "ended": now(), "outcome": outcome, "shards": computed, "wall_seconds": wall}
-    shards = run.shards()
+    few = len(os.listdir(run.manifest)) <= MOST_GATHERED
     with gate(run.path):
         document, _ = read_run(run)
         document["sessions"].append(entry)
-        if len(shards) <= MOST_GATHERED:
+        if few:
             gathered = document.setdefault("shards", {})
-            for shard in shards:
+            for shard in run.shards():
                 if shard.name not in gathered:
                     record = run.record(shard)
                     gathered[shard.name] = {key: record.get(key) for key in ("wall_seconds", "cpu_seconds")}
