@@ -372,10 +372,12 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         "cases",
         nargs="*",
         metavar="CASE",
-        help="newton, network, enumerate, prove, normals, sincos, ldlt, theory, sweep (default: all)",
+        help="newton, network, enumerate, prove, walk, normals, sincos, ldlt, theory, sweep (default: all)",
     )
     v.add_argument(
-        "--landscape", metavar="NAME", help="a family (default: gaussian_field; spherical_spin for enumerate and prove)"
+        "--landscape",
+        metavar="NAME",
+        help="a family (default: gaussian_field; spherical_spin for enumerate, prove and walk)",
     )
     v.add_argument("--n", type=_sizes, metavar="N", help="sizes, as in simcore theory (default: 10, or the case's own)")
     v.add_argument("--features", type=_positive, default=1024, metavar="M", help="random waves (default: %(default)s)")

@@ -16,6 +16,7 @@ from simcore.errors import unknown_name
 
 CASES = {
     "newton": ("newton", "measure"),
+    "walk": ("walk", "measure"),
     "network": ("network", "measure"),
     "enumerate": ("enumeration", "measure"),
     "prove": ("enumeration", "proof"),
@@ -27,7 +28,7 @@ CASES = {
 }
 """Module and function of each case."""
 
-SIZED = ("newton", "enumerate", "prove", "ldlt", "theory", "sweep")
+SIZED = ("newton", "enumerate", "prove", "walk", "ldlt", "theory", "sweep")
 
 
 def measure(case: str, settings: Settings) -> dict[str, Any]:

@@ -23,8 +23,8 @@ class Counts:
     total, total_se : float
         Number of critical points and its standard error.
     minima : DataFrame
-        The distinct minima met: ``cost``, ``arrivals`` (moves that reached it), ``known`` (bool: in the frozen set that
-        the counts rest on) and ``x``; by ascending cost.
+        The distinct minima met: ``cost``, ``arrivals`` (moves or paths that reached it), ``known`` (bool: in the frozen
+        set that the counts rest on) and ``x``; by ascending cost.
     diagnostics : dict
         ``trusted`` (bool) and what it rests on; ``reasons``, a list of what failed. An untrusted result keeps its
         numbers, which are then an indication and nothing more.

@@ -79,7 +79,8 @@ def count_by_paths(
         ``morse_index, count, se, low, high, log_ratio, log_ratio_se``.
     total, total_se : float
     minima : DataFrame
-        ``point, cost, morse_index, x`` of the distinct minima met.
+        ``cost, arrivals, known, x`` of the distinct minima met, as by the walk; no path is followed twice, so each was
+        arrived at once.
     diagnostics : dict
         ``trusted``; ``paths`` of ``all_paths``; ``real`` zeros met; ``lost`` paths that could not be followed;
         ``repeats``; ``retracked``, ``jumped``, ``jump_rate``.
@@ -266,9 +267,9 @@ def _tables(problem: Spin, sample: _Sample) -> tuple[pd.DataFrame, pd.DataFrame]
     low_points.sort(key=lambda one: one[0])
     minima = pd.DataFrame(
         {
-            "point": np.arange(len(low_points)),
             "cost": np.array([cost for cost, _ in low_points], float),
-            "morse_index": np.zeros(len(low_points), np.int32),
+            "arrivals": np.ones(len(low_points), np.int64),
+            "known": np.zeros(len(low_points), np.bool_),
             "x": [point for _, point in low_points],
         }
     )

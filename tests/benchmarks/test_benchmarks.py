@@ -188,6 +188,15 @@ def test_prove_is_timed_beside_the_search(quick):
     assert result["ms_low"] <= result["ms_per_draw"] <= result["ms_high"] and result["search_ms_per_draw"] > 0
 
 
+def test_walk_times_whole_counts(quick):
+    result = benchmarks.measure("walk", Settings(n=6, repeats=2))
+    assert result["draws"] == 2 and result["moves"] == 2 * 16 * 500
+    assert 0 < result["ms_low"] <= result["ms_per_move"] <= result["ms_high"]
+    assert 2 < result["moves_per_round_trip"] < 1000
+    assert 20 < result["evaluations_per_move"] < 80
+    assert result["seconds_for_10_percent"] > 0
+
+
 @pytest.mark.parametrize("case", ["normals", "sincos", "ldlt"])
 def test_formulas_are_timed_against_numpy(quick, case):
     result = benchmarks.measure(case, Settings(n=4, repeats=1))
