@@ -2,7 +2,8 @@
 
 A page whose front matter says ``run: true`` is executed from top to bottom in a directory of its own: blocks marked
 ``python`` in one namespace, blocks marked ``sh`` by a shell. What they print and draw appears below each block; an
-error ends the build. So pages are plain text in the repository, and what they show is never out of date.
+error ends the build. So pages are plain text in the repository, and what they show is never out of date. With
+SIMCORE_PAGES=0 in the environment they are left unrun.
 
 Formulas, ``$...$`` and ``$$...$$``, become inline drawings by matplotlib's typesetter: no script, font or network when
 the site is built or read, and no other dependency.
@@ -36,7 +37,7 @@ MOST_LINES = 40
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
     """Run a page that asks for it, and typeset the formulas of every page."""
-    if page.meta.get("run"):
+    if page.meta.get("run") and os.environ.get("SIMCORE_PAGES") != "0":
         from mkdocs.structure.files import File
 
         stem = page.file.src_uri.removesuffix(".md")
