@@ -368,6 +368,20 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     v = verb(
         "bench", _bench, "measure the kernels against the machine and against other libraries", json="the measurements"
     )
+    _add_bench(v)
+
+    v = verb("help", _help, "explain a verb, or a name of the Python package")
+    v.add_argument("topic", nargs="?", metavar="TOPIC", help="such as run, SphericalSpin or enumerate_critical_points")
+
+    v = verb("completion", _completion, "print a script that completes the command line in a shell")
+    v.add_argument("shell", metavar="SHELL", help="bash or zsh")
+
+    verb("info", _info, "print versions, processor, threads, GPU and compile cache", json="the report")
+    return parser, made
+
+
+def _add_bench(v: _Parser) -> None:
+    """Add the arguments of ``simcore bench``."""
     v.add_argument(
         "cases",
         nargs="*",
@@ -397,15 +411,6 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     v.add_argument("--peers", action="store_true", help="also time NumPy, SciPy, JAX, PyTorch on the same starts")
     v.add_argument("--save", metavar="FILE", help="write the measurements to a JSON file")
     v.add_argument("--compare", metavar="FILE", help="print the change against a saved file")
-
-    v = verb("help", _help, "explain a verb, or a name of the Python package")
-    v.add_argument("topic", nargs="?", metavar="TOPIC", help="such as run, SphericalSpin or enumerate_critical_points")
-
-    v = verb("completion", _completion, "print a script that completes the command line in a shell")
-    v.add_argument("shell", metavar="SHELL", help="bash or zsh")
-
-    verb("info", _info, "print versions, processor, threads, GPU and compile cache", json="the report")
-    return parser, made
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -23,7 +23,7 @@ FLOORS = [
     {"simcore.backends"},
     {"simcore.theory"},
     {"simcore.formulas"},
-    {"simcore.plugins", "simcore.compilation", "simcore.domains"},
+    {"simcore.plugins", "simcore.compilation", "simcore.domains", "simcore.steps"},
     {"simcore.checked_cache", "simcore.progress"},
     {"simcore.arrays", "simcore.completion", "simcore.validate"},
     {"simcore.blas", "simcore.errors", "simcore.forks", "simcore.interrupt"},
@@ -145,6 +145,32 @@ def test_every_package_is_installed():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     packages = {module_name(path).removesuffix(".__init__") for path in SOURCES if path.name == "__init__.py"}
     assert settings["packages"] == sorted(packages)
+
+
+def test_every_room_has_its_line():
+    """The table of rooms in ARCHITECTURE.md names every room of the floors above, and none that is not there."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = text[text.index("| room |") : text.index("`simcore/__init__.py` names")]
+    cells = [line.split("|")[1] for line in table.splitlines()[2:] if line.startswith("|")]
+    named = [
+        path.removesuffix(".py").rstrip("/").replace("/", ".") for c in cells for path in re.findall(r"`([^`]+)`", c)
+    ]
+    assert sorted(named) == sorted(set().union(*FLOORS))
+
+
+def test_no_function_is_too_long():
+    """Kernels and signatures with their docstrings aside, a function is read at a glance."""
+    long = []
+    for path in SOURCES:
+        if {"cpu", "cuda", "arcs"} & set(path.parts):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and "jit" not in map(ast.unparse, node.decorator_list):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
+                if lines > 100:
+                    long.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name} {lines}")
+    assert long == []
 
 
 def test_a_draw_goes_from_configuration_to_table_in_ten_hops():

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.backends.network_problems import Mlp
+from simcore.steps import LevenbergMarquardt
 
 Array = NDArray[np.float64]
 TOGETHER = 48  # starts of one call of ``jax lm``, which lasts as long as its slowest start
 TRIALS = 200
-PATIENCE, FLAT = 3, 1e-5
+RULE = LevenbergMarquardt()
 
 
 def supports(problem: Any) -> bool:
@@ -113,6 +114,7 @@ def jax_marquardt(problem: Mlp, starts: Array, tolerance: float) -> Callable[[in
     jnp: Any = import_module("jax.numpy")
     both = derivatives(jnp, jnp.asarray, problem)
     identity = jnp.eye(problem.dimension)
+    enough, poor, rich = RULE.GAINS
 
     def at(x: Any) -> tuple[Any, Any]:
         g, hessian = both(x[None])
@@ -120,7 +122,9 @@ def jax_marquardt(problem: Mlp, starts: Array, tolerance: float) -> Callable[[in
 
     def going(state: Any) -> Any:
         _, g, _, _, trials, flat, rejected = state
-        return (jnp.linalg.norm(g) >= tolerance) & (trials < TRIALS) & (flat < PATIENCE) & (rejected < 30)
+        return (
+            (jnp.linalg.norm(g) >= tolerance) & (trials < TRIALS) & (flat < RULE.patience) & (rejected < RULE.REJECTED)
+        )
 
     def trial(state: Any) -> Any:
         x, g, hessian, mu, trials, flat, rejected = state
@@ -128,17 +132,17 @@ def jax_marquardt(problem: Mlp, starts: Array, tolerance: float) -> Callable[[in
         new, bent = at(x + step)
         before, after, rest = g @ g, new @ new, g + hessian @ step
         gain = (before - after) / jnp.maximum(before - rest @ rest, 1e-300)
-        good = (after < before) & (gain > 1e-3)
-        factor = jnp.where(good, jnp.where(gain > 0.75, 0.1, jnp.where(gain < 0.25, 2.0, 1.0)), 4.0)
+        good = (after < before) & (gain > enough)
+        factor = jnp.where(good, jnp.where(gain > rich, RULE.FALLING, jnp.where(gain < poor, 2.0, 1.0)), RULE.RISING)
         x, g = jnp.where(good, x + step, x), jnp.where(good, new, g)
         hessian = jnp.where(good, bent, hessian)
-        level = jnp.linalg.norm(hessian @ g) < FLAT * jnp.linalg.norm(hessian) * jnp.linalg.norm(g)
+        level = jnp.linalg.norm(hessian @ g) < RULE.FLAT * jnp.linalg.norm(hessian) * jnp.linalg.norm(g)
         flat = jnp.where(good, jnp.where(level, flat + 1, 0), flat)
         return x, g, hessian, jnp.maximum(mu * factor, 1e-30), trials + 1, flat, jnp.where(good, 0, rejected + 1)
 
     def walk(x: Any) -> Any:
         g, hessian = at(x)
-        state = (x, g, hessian, 1e-4 * jnp.sum(hessian * hessian), 0, 0, 0)
+        state = (x, g, hessian, RULE.damping * jnp.sum(hessian * hessian), 0, 0, 0)
         _, g, hessian, *_ = jax.lax.while_loop(going, trial, state)
         return jnp.linalg.norm(g) < tolerance, (jnp.linalg.eigvalsh(hessian) < 0).sum()
 

@@ -77,8 +77,7 @@ def measure(settings: Settings) -> dict[str, Any]:
         iterate(TILE * threads)  # compiles, or loads what is compiled
         count = amount_for(iterate, TILE * threads, TARGET, most, clock)
         iterations = iterate(count)
-        chosen = Search.of(landscape, seed=SEED, backend=settings.backend)
-        target = Target.of(chosen, draw)
+        target = Target.of(Search.of(landscape, seed=SEED, backend=settings.backend), draw)
         ended: list[Any] = []
 
         def search(count: int) -> None:
@@ -104,7 +103,6 @@ def measure(settings: Settings) -> dict[str, Any]:
         contest = None
         if settings.peers:
             contest = Contest(peers.Problem(problem, starts, options.step_cap), threads, settings.backend == "cuda")
-        if contest is not None:
             contest.prepare(1e-8 * options.gradient_tolerance / Newton().tolerance)
             calls.update(contest.calls)
         with Ceiling(threads) as ceiling:

@@ -24,12 +24,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends import cpu, eigensteps
+from simcore.backends import cpu
 from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Array
 from simcore.backends.reference_network import layers
 from simcore.blas import single_threaded_blas
 from simcore.networks.base import Network, normal_starts
+from simcore.steps import Adam, Descent, Here, Rule, SaddleFree, rotated
 
 SCALES = (0.1, 0.3, 0.6, 1.0)
 GAUSSIAN = tuple(f"gaussian_{s:g}" for s in SCALES)
@@ -39,7 +40,13 @@ LAWS = ("gaussian", *GAUSSIAN, *TRAJECTORIES, "descents", "mixed")
 _MIXED = {"gaussian": GAUSSIAN, "mixed": MIXTURE}
 
 STEPS = {"gradient_descent": 3000, "sgd": 1500, "adam": 1500, "saddle_free_newton": 80}
-STEP_SIZE = {"gradient_descent": 0.1, "sgd": 0.1, "adam": 0.02}
+LONGEST = 0.5  # step of the saddle-free rules
+RULES: dict[str, Rule] = {
+    "gradient_descent": Descent(0.1),
+    "sgd": Descent(0.1),
+    "adam": Adam(0.02),
+    "saddle_free_newton": SaddleFree(floor=1e-3, cap=LONGEST),
+}
 BATCH = 50
 TOGETHER = 64  # starts advanced at a time
 RUNAWAY = 50.0  # a trajectory or descent that has gone further starts at its beginning instead
@@ -106,26 +113,24 @@ def _uniforms(network: Network, name: str, seed: int, draw: int, numbers: NDArra
 # ---- trajectories ------------------------------------------------------------------------------------------------
 def _trajectory(network: Network, problem: Mlp, name: str, seed: int, draw: int, begin: Array, steps: NDArray) -> Array:
     """Return each start's point after its own number of steps; back at its beginning where it ran away."""
-    x = begin.copy()
-    first, second = np.zeros_like(x), np.zeros_like(x)
     from simcore.backends.cpu import network_points
 
+    x, rows = begin.copy(), np.arange(len(begin))
+    rule = RULES[name]
+    state = rule.init(x)
     with np.errstate(over="ignore", invalid="ignore"):
         for step in range(int(steps.max(initial=0))):
-            rows = np.flatnonzero((steps > step) & (np.abs(x) < RUNAWAY).all(axis=1))
+            going = (steps[rows] > step) & (np.abs(x[rows]) < RUNAWAY).all(axis=1)
+            rows, state = rows[going], tuple(part[going] for part in state)
             if not len(rows):
                 break
-            if name == "saddle_free_newton":
-                x[rows] = _saddle_free(problem, x[rows], 0, 1e-3)
+            if rule.second:
+                x[rows] += _step(rule, problem, x[rows])
                 continue
             some = np.tile(_batch(network, problem, seed, draw, step), (len(rows), 1)) if name == "sgd" else None
-            gradient = network_points.products(problem, x[rows], order=1, chosen=some)[1]
-            if name == "adam":
-                first[rows] = 0.9 * first[rows] + 0.1 * gradient
-                second[rows] = 0.999 * second[rows] + 0.001 * gradient**2
-                mean = first[rows] / (1 - 0.9 ** (step + 1))
-                gradient = mean / (np.sqrt(second[rows] / (1 - 0.999 ** (step + 1))) + 1e-8)
-            x[rows] -= STEP_SIZE[name] * gradient
+            slope = network_points.products(problem, x[rows], order=1, chosen=some)[1]
+            d, state = rule.step(state, step, Here(slope))
+            x[rows] += d
     lost = ~(np.abs(x) < RUNAWAY).all(axis=1)
     x[lost] = begin[lost]
     return x
@@ -140,13 +145,9 @@ def _batch(network: Network, problem: Mlp, seed: int, draw: int, step: int) -> N
     return np.argsort(uniforms(seed, network.stream("batches"), draw, step, samples), kind="stable")[:size]
 
 
-def _saddle_free(problem: Mlp, x: Array, index: int, floor: float) -> Array:
-    _, gradient, hessian = cpu.evaluate(problem, x)
-    finite = np.isfinite(hessian).all(axis=(1, 2)) & np.isfinite(gradient).all(axis=1)
-    hessian[~finite] = 0.0
-    w, q = np.linalg.eigh(hessian)
-    c = eigensteps.saddle_free(w, eigensteps.project(q, gradient), index, floor)
-    return x + eigensteps.rotated(q, eigensteps.capped(c, 0.5))
+def _step(rule: Rule, problem: Mlp, x: Array) -> Array:
+    """Return the step of a rule without memory that needs Hessians."""
+    return rule.step((), 0, Here(*cpu.evaluate(problem, x)[1:]))[0]
 
 
 # ---- descents from tied saddles ----------------------------------------------------------------------------------
@@ -158,7 +159,7 @@ def _descents(network: Network, problem: Mlp, seed: int, draw: int, numbers: NDA
     x = np.array([_tied(problem.widths, t, row) for t, row in zip(ties, 0.5 * z, strict=True)])
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(60):
-            x = _saddle_free(problem, x, 0, 1e-4)
+            x = x + _step(SaddleFree(cap=LONGEST), problem, x)
             x = np.array([_tied(problem.widths, t, row) for t, row in zip(ties, x, strict=True)])
         x = np.where(np.isfinite(x), x, 0.0)
         _, _, hessian = cpu.evaluate(problem, x)
@@ -170,7 +171,7 @@ def _descents(network: Network, problem: Mlp, seed: int, draw: int, numbers: NDA
             np.where(np.arange(network.n) < down[:, None], u[:, hidden + 3 : hidden + 3 + network.n], 2.0), axis=1
         )
         chosen = np.argsort(order, axis=1) < followed[:, None]
-        push = eigensteps.rotated(q, np.where(chosen, z[:, ::-1], 0.0)) * length[:, None]
+        push = rotated(q, np.where(chosen, z[:, ::-1], 0.0)) * length[:, None]
         below = x + push
         for keep in np.unique(down - followed):
             rows = np.flatnonzero((down - followed == keep) & (followed > 0))
@@ -181,9 +182,10 @@ def _descents(network: Network, problem: Mlp, seed: int, draw: int, numbers: NDA
 
 def _followed(problem: Mlp, x: Array, index: int) -> Array:
     """Return x after 40 steps of eigenvector following at a fixed index, or x itself where that ran away."""
-    y = x.copy()
+    y, rule = x.copy(), SaddleFree(index, cap=LONGEST)
     for _ in range(40):
-        y = _saddle_free(problem, np.where(np.abs(y) < RUNAWAY, y, 0.0), index, 1e-4)
+        y = np.where(np.abs(y) < RUNAWAY, y, 0.0)
+        y = y + _step(rule, problem, y)
     lost = ~(np.abs(y) < RUNAWAY).all(axis=1)
     y[lost] = x[lost]
     return y

@@ -31,20 +31,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends import eigensteps, reference
+from simcore import steps
+from simcore.backends import reference
 from simcore.backends.problems import NewtonOptions, Outcome
 from simcore.blas import single_threaded_blas
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, GRADIENT_FLAT, LEFT_DOMAIN, MAX_ITERATIONS, NOT_FINITE
 from simcore.landscapes.base import Array, Draw
-from simcore.search.solvers import LevenbergMarquardt, Solver, resolve
+from simcore.search.solvers import Solver, resolve
+from simcore.steps import length
 
 GAP = 100.0
-FLAT_EARLY = 1e-5  # Levenberg-Marquardt gives up here; far stricter than the verdict's tolerance
-REJECTED = 30  # trials without gain after which no step helps
-FALLING, RISING = 0.1, 4.0  # of Levenberg-Marquardt's damping after a good trial, after a bad one
-ACCELERATION = 0.75
-"""Levenberg-Marquardt walks its parabola where the acceleration's part is at most this fraction of the velocity's."""
-AHEAD = 0.1  # of the step: where the gradient is asked for the second derivative along it
 POLISH = 4
 WORK = 2**26  # bytes of Hessians and eigenvectors held at a time, about
 _RUNNING = -1
@@ -73,7 +69,7 @@ def search(
     starts = np.array(starts, dtype=np.float64, order="C")
     n = starts.shape[1]
     size = max(1, WORK // (8 * 4 * n * n))
-    outcome = _walked(draw, starts, solver, options, walk)
+    outcome = solver.walked(walk, draw.problem, starts, options) if walk is not None and len(starts) else None
     if outcome is None:
         outcome, rows = Outcome.empty(len(starts), n), np.arange(len(starts))
         outcome.x[:], outcome.iterations[:] = starts, 0
@@ -86,23 +82,6 @@ def search(
             for whole, piece in zip(outcome, part, strict=True):
                 whole[some] = piece  # type: ignore[index]
     return outcome
-
-
-def _walked(
-    draw: Draw, starts: Array, solver: Solver, options: NewtonOptions, walk: Callable[..., Any] | None
-) -> Outcome | None:
-    """Return what the backend's compiled Levenberg-Marquardt makes of the starts; None where it has none for them."""
-    if walk is None or not isinstance(solver, LevenbergMarquardt) or not len(starts):
-        return None
-    if solver.step_cap == "auto":
-        options = options._replace(step_cap=np.inf)
-    found: Outcome | None = walk(draw.problem, starts, options, rule(solver))
-    return found
-
-
-def rule(solver: LevenbergMarquardt) -> tuple[float, ...]:
-    """Return the constants of a walk: damping, patience, early flatness, most rejections, acceleration, factors."""
-    return (solver.damping, solver.patience, FLAT_EARLY, REJECTED, ACCELERATION, FALLING, RISING)
 
 
 def _in_doubt(draw: Draw, outcome: Outcome) -> NDArray[np.bool_]:
@@ -125,10 +104,6 @@ class _Points(NamedTuple):
     h: Array
     basis: Array | None
     finite: NDArray[np.bool_]
-
-
-def _length(rows: Array) -> Array:
-    return np.sqrt((rows * rows).sum(axis=1))
 
 
 class _Batch:
@@ -162,7 +137,8 @@ class _Batch:
         self.decrement = np.full(count, np.nan)
         self.index, self.nullity = np.full(count, -1, np.int32), np.full(count, -1, np.int32)
         self.unresolved = np.zeros(count, int)
-        self.damping, self.flat, self.rejected = np.full(count, -1.0), np.zeros(count, int), np.zeros(count, int)
+        self.rule, self.newton = solver.rule(options), steps.Newton(options.zero_tolerance, options.zero_floor)
+        self.state = self.rule.init(self.g)
 
     def run(self) -> Outcome:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -171,8 +147,8 @@ class _Batch:
             while len(rows := self._judged()):
                 self._advance(rows)
             rest = np.flatnonzero((self.status != NOT_FINITE) & np.isnan(self.decrement))
-            self.decrement[rest] = _length(self._newton(*self._modes(rest)))
-            norm = _length(self.g)
+            self.decrement[rest] = length(self._newton(*self._modes(rest)))
+            norm = length(self.g)
         return Outcome(self.status, self.iterations, self.value, norm, self.decrement, self.index, self.nullity, self.x)
 
     # ---- function values -----------------------------------------------------------------------------------------
@@ -184,7 +160,7 @@ class _Batch:
         if self.basis is None:
             return _Points(x, value, g, h, None, finite)
         basis = self.domain.frame(x)
-        along = eigensteps.rotated(basis.swapaxes(1, 2), g)
+        along = steps.rotated(basis.swapaxes(1, 2), g)
         return _Points(x, value, along, self.domain.tangent_hessian(x, h), basis, finite)
 
     def _keep(self, rows: NDArray, points: _Points, which: NDArray | slice = slice(None)) -> None:
@@ -197,18 +173,17 @@ class _Batch:
 
     def _moved(self, rows: NDArray, step: Array) -> Array:
         """Return the points reached by tangent steps, shape (rows, D)."""
-        ambient = step if self.basis is None else eigensteps.rotated(self.basis[rows], step)
+        ambient = step if self.basis is None else steps.rotated(self.basis[rows], step)
         return self.domain.retract(self.x[rows] + ambient)
 
     def _modes(self, rows: NDArray) -> tuple[Array, Array, Array]:
         """Return eigenvalues, eigenvectors and the gradient in their basis."""
         w, q = np.linalg.eigh(self.h[rows])
-        return w, q, eigensteps.project(q, self.g[rows])
+        return w, q, steps.project(q, self.g[rows])
 
     def _newton(self, w: Array, q: Array, a: Array) -> Array:
         """The Newton step on all modes that are not null beside the largest."""
-        limits = self.options
-        return eigensteps.rotated(q, eigensteps.pseudo_inverse(w, a, limits.zero_tolerance, limits.zero_floor))
+        return steps.rotated(q, self.newton.coefficients(w, a))
 
     # ---- verdicts ------------------------------------------------------------------------------------------------
     def _judged(self) -> NDArray:
@@ -218,24 +193,19 @@ class _Batch:
         out |= self.domain.outside(self.x[rows])
         self.status[rows[out]] = LEFT_DOMAIN
         rows = rows[~out]
-        small = rows[_length(self.g[rows]) < self.options.gradient_tolerance]
+        small = rows[length(self.g[rows]) < self.options.gradient_tolerance]
         if len(small):
             modes = self._modes(small)
             step = self._newton(*modes)
-            near = _length(step) < self.options.decrement_tolerance
+            near = length(step) < self.options.decrement_tolerance
             self._polish(small[near], modes[0][near], step[near])
         rows = rows[self.status[rows] == _RUNNING]
         self._end(rows[self.iterations[rows] >= self.options.max_iterations])
         return np.flatnonzero(self.status == _RUNNING)
 
-    def _bent(self, rows: NDArray) -> tuple[Array, Array, Array]:
-        """Return |Hg|, |H|_F and |g|."""
-        h, g = self.h[rows], self.g[rows]
-        return _length(eigensteps.rotated(h, g)), np.sqrt((h * h).sum(axis=(1, 2))), _length(g)
-
     def _end(self, rows: NDArray) -> None:
         """The verdict on rows that stop without having settled."""
-        bent, size, norm = self._bent(rows)
+        bent, size, norm = steps.flatness(self._here(rows))
         flat = (bent < self.options.flat_tolerance * size * norm) & (norm >= self.options.gradient_tolerance)
         self.status[rows] = np.where(flat, GRADIENT_FLAT, MAX_ITERATIONS)
 
@@ -247,18 +217,18 @@ class _Batch:
             if attempt > 0:
                 modes = self._modes(rows[moving])
                 w[moving], step = modes[0], self._newton(*modes)
-            self.decrement[rows[moving]] = _length(step)
-            go = (_length(step) > 1e-13 * self.draw.landscape.scales.length) | (attempt == 0)
+            self.decrement[rows[moving]] = length(step)
+            go = (length(step) > 1e-13 * self.draw.landscape.scales.length) | (attempt == 0)
             moving, step = moving[go], step[go]
             if not len(moving):
                 break
             here = rows[moving]
             points = self._evaluated(self._moved(here, step))
             slack = 1e-15 * np.sqrt((self.h[here] ** 2).sum(axis=(1, 2)))
-            better = points.finite & (_length(points.g) <= 2 * _length(self.g[here]) + slack)
+            better = points.finite & (length(points.g) <= 2 * length(self.g[here]) + slack)
             difference = np.sqrt(((self.h[here] - points.h) ** 2).sum(axis=(1, 2)))
             if self.basis is not None:  # bases differ from point to point: compare what does not depend on them
-                difference = _length(np.linalg.eigvalsh(self.h[here]) - np.linalg.eigvalsh(points.h))
+                difference = length(np.linalg.eigvalsh(self.h[here]) - np.linalg.eigvalsh(points.h))
             change[moving] = np.where(better, difference, change[moving])
             self._keep(here, points, better)
             moving = moving[better]
@@ -286,52 +256,24 @@ class _Batch:
             self.index[row], self.nullity[row] = index, nullity
 
     # ---- steps ---------------------------------------------------------------------------------------------------
-    def _give_up(self, rows: NDArray) -> None:
-        """End the rows whose Levenberg-Marquardt walk leads nowhere."""
-        if isinstance(self.solver, LevenbergMarquardt):
-            self._end(rows[(self.flat[rows] >= self.solver.patience) | (self.rejected[rows] >= REJECTED)])
+    def _here(self, rows: NDArray) -> steps.Here:
+        return steps.Here(self.g[rows], self.h[rows])
 
     def _advance(self, rows: NDArray) -> None:
-        solver = self.solver
+        """Make one step, or one trial, of each row."""
         self.iterations[rows] += 1
-        if isinstance(solver, LevenbergMarquardt):
-            self._levenberg_marquardt(rows, solver)
-            return
-        w, q, a = self._modes(rows)
-        c = solver.modes(w, a, self.options)
-        step = eigensteps.rotated(q, eigensteps.capped(c, self.options.step_cap))
-        self._keep(rows, self._evaluated(self._moved(rows, step)))
-
-    def _levenberg_marquardt(self, rows: NDArray, solver: LevenbergMarquardt) -> None:
-        """One trial step each; the gain in |g|^2 over the linear model's decides on it and on the next damping."""
-        h, g = self.h[rows], self.g[rows]
-        fresh = self.damping[rows] < 0
-        self.damping[rows] = np.where(fresh, solver.damping * (h * h).sum(axis=(1, 2)), self.damping[rows])
-        mu = self.damping[rows]
-        step = eigensteps.levenberg_marquardt(h, g, mu)
-        if solver.step_cap != "auto":
-            step = eigensteps.capped(step, self.options.step_cap)
-        along = eigensteps.rotated(h, step)
-        if self.domain.flat:  # geodesic acceleration, as in ``cpu/marquardt.py``
-            ahead = self.function(self._moved(rows, AHEAD * step))[1]
-            bend = 2 / AHEAD * ((ahead - g) / AHEAD - along)
-            bend[~np.isfinite(bend).all(axis=1)] = np.inf
-            curved = eigensteps.levenberg_marquardt(h, bend, mu)
-            walked = 2 * _length(curved) <= ACCELERATION * _length(step)
-            step = step + np.where(walked[:, None], 0.5 * curved, 0.0)
-        points = self._evaluated(self._moved(rows, step))
-        before, after = (g * g).sum(axis=1), (points.g * points.g).sum(axis=1)
-        predicted = before - ((g + along) ** 2).sum(axis=1)
-        gain = (before - after) / np.maximum(predicted, 1e-300)
-        good = points.finite & (after < before) & (gain > 1e-3)
-        self._keep(rows, points, good)
-        factor = np.where(~good, RISING, np.where(gain > 0.75, FALLING, np.where(gain < 0.25, 2.0, 1.0)))
-        self.damping[rows] = np.maximum(mu * factor, 1e-30)
-        self.rejected[rows] = np.where(good, 0, self.rejected[rows] + 1)
-        bent, size, norm = self._bent(rows)
-        flat = (bent < FLAT_EARLY * norm * size) & (norm >= self.options.gradient_tolerance)
-        self.flat[rows] = np.where(good, np.where(flat, self.flat[rows] + 1, 0), self.flat[rows])
-        self._give_up(rows)
+        state, here = tuple(part[rows] for part in self.state), self._here(rows)
+        if self.domain.flat:
+            here = here._replace(ahead=lambda d: self.function(self._moved(rows, d))[1])
+        d, state = self.rule.step(state, 0, here)
+        points = self._evaluated(self._moved(rows, d))
+        made, state = self.rule.judge(state, here, d, steps.Here(points.g, points.h), points.finite)
+        for part, changed in zip(self.state, state, strict=True):
+            part[rows] = changed
+        self._keep(rows, points, made)
+        stuck = self.rule.hopeless(state)
+        if stuck is not None:
+            self._end(rows[stuck & (self.status[rows] == _RUNNING)])
 
 
 def null_modes(w: Array, tolerance: float) -> NDArray[np.bool_]:

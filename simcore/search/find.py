@@ -16,17 +16,15 @@ from simcore.progress import current, long_call, share
 from simcore.search.certify import certify
 from simcore.search.distinct import PointTable
 from simcore.search.search import Search, check_draws, split_target
-from simcore.search.solvers import Newton, RegularisedNewton, Solver
+from simcore.search.solvers import Solver
 from simcore.search.spectrum import spectra
-from simcore.search.target import TILE, Target, blocks
+from simcore.search.target import Target, blocks
 from simcore.validate import start_range
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-
-BLOCK = 480  # starts in a work item at least: enough to keep the kernel's tiles full
 
 
 def find_critical_points(
@@ -117,11 +115,7 @@ def newton_rows(
         _DrawJob(search, only, first_draw + i, first_start, rows, slice(i * starts, (i + 1) * starts))
         for i in range(draws)
     ]
-    # Starts of the dense search are dear, and nothing is gained by many at once.
-    least = 4 * TILE if isinstance(search.solver, RegularisedNewton) else TILE
-    if isinstance(search.solver, Newton):
-        least = max(BLOCK, search.block)
-    _work_through(jobs, starts, search.threads, least)
+    _work_through(jobs, starts, search.threads, search.solver.block(search.backend))
     return rows.frame(first_draw, first_start)
 
 

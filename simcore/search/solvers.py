@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
-from simcore.backends import eigensteps
-from simcore.backends.problems import Array, NewtonOptions
+from simcore import steps
+from simcore.backends import Backend
+from simcore.backends.problems import Array, NewtonOptions, Outcome
 from simcore.errors import InputError, unknown_name
-from simcore.landscapes.base import Landscape
+from simcore.landscapes.base import Draw, Landscape
 from simcore.validate import whole
 
 MOST_ITERATIONS = 2**31 - 1  # rows count them in int32
-ZERO = 1e-10
-"""Eigenvalues within this fraction of |H|_F are null."""
+TILE = 24
+"""Starts that the CPU kernel advances together: blocks are multiples of it."""
+
+Walk = Callable[[Any, Array, NewtonOptions, tuple[float, ...]], Outcome | None]
+"""A backend's compiled ``levenberg_marquardt``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,25 +50,39 @@ class Solver:
         """Return the absolute limits for one landscape."""
         scales = landscape.scales
         # On the sphere a Hessian is a difference, Euclidean less radial: where it vanishes, the terms' rounding stays.
-        floor = 0.0 if landscape.domain.flat else ZERO * scales.gradient / scales.length
+        floor = 0.0 if landscape.domain.flat else steps.NULL * scales.gradient / scales.length
         return NewtonOptions(
             step_cap=float(scales.step_cap if self.step_cap == "auto" else self.step_cap),
             gradient_tolerance=self.tolerance * scales.gradient,
             decrement_tolerance=1e-6 * scales.length,
             max_iterations=self.max_iterations,
             region=scales.region,
-            zero_tolerance=ZERO,
+            zero_tolerance=steps.NULL,
             flat_tolerance=1e-3,
             zero_floor=floor,
         )
 
-    def modes(self, w: Array, a: Array, options: NewtonOptions) -> Array:
-        """Return the coefficients c, (S, D), of the step d = Q c, with H = Q diag(w) Q' and a = Q' g, both (S, D).
+    def rule(self, options: NewtonOptions) -> steps.Rule:
+        """Return the rule of the searches that decompose every Hessian; here Newton's on all modes that are not null.
 
-        The rule of the searches that decompose every Hessian; the step is capped afterwards. Here Newton's on all modes
-        that are not null: c = -a/w.
+        Gradients and Hessians are given to it in a basis of the tangent space.
         """
-        return eigensteps.pseudo_inverse(w, a, options.zero_tolerance, options.zero_floor)
+        return steps.Newton(options.zero_tolerance, options.zero_floor, cap=options.step_cap)
+
+    def compiled(
+        self, backend: Backend, draw: Draw, problem: Any, starts: Array, options: NewtonOptions
+    ) -> Outcome | None:
+        """Return how the backend's own loop for this solver ends from starts (S, n), ``problem`` being the draw's; None
+        where it has none."""
+        return None
+
+    def walked(self, walk: Walk, problem: Any, starts: Array, options: NewtonOptions) -> Outcome | None:
+        """Return as much of the outcome as a compiled Levenberg-Marquardt decides; None for other solvers."""
+        return None
+
+    def block(self, backend: Backend) -> int:
+        """Return how many starts a thread takes at once at least: few, where decomposed Hessians make them dear."""
+        return TILE
 
     def to_dict(self) -> dict[str, Any]:
         """Return the ``[solver]`` table, JSON-safe; ``solver_from_dict`` undoes it."""
@@ -93,6 +112,14 @@ class Newton(Solver):
 
     method: ClassVar[str] = "newton"
 
+    def compiled(
+        self, backend: Backend, draw: Draw, problem: Any, starts: Array, options: NewtonOptions
+    ) -> Outcome | None:
+        return None if draw.degenerate_by_nature else backend.newton(problem, starts, options)
+
+    def block(self, backend: Backend) -> int:
+        return max(20 * TILE, backend.BLOCK)  # enough to keep the kernel's tiles full
+
 
 @dataclass(frozen=True, kw_only=True)
 class RegularisedNewton(Solver):
@@ -117,6 +144,20 @@ class RegularisedNewton(Solver):
         if self.step_cap == "auto":
             return options._replace(step_cap=2.2 * landscape.scales.length / math.sqrt(landscape.n))
         return options
+
+    def compiled(
+        self, backend: Backend, draw: Draw, problem: Any, starts: Array, options: NewtonOptions
+    ) -> Outcome | None:
+        found = backend.regularised_newton(problem, starts, options, draw.landscape.scales.length)
+        if found is None:
+            raise InputError(
+                f"solver method {self.method!r} is for sums of waves on the backends cpu and reference; use 'newton' "
+                f"for {draw.landscape.name} on {backend.NAME}"
+            )
+        return found
+
+    def block(self, backend: Backend) -> int:
+        return 4 * TILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +191,8 @@ class PseudoInverseNewton(Solver):
         super().__post_init__()
         _fraction("cutoff", self.cutoff)
 
-    def modes(self, w: Array, a: Array, options: NewtonOptions) -> Array:
-        return eigensteps.pseudo_inverse(w, a, self.cutoff, options.zero_floor)
+    def rule(self, options: NewtonOptions) -> steps.Rule:
+        return steps.Newton(self.cutoff, options.zero_floor, cap=options.step_cap)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +223,14 @@ class LevenbergMarquardt(Solver):
         _fraction("damping", self.damping)
         if isinstance(self.patience, bool) or not isinstance(self.patience, int) or self.patience < 1:
             raise InputError(f"patience is {self.patience!r}; give a whole number of at least 1")
+
+    def rule(self, options: NewtonOptions) -> steps.LevenbergMarquardt:
+        cap = math.inf if self.step_cap == "auto" else options.step_cap
+        return steps.LevenbergMarquardt(self.damping, self.patience, cap, options.gradient_tolerance)
+
+    def walked(self, walk: Walk, problem: Any, starts: Array, options: NewtonOptions) -> Outcome | None:
+        rule = self.rule(options)
+        return walk(problem, starts, options._replace(step_cap=rule.cap), rule.constants)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,8 +263,8 @@ class SaddleFreeNewton(Solver):
         if isinstance(self.index, bool) or not isinstance(self.index, int) or self.index < 0:
             raise InputError(f"index is {self.index!r}; give a whole number of at least 0")
 
-    def modes(self, w: Array, a: Array, options: NewtonOptions) -> Array:
-        return eigensteps.saddle_free(w, a, self.index, self.floor)
+    def rule(self, options: NewtonOptions) -> steps.Rule:
+        return steps.SaddleFree(self.index, self.floor, cap=options.step_cap)
 
 
 def _fraction(name: str, value: Any) -> None:

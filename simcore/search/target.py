@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from simcore import forks
 from simcore.backends.problems import NewtonOptions, Outcome
 from simcore.domains import Domain
-from simcore.errors import InputError
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
 from simcore.landscapes.base import Draw
 from simcore.progress import share
 from simcore.search.search import Search
-from simcore.search.solvers import Newton, RegularisedNewton
+from simcore.search.solvers import TILE
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")
@@ -28,7 +27,6 @@ DOUBT = 1e-8
 """Newton decrement, in correlation lengths, of an accepted end beyond which it is judged again. Measured: no start in
 3,000 on torus n = 4, 3-spin n = 8 and 12 and waves n = 5 and 20, one in 3,000 on waves n = 50."""
 forks.guard()
-TILE = 24  # starts that the CPU kernel advances together: blocks are multiples of it
 
 
 @dataclass(frozen=True)
@@ -66,22 +64,13 @@ class Target:
         return self.scale * scales.gradient * scales.length
 
     def newton(self, x: Array) -> Outcome:
-        """Search from points x of shape (S, n), by the backend's Newton loop or, with other solvers, the dense one.
+        """Search from points x of shape (S, n), by the backend's loop for the solver, else by the dense search.
 
         The dense search also serves functions with continuous symmetries, where nullity is judged by the orbit.
         """
         x, chosen = np.ascontiguousarray(x), self.search
-        if isinstance(chosen.solver, RegularisedNewton):
-            found = chosen.backend.regularised_newton(self.problem, x, chosen.options, chosen.landscape.scales.length)
-            if found is None:
-                raise InputError(
-                    f"solver method {RegularisedNewton.method!r} is for sums of waves on the backends cpu and "
-                    f"reference; use 'newton' for {chosen.landscape.name} on {chosen.backend.NAME}"
-                )
-            return self._examined(found)
-        if isinstance(chosen.solver, Newton) and not self.draw.degenerate_by_nature:
-            return self._examined(chosen.backend.newton(self.problem, x, chosen.options))
-        return self._dense(x, chosen.options)
+        found = chosen.solver.compiled(chosen.backend, self.draw, self.problem, x, chosen.options)
+        return self._dense(x, chosen.options) if found is None else self._examined(found)
 
     def _dense(self, x: Array, options: NewtonOptions) -> Outcome:
         from simcore.search import dense

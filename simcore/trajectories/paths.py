@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore import steps
 from simcore.backends.problems import Array
 from simcore.landscapes.base import Draw
 from simcore.progress import current
 from simcore.trajectories.batches import Batches
-from simcore.trajectories.derivatives import Function, Local, samples
-from simcore.trajectories.rules import NULL, RULES
+from simcore.trajectories.derivatives import Function, Local, batch_gradient, samples
 from simcore.trajectories.settings import Walk
 
 
@@ -51,32 +52,33 @@ def index_of(hessian: Array) -> NDArray[np.int32]:
     finite = np.asarray(np.isfinite(hessian).all(axis=(1, 2)))
     w = np.linalg.eigvalsh(np.where(finite[:, None, None], hessian, 0.0))
     scale = np.sqrt((w * w).sum(axis=1, keepdims=True))
-    return np.where(finite, (w < -NULL * scale).sum(axis=1), -1).astype(np.int32)
+    return np.where(finite, (w < -steps.NULL * scale).sum(axis=1), -1).astype(np.int32)
 
 
 def follow(draw: Draw, function: Function, walk: Walk, seed: int, first: int, x: Array, record: Record) -> None:
     """Walk from points x, shape (S, n), starts first .. first + S - 1, and fill the record."""
-    problem, batches = function.problem, None
+    domain, rule, batches = function.problem.domain, walk.rule(), None
     if walk.method == "sgd":
         size = walk.batch_size
         assert size is not None
-        count = samples(problem)
-        batches = Batches(draw.landscape, seed, draw.number, first, len(x), count, size)
-    rule = RULES[walk.method](walk, function, x, batches)
+        batches = Batches(draw.landscape, seed, draw.number, first, len(x), samples(function.problem), size)
     meter = current()
     places = {number: place for place, number in enumerate(walk.recorded())}
+    state = rule.init(x)
     with np.errstate(all="ignore"):  # a path that runs away says so in its rows: inf, then nan
         for number in range(walk.steps + 1):
             place = places.get(number)
-            here = function.at(x, place is not None) if place is not None or rule.full else None
+            here = function.at(x, place is not None) if place is not None or batches is None else None
             hessian = function.hessian(x, here) if rule.second else None
-            d = rule.step(number, x, here, hessian)
+            slope = here.gradient if batches is None else batch_gradient(function, x, batches.at(number))
+            d, state = rule.step(state, number, steps.Here(slope, hessian, partial(domain.tangent, x)))
             if place is not None:
                 assert here is not None
                 bent = here.times(here.gradient)
-                step_bent = -walk.step_size * bent if rule.parallel else here.times(d)
+                parallel = walk.method == "gradient_descent"
+                step_bent = -walk.step_size * bent if parallel else here.times(d)
                 change = ((here.gradient + 0.5 * step_bent) * d).sum(axis=1)
                 record.store(place, function, x, here, bent, change, hessian)
             if number < walk.steps:
-                x = problem.domain.retract(x + d)
+                x = domain.retract(x + d)
             meter.step(len(x))

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from simcore import validate
+from simcore import steps, validate
 from simcore.errors import InputError, unknown_name
 from simcore.landscapes.base import Landscape
 
@@ -42,6 +42,16 @@ class Walk:
     floor: float
     integrator: str
     tolerance: float
+
+    def rule(self) -> steps.Rule:
+        """Return the rule of the steps; sgd is descent on the gradient of the step's minibatch."""
+        if self.method == "adam":
+            return steps.Adam(self.step_size, self.betas, self.epsilon)
+        if self.method == "newton":
+            return steps.Newton(step_size=self.step_size, cap=self.step_cap)
+        if self.method == "saddle_free_newton":
+            return steps.SaddleFree(floor=self.floor, step_size=self.step_size, cap=self.step_cap)
+        return steps.Descent(self.step_size, self.momentum)
 
     def recorded(self) -> list[int]:
         """Return the numbers of the recorded steps: multiples of ``every``, and the last."""

@@ -39,7 +39,6 @@ _TRIALS = 6  # tried at a point before the lanes that moved go on
 _POLISH = 4  # undamped Newton steps at the end, at most
 _FINE = 1e-13  # a Newton step that is rounding
 _SURE = 1e-7  # no eigenvalue within this fraction of |H|_F: no doubt about nullity
-_AHEAD = 0.1  # of v: where the second derivative along it is measured
 _EPSILON = 2.2e-16
 WALK, ENDS, POLISHES = 0.0, 1.0, 2.0
 
@@ -71,12 +70,11 @@ def search(laid, starts, options, rule, status, iterations, cost, grad_norm, dec
     """Walk from every start, shape (S, n), to its end and write the outcome.
 
     ``options`` = (step_cap, gradient_tolerance, decrement_tolerance, max_iterations, region, zero_tolerance,
-    flat_tolerance, zero_floor); ``rule`` = (damping, patience, flat_early, most_rejected, acceleration), the last the
-    largest 2|a|/|v| that is walked, 0 for none.
+    flat_tolerance, zero_floor); ``rule``: ``simcore.steps.LevenbergMarquardt.constants``.
     """
     cap, gradient_tolerance, decrement_tolerance, max_iterations, region = options[:5]
     zero_tolerance, flat_tolerance, zero_floor = options[5:]
-    damping, patience, flat_early, most_rejected, acceleration, falling, rising = rule
+    damping, patience, flat_early, most_rejected, acceleration, falling, rising, part, enough, poor, rich = rule
     count, n = starts.shape
     at_x = laid.table[X]
     memory = np.zeros(laid.table[SIZE])
@@ -197,12 +195,12 @@ def search(laid, starts, options, rule, status, iterations, cost, grad_norm, dec
                 for i in range(0, n * 8, 8):
                     store(newton, i, load(d, i))
                 rotate(A, n, scales, newton, True)
-                _move(memory, at_x, n, home, newton, zeros() + _AHEAD)
+                _move(memory, at_x, n, home, newton, zeros() + part)
                 slope(laid, memory, ahead)
                 rotate(A, n, scales, ahead, False)
                 for i in range(0, n * 8, 8):
-                    change = (load(ahead, i) - load(b, i)) * (1.0 / _AHEAD)
-                    store(ahead, i, (change + load(along, i)) * (2.0 / _AHEAD))
+                    change = (load(ahead, i) - load(b, i)) * (1.0 / part)
+                    store(ahead, i, (change + load(along, i)) * (2.0 / part))
                 bend = _solve(diagonal, off_diagonal, n, shift, ahead, real, imaginary, scratch)
                 walked = 4.0 * bend <= acceleration * acceleration * _dot(d, d, n)
                 for i in range(0, n * 8, 8):
@@ -216,8 +214,8 @@ def search(laid, starts, options, rule, status, iterations, cost, grad_norm, dec
                     continue
                 steps[lane] += 1.0
                 gain = (before[lane] - after[lane]) / max(predicted[lane], 1e-300)
-                if after[lane] < before[lane] and gain > 1e-3:
-                    factor = falling if gain > 0.75 else 2.0 if gain < 0.25 else 1.0
+                if after[lane] < before[lane] and gain > enough:
+                    factor = falling if gain > rich else 2.0 if gain < poor else 1.0
                     rejected[lane], moved[lane], active[lane] = 0.0, 1.0, ENDS
                     for i in range(n):
                         home[i * 8 + lane] = memory[at_x + i * 8 + lane]

@@ -10,6 +10,7 @@ import numpy as np
 
 from simcore.backends.family import UNIT, Array, Bound, Derivatives, Evaluation, Family, Terms, Without, add
 from simcore.backends.problems import Spin
+from simcore.steps import newton_flops
 
 
 def multiplicities(n: int, p: int) -> Array:
@@ -105,7 +106,7 @@ def flops(problem: Spin) -> float:
     x)."""
     n = problem.n
     contractions = sum(2.0 * n * math.comb(n + q - 2, q - 1) for q in range(3, problem.p + 1))
-    return contractions + 2.0 * n * n + 2.0 * n + n**3 / 3.0 + 4.0 * n * n
+    return contractions + 2.0 * n * n + 2.0 * n + newton_flops(n) + 2.0 * n * n
 
 
 SPIN = add(

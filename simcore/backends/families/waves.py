@@ -9,6 +9,7 @@ import numpy as np
 from simcore.arrays import plain
 from simcore.backends.family import Array, Bound, Derivatives, Evaluation, Family, Terms, add
 from simcore.backends.problems import Waves
+from simcore.steps import newton_flops
 
 MANY = 32  # variables from which the product H v of random waves is cheaper than the compiled Hessian
 
@@ -69,7 +70,7 @@ def flops(problem: Waves) -> float:
     """M (4n + n(n+1)) + n^3/3 + 2n^2 for M waves: phases 2Mn, gradient 2Mn, packed Hessian M n(n+1), LDL^T n^3/3, two
     triangular solves 2n^2."""
     waves, n = problem.frequencies.shape
-    return waves * (4.0 * n + n * (n + 1)) + n**3 / 3.0 + 2.0 * n * n
+    return waves * (4.0 * n + n * (n + 1)) + newton_flops(n)
 
 
 WAVES = add(
