@@ -309,19 +309,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     v.add_argument("--toml", action="store_true", help="print the example configuration alone, to start from")
 
     v = verb("run", _run, "run a sweep, or resume one and compute only what is missing", json="a summary")
-    v.add_argument("config", metavar="CONFIG.toml", help="the configuration of the sweep")
-    v.add_argument("--out", required=True, metavar="RUN", help="the run's directory")
-    v.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, cuda or reference (default: %(default)s)")
-    engine = v.add_mutually_exclusive_group()
-    engine.add_argument(
-        "--workers", type=_positive, metavar="N", help="local worker processes (default: one a processor; cuda: 2)"
-    )
-    engine.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, such as tcp://host:8786, or local")
-    v.add_argument(
-        "--shard", type=_part, metavar="i/k", help="compute part i of k (i = 1..k); k jobs may share one RUN"
-    )
-    v.add_argument("--allow-version", action="store_true", help="continue a run that another version of simcore began")
-    v.add_argument("--dry-run", action="store_true", help="print shards, rows, bytes, memory and time; compute nothing")
+    _add_run(v)
 
     v = verb("verify", _verify, "read every shard of a run back and audit it", json="the report")
     v.add_argument("run", metavar="RUN", help="a run's directory")
@@ -378,6 +366,23 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
 
     verb("info", _info, "print versions, processor, threads, GPU and compile cache", json="the report")
     return parser, made
+
+
+def _add_run(v: _Parser) -> None:
+    """Add the arguments of ``simcore run``."""
+    v.add_argument("config", metavar="CONFIG.toml", help="the configuration of the sweep")
+    v.add_argument("--out", required=True, metavar="RUN", help="the run's directory")
+    v.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, cuda or reference (default: %(default)s)")
+    engine = v.add_mutually_exclusive_group()
+    engine.add_argument(
+        "--workers", type=_positive, metavar="N", help="local worker processes (default: one a processor; cuda: 2)"
+    )
+    engine.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, such as tcp://host:8786, or local")
+    v.add_argument(
+        "--shard", type=_part, metavar="i/k", help="compute part i of k (i = 1..k); k jobs may share one RUN"
+    )
+    v.add_argument("--allow-version", action="store_true", help="continue a run that another version of simcore began")
+    v.add_argument("--dry-run", action="store_true", help="print shards, rows, bytes, memory and time; compute nothing")
 
 
 def _add_bench(v: _Parser) -> None:
