@@ -70,7 +70,11 @@ def follow(draw: Draw, function: Function, walk: Walk, seed: int, first: int, x:
             place = places.get(number)
             here = function.at(x, place is not None) if place is not None or batches is None else None
             hessian = function.hessian(x, here) if rule.second else None
-            slope = here.gradient if batches is None else batch_gradient(function, x, batches.at(number))
+            if batches is not None:
+                slope = batch_gradient(function, x, batches.at(number))
+            else:
+                assert here is not None
+                slope = here.gradient
             d, state = rule.step(state, number, steps.Here(slope, hessian, partial(domain.tangent, x)))
             if place is not None:
                 assert here is not None

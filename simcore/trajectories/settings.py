@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from simcore import steps, validate
+from simcore import validate
 from simcore.errors import InputError, unknown_name
 from simcore.landscapes.base import Landscape
+from simcore.steps import Adam, Descent, Newton, Rule, SaddleFree
 
 METHODS = ("gradient_descent", "sgd", "momentum", "adam", "gradient_flow", "newton", "saddle_free_newton")
 INTEGRATORS = ("DOP853", "LSODA", "Radau")
@@ -43,15 +44,15 @@ class Walk:
     integrator: str
     tolerance: float
 
-    def rule(self) -> steps.Rule:
+    def rule(self) -> Rule:
         """Return the rule of the steps; sgd is descent on the gradient of the step's minibatch."""
         if self.method == "adam":
-            return steps.Adam(self.step_size, self.betas, self.epsilon)
+            return Adam(self.step_size, self.betas, self.epsilon)
         if self.method == "newton":
-            return steps.Newton(step_size=self.step_size, cap=self.step_cap)
+            return Newton(step_size=self.step_size, cap=self.step_cap)
         if self.method == "saddle_free_newton":
-            return steps.SaddleFree(floor=self.floor, step_size=self.step_size, cap=self.step_cap)
-        return steps.Descent(self.step_size, self.momentum)
+            return SaddleFree(floor=self.floor, step_size=self.step_size, cap=self.step_cap)
+        return Descent(self.step_size, self.momentum)
 
     def recorded(self) -> list[int]:
         """Return the numbers of the recorded steps: multiples of ``every``, and the last."""
