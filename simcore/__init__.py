@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from simcore.errors import InputError as InputError
     from simcore.errors import RunError as RunError
     from simcore.errors import SimcoreError as SimcoreError
+    from simcore.landscapes.autodiff import from_jax as from_jax
+    from simcore.landscapes.autodiff import from_torch as from_torch
     from simcore.landscapes.base import Landscape
     from simcore.landscapes.custom import CustomLandscape as CustomLandscape
     from simcore.landscapes.registry import register as register
@@ -96,6 +98,8 @@ _HOME = {
     "enumerate_critical_points": "simcore.search.enumerate",
     "estimate_counts": "simcore.counts.estimate",
     "find_critical_points": "simcore.search.find",
+    "from_jax": "simcore.landscapes.autodiff",
+    "from_torch": "simcore.landscapes.autodiff",
     "iter_shards": "simcore.sweep",
     "load": "simcore.sweep",
     "morse_graph": "simcore.search.graph",

@@ -10,7 +10,7 @@ One pass evaluates the tile at every walker's current point, whatever it is doin
 
 The bordered systems are solved by block elimination. With A the tangent Hessian of f - s u.x, v = A^-1 u and w = A^-1
 (grad f - s u): the tangent is (v, 1)/|v| and the correction -w + v (t.w)/(t.v), orthogonal to the last tangent t. On
-the sphere everything stands in the tangent coordinates of ``backends.cpu.spin``, and A gains s (u.x)/n on its
+the sphere everything stands in the tangent coordinates of ``backends.cpu.sphere``, and A gains s (u.x)/n on its
 diagonal. A passes through singular matrices at folds, and LDL' is unpivoted: both cost digits of a step near them, and
 an arc that went astray is caught by following it back.
 

@@ -1,34 +1,45 @@
-"""Evaluation of a user's own function, point by point, shared by every backend that accepts ``Custom`` problems.
+"""Evaluation of a user's own function, shared by every backend that accepts ``Custom`` problems.
 
 The user gives Euclidean derivatives; ``Domain.riemannian`` turns them into those of the domain, in ambient coordinates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from simcore.arrays import real_array
-from simcore.backends.problems import Array, Custom
+from simcore.backends.problems import BATCH, Array, Custom
 from simcore.errors import InputError
 
 
 def evaluate(problem: Custom, x: Array) -> tuple[Array, Array, Array]:
     """Return value (S,), gradient (S, n) and Hessian (S, n, n) at points ``x`` of shape (S, n).
 
-    The Hessian is symmetrised. Raises ``InputError`` when a user's function returns the wrong shape or no numbers.
+    Raises ``InputError`` when a user's function returns the wrong shape or no numbers.
     """
+    value, gradient, hessian = euclidean(problem, x)
+    return value, *problem.domain.riemannian(x, gradient, hessian)
+
+
+def euclidean(problem: Custom, x: Array) -> tuple[Array, Array, Array]:
+    """Return what the user's functions give at points x, (S, n), the Hessian symmetrised; errors as ``evaluate``."""
     points, n = x.shape
     value, gradient, hessian = np.empty(points), np.empty((points, n)), np.empty((points, n, n))
-    for i in range(points):
-        here = np.ascontiguousarray(x[i], dtype=np.float64)
-        value[i] = _called("value", problem.value, here, ())
-        gradient[i] = _called("gradient", problem.gradient, here, (n,))
-        raw = _called("hessian", problem.hessian, here, (n, n))
-        hessian[i] = 0.5 * (raw + raw.T)
-    return value, *problem.domain.riemannian(x, gradient, hessian)
+    if problem.batch is not None:
+        for first in range(0, points, BATCH):
+            some = slice(first, min(first + BATCH, points))
+            rows = x[np.minimum(np.arange(first, first + BATCH), points - 1)]  # the last one fills up
+            parts = problem.batch(rows, *problem.arrays)
+            value[some], gradient[some], hessian[some] = (part[: some.stop - first] for part in parts)
+    else:
+        for i in range(points):
+            here = np.ascontiguousarray(x[i], dtype=np.float64)
+            value[i] = _called("value", problem, here, ())
+            gradient[i] = _called("gradient", problem, here, (n,))
+            hessian[i] = _called("hessian", problem, here, (n, n))
+    return value, gradient, 0.5 * (hessian + hessian.swapaxes(1, 2))
 
 
 def checked(what: str, returned: Any, x: Array, shape: tuple[int, ...]) -> Array:
@@ -39,6 +50,6 @@ def checked(what: str, returned: Any, x: Array, shape: tuple[int, ...]) -> Array
     return result
 
 
-def _called(what: str, function: Callable[[Array], Any], x: Array, shape: tuple[int, ...]) -> Array:
+def _called(what: str, problem: Custom, x: Array, shape: tuple[int, ...]) -> Array:
     # a copy each time: a function that writes into its argument must not move the search
-    return checked(what, function(x.copy()), x, shape)
+    return checked(what, getattr(problem, what)(x.copy(), *problem.arrays), x, shape)

@@ -112,17 +112,24 @@ class Outcome(NamedTuple):
         )
 
 
-class Custom(NamedTuple):
-    """A user's own function: plain or njit callables of one point x of shape (n,), with Euclidean derivatives.
+BATCH = 24
+"""Points that a library's batched functions get at a time: always as many, so that no row depends on the number."""
 
-    ``value(x)`` returns a float, ``gradient(x)`` shape (n,), ``hessian(x)`` shape (n, n);
-    ``simcore.backends.custom.evaluate`` makes them Riemannian on the ``domain``.
+
+class Custom(NamedTuple):
+    """A user's own function: callables of one point x of shape (n,) and of the draw's ``arrays``.
+
+    ``value(x, *arrays)`` returns a float, ``gradient`` shape (n,), ``hessian`` shape (n, n): Euclidean derivatives,
+    which ``simcore.backends.custom.evaluate`` makes Riemannian on the ``domain``. ``batch(x, *arrays)``, where there is
+    one, gives all three at points x of shape (``BATCH``, n), and is called instead.
     """
 
-    value: Callable[[Array], float]
-    gradient: Callable[[Array], Array]
-    hessian: Callable[[Array], Array]
+    value: Callable[..., Any]
+    gradient: Callable[..., Any]
+    hessian: Callable[..., Any]
     domain: Domain
+    arrays: tuple[Any, ...] = ()
+    batch: Callable[..., tuple[Any, Any, Any]] | None = None
 
     @property
     def dimension(self) -> int:

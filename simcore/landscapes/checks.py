@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends.problems import Custom
+from simcore.backends.problems import BATCH, Custom
 from simcore.errors import InputError
 
 Array = NDArray[np.float64]
 Curve = Callable[[float], Array]
 
+FUNCTIONS = ("value", "gradient", "hessian")
 PROBES = 4
 STEPS = tuple(10.0**-k for k in range(2, 8))
 """Steps h of the differences, relative to the domain's length."""
@@ -49,8 +50,11 @@ def check_functions(problem: Custom, length: float) -> None:
     Hessian, period 2 pi on a torus, gradient and Hessian against differences. Right functions are called some twenty
     times each, on a torus n times more.
     """
+    before = [array.copy() for array in problem.arrays]
     with np.errstate(all="ignore"):
         _check(problem, length)
+    if any(a.tobytes() != b.tobytes() for a, b in zip(before, problem.arrays, strict=True)):
+        raise InputError("value, gradient or hessian writes into its coefficients; let it work on a copy")
 
 
 def _check(problem: Custom, length: float) -> None:
@@ -65,6 +69,8 @@ def _check(problem: Custom, length: float) -> None:
     pairs = [(x, v) for x, v in zip(points, directions, strict=True) if any(x is one for one in defined)]
     for x, _ in pairs:
         _check_symmetry(problem, x)
+    if problem.batch is not None:
+        _check_batch(problem, [x for x, _ in pairs])
     if problem.domain.kind == "torus":
         _check_period(problem, pairs[0][0], random)
     _compare("gradient", "value", problem, pairs, _slope_by_value, _slope)
@@ -108,7 +114,7 @@ def _returned(what: str, problem: Custom, x: Array) -> Array:
 
     shape = {"value": (), "gradient": (problem.domain.n,), "hessian": (problem.domain.n, problem.domain.n)}[what]
     try:
-        raw = getattr(problem, what)(x.copy())
+        raw = getattr(problem, what)(x.copy(), *problem.arrays)
     except Exception as error:
         words = " ".join(str(error).split())[:200]
         raise InputError(f"{what} raised {type(error).__name__} ({words}) at x = {_shown(x)}") from error
@@ -120,7 +126,7 @@ def _returned(what: str, problem: Custom, x: Array) -> Array:
 
 
 def _defined(problem: Custom, x: Array) -> bool:
-    for what in ("value", "gradient", "hessian"):
+    for what in FUNCTIONS:
         if not np.isfinite(_returned(what, problem, x)).all():
             if problem.domain.kind == "space":
                 return False
@@ -137,6 +143,40 @@ def _check_symmetry(problem: Custom, x: Array) -> None:
             f"hessian is not symmetric: entries ({i}, {j}) and ({j}, {i}) are {hessian[i, j]:.6g} and "
             f"{hessian[j, i]:.6g} at x = {_shown(x)}; give second derivatives"
         )
+
+
+def _check_batch(problem: Custom, points: list[Array]) -> None:
+    """Check that a batch gives what the functions do, and a row whose bits its place and its neighbours do not change.
+
+    On that rests that threads, shards and resumes change no row.
+    """
+    assert problem.batch is not None
+    n = problem.domain.n
+    made = problem.batch(np.repeat(points[0][np.newaxis], BATCH, axis=0), *problem.arrays)
+    for what, shape, rows in zip(FUNCTIONS, ((), (n,), (n, n)), made, strict=True):
+        if np.shape(rows) != (BATCH, *shape):
+            raise InputError(
+                f"batch returned a {what} of shape {np.shape(rows)} for {BATCH} points; return {(BATCH, *shape)}"
+            )
+        single = _returned(what, problem, points[0])
+        if not np.abs(np.asarray(rows)[0] - single).max() <= 1e-10 * np.abs(single).max() + 1e-300:
+            raise InputError(f"batch gives another {what} than the function {what} at x = {_shown(points[0])}")
+    if not alone(problem.batch, np.array(points), problem.arrays):
+        raise InputError(
+            f"last digits of what batch returns depend on a point's place among the {BATCH}; sum in an order that does "
+            "not, or leave batch out"
+        )
+
+
+def alone(batch: Callable[..., Any], points: Array, arrays: tuple[Any, ...]) -> bool:
+    """Whether a batch's row has the same bits wherever its point stands among the 24, whatever the others are."""
+    same = batch(np.repeat(points[:1], BATCH, axis=0), *arrays)
+    for place in range(BATCH):
+        mixed = batch(points[(np.arange(BATCH) - place) % len(points)], *arrays)
+        for row, rows in zip(same, mixed, strict=True):
+            if not np.array_equal(np.asarray(row)[0], np.asarray(rows)[place], equal_nan=True):
+                return False
+    return True
 
 
 def _check_period(problem: Custom, x: Array, random: np.random.Generator) -> None:

@@ -14,7 +14,7 @@ from simcore.arrays import plain
 from simcore.backends import families, reference
 from simcore.backends.families import Without
 from simcore.backends.network_problems import Chain, Mlp
-from simcore.backends.problems import DESCENT_FROM, SINGLE_FROM, NewtonOptions, Outcome, Waves
+from simcore.backends.problems import DESCENT_FROM, SINGLE_FROM, Custom, NewtonOptions, Outcome, Waves
 
 Array = NDArray[np.float64]
 
@@ -41,12 +41,12 @@ def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     from simcore.backends.cpu.derivatives import fill
 
     x = np.ascontiguousarray(x, dtype=np.float64)
-    if not has_operations(problem):
+    if not _serves(problem):
         return reference.evaluate(problem, x)
     rows, n = x.shape
     none = np.empty(0)
     result = np.empty(rows), np.empty((rows, n)), np.empty((rows, n, n))
-    _loop(problem, fill)(_plain(problem), problem.dimension, x, *result, none, none, np.empty(0, np.int64), none)
+    _run(problem, fill, x, *result, none, none, np.empty(0, np.int64), none)
     return result
 
 
@@ -63,7 +63,7 @@ def gaps(problem: Any, x: Array) -> tuple[Array, Array, Array, NDArray[np.int64]
     rows = len(x)
     value, slope, norm, negative, gap = (np.empty(rows, kind) for kind in (float, float, float, np.int64, float))
     unasked = np.empty((0, 0)), np.empty((0, 0, 0))
-    _loop(problem, fill)(_plain(problem), problem.dimension, x, value, *unasked, slope, norm, negative, gap)
+    _run(problem, fill, x, value, *unasked, slope, norm, negative, gap)
     return value, slope, norm, negative, gap
 
 
@@ -75,13 +75,11 @@ def flow(problem: Any, x: Array, way: Array, steps: int, longest: float) -> Arra
     """
     from simcore.backends.cpu.descent import follow
 
-    if not has_operations(problem):
+    if not _serves(problem):
         return None
     x = np.array(x, dtype=np.float64, order="C")
     if len(x) > 0:
-        _loop(problem, follow)(
-            _plain(problem), problem.dimension, x, np.ascontiguousarray(way, np.float64), int(steps), float(longest)
-        )
+        _run(problem, follow, x, np.ascontiguousarray(way, np.float64), int(steps), float(longest))
     return x
 
 
@@ -93,19 +91,12 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
     """
     from simcore.backends.cpu.loop import search
 
-    network = isinstance(problem, (Mlp, Chain))
-    if not network and not has_operations(problem):
+    if not isinstance(problem, (Mlp, Chain)) and not _serves(problem):
         return reference.newton(problem, starts, options)
     starts, limits, outcome = _laid_out(problem, starts, options)
     if len(starts) > 0:
         counters = np.zeros(3, np.int64) if counters is None else counters
-        if network:
-            from simcore.backends.cpu.network_points import prepared
-
-            given = prepared(problem)
-        else:
-            given = _plain(problem)
-        _loop(problem, search)(given, problem.dimension, starts, limits, *outcome, counters)
+        _run(problem, search, starts, limits, *outcome, counters)
     return outcome._replace(x=problem.domain.wrap(outcome.x))
 
 
@@ -167,6 +158,25 @@ def has_operations(problem: Any) -> bool:
             return False
         import_module(family.cpu)
     return type(problem) in problems()
+
+
+def _serves(problem: Any) -> bool:
+    """Whether the loops serve this problem: a family's, by its operations, or a user's own, by a call a tile."""
+    return isinstance(problem, Custom) or has_operations(problem)
+
+
+def _run(problem: Any, loop: Any, *arguments: Any) -> None:
+    """Call a compiled loop on a problem: ``loop(problem, dimension, *arguments)``."""
+    if isinstance(problem, Custom):
+        from simcore.backends.cpu import own
+
+        own.run(problem, loop, *arguments)
+    elif isinstance(problem, (Mlp, Chain)):
+        from simcore.backends.cpu.network_points import prepared
+
+        loop(prepared(problem), problem.dimension, *arguments)
+    else:
+        _loop(problem, loop)(_plain(problem), problem.dimension, *arguments)
 
 
 def _loop(problem: Any, loop: Any) -> Any:

@@ -48,7 +48,7 @@ def address_of(function: Any, *arguments: Any) -> int:
 
 @intrinsic
 def call(typingctx, address, a, b, c, d, e, f, g):
-    """Call the compiled function at an address with seven whole numbers; it returns nothing and raises nothing."""
+    """Call the compiled function at an address with seven whole numbers; return 0 unless it raised."""
     whole = types.int64
 
     def codegen(context, builder, sig, args):
@@ -56,7 +56,6 @@ def call(typingctx, address, a, b, c, d, e, f, g):
         kind = ir.FunctionType(ir.IntType(32), [byte.as_pointer(), byte.as_pointer(), *[ir.IntType(64)] * 7])
         function = builder.inttoptr(args[0], kind.as_pointer())
         result, error = builder.alloca(byte), builder.alloca(byte)
-        builder.call(function, [result, error, *args[1:]])
-        return context.get_dummy_value()
+        return builder.call(function, [result, error, *args[1:]])
 
-    return types.void(whole, whole, whole, whole, whole, whole, whole, whole), codegen
+    return types.int32(whole, whole, whole, whole, whole, whole, whole, whole), codegen

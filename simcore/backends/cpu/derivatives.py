@@ -22,7 +22,7 @@ def fill(problem, size, x, value, gradient, hessian, slope, norm, negative, gap)
     tangent Hessian lies within it of 0. It is the first of |H|_F/(2 D), |H|_F/(4 D), ... for which Sturm counts say so,
     0 where none of 40 does; so it exceeds half the smallest |eigenvalue|, or is the first trial. Arrays that are not
     asked for are empty. ``size`` is the dimension D of the tangent space; with D = n - 1 the tile's tangent coordinates
-    are those of the reflection Q = I - b u u' of ``spin.py``, and derivatives are turned back to ambient ones.
+    are those of the reflection Q = I - b u u' of ``sphere.py``, and derivatives are turned back to ambient ones.
     """
     count, n = x.shape
     full = gradient.shape[0] > 0

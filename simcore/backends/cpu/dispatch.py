@@ -18,7 +18,17 @@ _OPERATIONS: dict[tuple[type, str], Callable[..., Any]] = {}
 _PROBLEMS: list[type] = []
 
 
-def register(problem: type, tile: type, *, prepare: Any, evaluate: Any, system: Any, advance: Any) -> None:
+def register(
+    problem: type,
+    tile: type,
+    *,
+    prepare: Any,
+    evaluate: Any,
+    system: Any,
+    advance: Any,
+    claim: Any = None,
+    reach: Any = None,
+) -> None:
     """Register the compiled operations of a problem type and of its tile, both named tuples.
 
     prepare(problem) -> (tables, tile): layout of the coefficients, and scratch that holds an evaluated tile, once a
@@ -26,12 +36,17 @@ def register(problem: type, tile: type, *, prepare: Any, evaluate: Any, system: 
     system(tile, X, s, A, g) -> value: for lanes s .. s + 7 the packed tangent Hessian A and gradient g, D rows each.
     advance(tile, X, s, d, t): replace x by the point reached by the tangent step -t d.
 
+    Two more where a family needs them. claim(tile, owner), before an evaluation: lanes with owner < 0 have no start, so
+    their values are not asked for. reach(tile, X, s, furthest): change max |x_i| of eight lanes, which a search
+    compares with its region.
+
     A tile has one array: a call copies its arguments and counts a reference for each array taken from a tuple, which at
     small n costs more than the arithmetic.
     """
     _PROBLEMS.append(problem)
     _OPERATIONS[problem, "prepare"] = prepare
-    for name, operation in (("evaluate", evaluate), ("system", system), ("advance", advance)):
+    operations = {"evaluate": evaluate, "system": system, "advance": advance, "claim": claim, "reach": reach}
+    for name, operation in operations.items():
         _OPERATIONS[tile, name] = operation
 
 
@@ -40,11 +55,11 @@ def problems() -> list[type]:
     return list(_PROBLEMS)
 
 
-def _operation(given: Any, name: str) -> Any:
+def _operation(given: Any, name: str, otherwise: Any = None) -> Any:
     if not isinstance(given, types.BaseNamedTuple):
         return None
     chosen = _OPERATIONS.get((given.instance_class, name))
-    return None if chosen is None else chosen.py_func
+    return otherwise if chosen is None else chosen.py_func
 
 
 def prepare(problem):
@@ -67,6 +82,16 @@ def advance(tile, X, s, d, t):
     raise NotImplementedError("called from compiled code alone")
 
 
+def claim(tile, owner):
+    """See ``register``."""
+    raise NotImplementedError("called from compiled code alone")
+
+
+def reach(tile, X, s, furthest):
+    """See ``register``."""
+    raise NotImplementedError("called from compiled code alone")
+
+
 @overload(prepare, jit_options=INNER_FLAGS)
 def _choose_prepare(problem):
     return _operation(problem, "prepare")
@@ -85,3 +110,13 @@ def _choose_system(tile, X, s, A, g):
 @overload(advance, jit_options=INNER_FLAGS)
 def _choose_advance(tile, X, s, d, t):
     return _operation(tile, "advance")
+
+
+@overload(claim, jit_options=INNER_FLAGS)
+def _choose_claim(tile, owner):
+    return _operation(tile, "claim", lambda tile, owner: None)
+
+
+@overload(reach, jit_options=INNER_FLAGS)
+def _choose_reach(tile, X, s, furthest):
+    return _operation(tile, "reach", lambda tile, X, s, furthest: None)

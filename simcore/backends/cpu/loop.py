@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from simcore.backends.cpu.dispatch import advance, evaluate, prepare, system
+from simcore.backends.cpu.dispatch import advance, claim, evaluate, prepare, reach, system
 from simcore.backends.cpu.lanes import ENDED, fill, refill
 from simcore.backends.cpu.ldlt import count_below, solve, solve_pivoted, tridiagonalise
 from simcore.backends.cpu.tile import LANES
@@ -150,6 +150,7 @@ def search(
     taken = running
     tolerance_square = gradient_tolerance * gradient_tolerance
     while running > 0:
+        claim(tile, owner)
         evaluate(tables, tile, X)
         counters[0] += T
         counters[1] += running
@@ -172,7 +173,8 @@ def search(
                 for i in range(n):
                     furthest = maximum(furthest, absolute(load(X, i * T + s)))
                 store(largest, 0, furthest)
-                ended = ended | (furthest > region)
+                reach(tile, X, s, largest)
+                ended = ended | (load(largest, 0) > region)
             candidates = lane_bits(ended)
             if candidates != 0:
                 store(g_square, 0, gg)

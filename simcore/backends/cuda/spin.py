@@ -2,7 +2,7 @@
 
 The Hessian of f = sum c_a x^a is linear in the monomials of degree p - 2: a constant matrix (rows: pairs i >= j) times
 the monomials. Then H x = (p-1) grad f and x.grad f = p f. Tangent coordinates are those of
-``simcore.backends.cpu.spin``: the Householder reflection Q = I - b u u', u = x/sqrt(n) + s e_n, takes x to a multiple
+``simcore.backends.cpu.sphere``: the Householder reflection Q = I - b u u', u = x/sqrt(n) + s e_n, takes x to a multiple
 of e_n, and QAQ = A - u q' - q u' with A = H - mu I, mu = x.grad f / n.
 """
 

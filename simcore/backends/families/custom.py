@@ -1,4 +1,4 @@
-"""A user's own function of plain or njit callables, point by point."""
+"""A user's own functions: njit, plain, or a library's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CUSTOM = add(
         products=Without(_UNKNOWN),
         bounds=Without(_UNKNOWN),
         flops=Without(_UNKNOWN),
-        cpu=Without("the user's functions are called point by point"),
+        cpu="simcore.backends.cpu.own",
         cuda=Without("the user's functions run in this process"),
         pool=Without("the user's functions run in this process"),
     )
