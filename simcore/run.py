@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ def run(
     shard: tuple[int, int] | str | None = None,
     allow_version: bool = False,
     progress: bool = False,
+    plugin: str | Sequence[str] = (),
 ) -> Path:
     """Compute what is missing of a sweep and return its directory; called again with the same ``out`` it resumes.
 
@@ -32,6 +33,9 @@ def run(
     progress : bool
         Show on standard error where the run stands; otherwise the logger ``simcore`` tells. Ctrl-C ends it within a
         second, and everything finished is kept.
+    plugin : str or list of str
+        Modules, dotted names or paths of .py files, that register families of your own. Worker processes import them
+        too: a family that only this process registered is known to ``workers=0`` alone.
 
     Returns
     -------
@@ -45,11 +49,13 @@ def run(
     RunError
         Where some shards failed (what finished is kept), the disk is full, or another process writes the run.
     """
+    from simcore import plugins
     from simcore.errors import InputError, RunError
     from simcore.sweep import run_sweep
 
     if not isinstance(progress, bool):
         raise InputError(f"progress is {progress!r}; give True or False")
+    plugins.load([plugin] if isinstance(plugin, str) else plugin)
     done = run_sweep(
         config,
         out,

@@ -5,22 +5,29 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
 from typing import Any
 
 from simcore.errors import InputError, unknown_name
 from simcore.landscapes.base import Landscape
-from simcore.plugins import load_from_environment
+from simcore.plugins import digest, load_from_environment
 
 Factory = Callable[..., Landscape]
 
+GROUP = "simcore.landscapes"
+"""Entry point group in which installed packages offer families: ``my_family = "my_package.law:MyFamily"``."""
+
 _FACTORIES: dict[str, Factory | str] = {}
 _PARAMETERS: dict[str, tuple[Factory, dict[str, Parameter]]] = {}  # a signature takes longer to read than to use
+_STORED: dict[str, Mapping[str, Any]] = {}
 
 
 def register(name: str, factory: Factory | str) -> None:
@@ -68,6 +75,7 @@ class Parameter:
 def names() -> list[str]:
     """Return the names of all landscapes, sorted."""
     load_from_environment()
+    _find_entry_points()
     return sorted(_FACTORIES)
 
 
@@ -75,6 +83,8 @@ def get_factory(name: str) -> Factory:
     """Return what builds landscapes of that name; raise ``InputError`` with the choices for an unknown one."""
     if name not in _FACTORIES:
         load_from_environment()
+    if name not in _FACTORIES:
+        _find_entry_points()
     if not isinstance(name, str) or name not in _FACTORIES:
         raise unknown_name("landscape", name, names())
     factory = _FACTORIES[name]
@@ -84,6 +94,59 @@ def get_factory(name: str) -> Factory:
         _FACTORIES[name] = found
         return found
     return factory
+
+
+@functools.cache
+def _find_entry_points() -> None:
+    """Register what installed packages offer in the entry point group ``simcore.landscapes``, importing none of it.
+
+    An entry ``name = "module:factory"`` whose name is no word, or is taken, is left out with a warning.
+    """
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=GROUP):
+        try:
+            register(entry.name, entry.value)
+        except InputError as error:
+            warnings.warn(f"entry point {entry.name} = {entry.value} of {GROUP}: {error}", stacklevel=2)
+
+
+def source_of(name: str) -> dict[str, str]:
+    """Return the module that a family's factory comes from, with the SHA-256 of its source; nothing for our own."""
+    module = str(getattr(get_factory(name), "__module__", "simcore"))
+    if module not in sys.modules or module.partition(".")[0] == "simcore":
+        return {}
+    found = digest(sys.modules[module])
+    return {module.partition(".")[0]: found} if found else {}
+
+
+def is_own(name: str) -> bool:
+    """Whether a family is not one of simcore's."""
+    return name not in _BUILT_IN
+
+
+def remember(entries: Iterable[Mapping[str, Any]], known: Iterable[Mapping[str, Any] | None]) -> None:
+    """Keep what a run tells of families (``stored.facts``), by the entries of its configuration.
+
+    ``from_dict`` then returns a stand-in for an entry whose family is not at hand: reading imports nothing.
+    """
+    for entry, told in zip(entries, known, strict=True):
+        if told is not None:
+            _STORED[_key(entry)] = told
+
+
+def _key(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry, sort_keys=True)
+
+
+def _at_hand(name: Any) -> bool:
+    """Whether a family's factory is known and its module imported, or one of simcore's."""
+    load_from_environment()
+    factory = _FACTORIES.get(name)
+    if isinstance(factory, str):
+        module = factory.partition(":")[0]
+        return module.partition(".")[0] == "simcore" or module in sys.modules
+    return factory is not None
 
 
 def get_class(name: str) -> type[Landscape]:
@@ -130,6 +193,10 @@ def from_dict(table: Mapping[str, Any]) -> Landscape:
     """
     if not isinstance(table, Mapping):
         raise InputError(f"a landscape is described by {type(table).__name__}; give a table with name and parameters")
+    if _STORED and not _at_hand(table.get("name")) and (told := _STORED.get(_key(table))) is not None:
+        from simcore.landscapes.stored import StoredLandscape
+
+        return StoredLandscape(table, told)
     settings = dict(table)
     if "name" not in settings:
         raise InputError(f"a landscape has no name; add name = one of {', '.join(names())}")
@@ -207,3 +274,5 @@ register("linear_network", "simcore.networks.linear:LinearNetwork")
 register("convolutional_network", "simcore.networks.convolutional:ConvolutionalNetwork")
 register("recurrent_network", "simcore.networks.recurrent:RecurrentNetwork")
 register("sigmoid_unit", "simcore.networks.sigmoid_unit:SigmoidUnit")
+
+_BUILT_IN = frozenset(_FACTORIES)

@@ -40,6 +40,8 @@ ESTIMATED = ("walk", "paths")
 LATER = ("moves", "max_moves", "walkers")
 """Settings that older runs do not know: left out of the hash where they are not given, which stays as it was."""
 MOST_COMBINATIONS = 10_000
+MOST_KEPT = 64
+"""Landscapes that a configuration keeps: one of a user's family may take seconds to compile and to try."""
 MOST_BYTES = 1 << 20  # of a configuration file: beyond it the file is not a configuration
 WORD = (1 << 32) - 1  # draws and starts are 32-bit words of the random number generator's counter
 SEEDS = (1 << 64) - 1
@@ -223,7 +225,13 @@ class Configuration:
     # ---- what it means -------------------------------------------------------------------------------------------
     def landscape(self, combination: int) -> Landscape:
         """Return the landscape of a combination."""
-        return _landscape(self.combinations[combination], "the configuration")
+        made: dict[int, Landscape] = self.__dict__.setdefault("_made", {})
+        if combination not in made:
+            landscape = _landscape(self.combinations[combination], "the configuration")
+            if len(made) >= MOST_KEPT:
+                return landscape
+            made[combination] = landscape
+        return made[combination]
 
     def solver_settings(self) -> Solver:
         """Return the solver."""

@@ -176,8 +176,7 @@ class DaskEngine:
 
 def _task(setting: dict[str, Any], name: str, merge: bool) -> dict[str, Any]:
     """Compute one shard on a worker."""
-    from simcore.sweep.config import Configuration
-    from simcore.sweep.worker import attempt
+    from simcore.sweep.worker import attempt, prepared
 
     shard = Shard.from_name(name)
     assert shard is not None
@@ -185,7 +184,9 @@ def _task(setting: dict[str, Any], name: str, merge: bool) -> dict[str, Any]:
         error = f"RunError: a worker has simcore {_version()}, the run {setting['version']}; install the same on all"
         return {"shard": name, "error": error, "traceback": ""}
     with _TURN:
-        configuration = Configuration.from_dict(setting["configuration"])
+        configuration = prepared(setting)
+        if isinstance(configuration, str):
+            return {"shard": name, "error": configuration, "traceback": ""}
         return attempt(setting["path"], configuration, shard, setting["backend"], 1, merge=merge)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+from simcore import plugins
 from simcore.errors import InputError, RunError, SimcoreError, unknown_name
 from simcore.info import usable_processors
 from simcore.progress import duration
@@ -381,6 +382,7 @@ class _Session:
             "path": os.path.realpath(self.run.path),
             "configuration": self.configuration.to_dict(),
             "backend": self.backend,
+            "plugins": {"roots": plugins.roots(), "sources": provenance.family_sources(self.configuration)},
         }
         if self.dask is not None:
             from simcore.sweep.dask import DaskEngine

@@ -37,7 +37,7 @@ def software() -> dict[str, str]:
     return {
         **_software(),
         "simcore": simcore.__version__,
-        **{f"plugin {name}": digest for name, digest in plugins.sources().items() if digest},
+        **{f"plugin {name}": digest for name, digest in plugins.sources().items()},
     }
 
 
@@ -141,12 +141,36 @@ def data_hashes(configuration: Configuration) -> list[str | None]:
     return [found.get(canonical_json(combination.get("data"))) for combination in configuration.combinations]
 
 
+def family_sources(configuration: Configuration) -> dict[str, str]:
+    """Return the SHA-256 of the source of each plugin, and of each module that a family of the sweep comes from."""
+    from simcore.landscapes import registry
+
+    found = plugins.sources()
+    for name in {combination["name"] for combination in configuration.combinations}:
+        if registry.is_own(name):
+            found |= {module: one for module, one in registry.source_of(name).items() if one not in found.values()}
+    return found
+
+
+def family_facts(configuration: Configuration) -> list[dict[str, Any] | None]:
+    """Return what reading needs to know of each combination whose family is not simcore's, so that it need not import
+    that family's module; None for the others."""
+    from simcore.landscapes import registry, stored
+
+    return [
+        stored.facts(configuration.landscape(c)) if registry.is_own(entry["name"]) else None
+        for c, entry in enumerate(configuration.combinations)
+    ]
+
+
 # ---- run.json ----------------------------------------------------------------------------------------------------
 def read_run(run: RunDirectory) -> tuple[dict[str, Any], Configuration]:
     """Return run.json and its configuration.
 
     Raises ``InputError`` where the directory holds no run, ``RunError`` where run.json is damaged.
     """
+    from simcore.landscapes import registry
+
     if not run.path.is_dir():
         raise InputError(f"{run.path} is not a directory; give the directory of a run, the --out of simcore run")
     if not run.information.exists():
@@ -156,6 +180,8 @@ def read_run(run: RunDirectory) -> tuple[dict[str, Any], Configuration]:
     document = read_document(run.information)
     check_schema(document, run.information)
     try:
+        if "families" in document:
+            registry.remember(document["configuration"]["combinations"], document["families"])
         configuration = Configuration.from_dict(document["configuration"])
         document["sessions"], document["versions"], document["backend"]
     except (InputError, KeyError, TypeError, ValueError) as error:
@@ -182,6 +208,8 @@ def open_run(
 def _open_run(
     run: RunDirectory, configuration: Configuration, backend: str, allow_version: bool, source: str
 ) -> dict[str, Any]:
+    from simcore.landscapes import registry
+
     version = simcore.__version__
     if not run.information.exists():
         _refuse_strangers(run)
@@ -196,6 +224,9 @@ def _open_run(
             "arithmetic": [arithmetic()],
             "sessions": [],
         }
+        if any(registry.is_own(entry["name"]) for entry in configuration.combinations):
+            document["families"] = family_facts(configuration)
+            document["plugins"] = {name: [digest] for name, digest in family_sources(configuration).items()}
         run.create(configuration.method)
         keep_source(run, source)
         write_document(run.information, document)
@@ -207,6 +238,10 @@ def _open_run(
         document["versions"].append(version)
     if "arithmetic" in document and arithmetic() not in document["arithmetic"]:
         document["arithmetic"].append(arithmetic())
+    for name, digest in family_sources(configuration).items() if "plugins" in document else ():
+        known = document["plugins"].setdefault(name, [])
+        if digest not in known:
+            known.append(digest)
     if configuration.to_dict() != before.to_dict():
         document["configuration"] = configuration.to_dict()
         keep_source(run, source)
@@ -253,6 +288,12 @@ def _check_continues(
             f"{run.path} was begun with other training data (their hash in run.json differs); restore them, or give "
             "another --out"
         )
+    for name, digest in family_sources(now).items() if not allow_version else ():
+        if digest not in document.get("plugins", {}).get(name, [digest]):
+            raise InputError(
+                f"{run.path} was begun with another source of {name} (its SHA-256 in run.json differs); restore it, "
+                "give another --out, or give --allow-version where the functions are the same"
+            )
     if document["backend"] != backend:
         raise InputError(
             f"{run.path} was begun with backend {document['backend']}, not {backend}; "

@@ -49,19 +49,50 @@ class _Lines:
 
 
 def _server(setting: dict[str, Any]) -> Any:
-    from simcore.sweep.config import Configuration
     from simcore.sweep.plan import Shard
-
-    configuration = Configuration.from_dict(setting["configuration"])
 
     def serve(request: dict[str, Any]) -> dict[str, Any]:
         shard = Shard.from_name(request["shard"])
         assert shard is not None
+        configuration = prepared(setting)
+        if isinstance(configuration, str):
+            return {"shard": shard.name, "error": configuration, "traceback": ""}
         return attempt(
             setting["path"], configuration, shard, setting["backend"], setting["threads"], merge=request["merge"]
         )
 
     return serve
+
+
+_prepared: dict[str, Any] = {}
+
+
+def prepared(setting: dict[str, Any]) -> Any:
+    """Return the configuration of a run, made once a process, with the families of its plugins; or what is wrong.
+
+    A source that is not the one that the run was begun with computes nothing.
+    """
+    key = json.dumps([setting["configuration"], setting["plugins"]], sort_keys=True)
+    if key not in _prepared:
+        from simcore import plugins
+        from simcore.errors import InputError
+        from simcore.sweep.config import Configuration
+        from simcore.sweep.provenance import family_sources
+
+        try:
+            plugins.adopt(setting["plugins"]["roots"])
+            configuration = Configuration.from_dict(setting["configuration"])
+        except InputError as error:
+            return f"InputError: {error}"
+        here = family_sources(configuration)
+        for name, digest in setting["plugins"]["sources"].items():
+            if here.get(name, digest) != digest:
+                return (
+                    f"InputError: {name} is another source in a worker than where the run was started (SHA-256 "
+                    f"{here[name][:12]} and {digest[:12]}); bring both to one state and run again"
+                )
+        _prepared[key] = configuration
+    return _prepared[key]
 
 
 def attempt(
