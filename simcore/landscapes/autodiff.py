@@ -108,13 +108,12 @@ class _Derived(ABC):
     library: str
 
     def __init__(self, function: Callable[..., Any], by_rows: bool = False) -> None:
-        self._function, self._by_rows = function, by_rows
-        self.__qualname__ = getattr(function, "__qualname__", type(function).__name__)  # what provenance shows
+        self.function, self._by_rows = function, by_rows
         self._last: tuple[bytes, Arrays, Triple] | None = None
         self._call = self._built()
 
     def __reduce__(self) -> Any:
-        return type(self), (self._function, self._by_rows)
+        return type(self), (self.function, self._by_rows)
 
     @abstractmethod
     def _built(self) -> Callable[..., Any]:
@@ -130,16 +129,20 @@ class _Derived(ABC):
         except Exception as error:
             words = " ".join(str(error).split())[:200]
             raise InputError(
-                f"{self.library} can't evaluate or differentiate {self.__qualname__}: {type(error).__name__}: {words}"
+                f"{self.library} can't evaluate or differentiate {self._name}: {type(error).__name__}: {words}"
             ) from error
         for part in made:
             kind = str(part.dtype).removeprefix("torch.")
             if kind != "float64":
-                raise InputError(f"{self.__qualname__} computes in {kind}; {self._advice}")
+                raise InputError(f"{self._name} computes in {kind}; {self._advice}")
         value, gradient, hessian = (np.asarray(part) for part in made)
         return value, gradient, hessian
 
     _advice: str
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.function, "__qualname__", type(self.function).__name__)
 
     def _single(self, x: Array, arrays: Arrays) -> Triple:
         """All orders at one point; the last one is kept, since all three are asked for in turn."""
@@ -181,7 +184,7 @@ class _Jax(_Derived):
             raise InputError(
                 "JAX computes in float32; call jax.config.update('jax_enable_x64', True) before simcore.from_jax"
             )
-        function = self._function
+        function = self.function
 
         def orders(x: Any, *arrays: Any) -> Any:
             value, gradient = jax.value_and_grad(function)(x, *arrays)
@@ -204,7 +207,7 @@ class _Torch(_Derived):
             import torch
         except ImportError:
             raise InputError("PyTorch is not installed; install it with pip install torch") from None
-        function = self._function
+        function = self.function
 
         def orders(x: Any, *arrays: Any) -> Any:
             gradient, value = torch.func.grad_and_value(function)(x, *arrays)

@@ -171,10 +171,11 @@ def _check_batch(problem: Custom, points: list[Array]) -> None:
 def alone(batch: Callable[..., Any], points: Array, arrays: tuple[Any, ...]) -> bool:
     """Whether a batch's row has the same bits wherever its point stands among the 24, whatever the others are."""
     same = batch(np.repeat(points[:1], BATCH, axis=0), *arrays)
-    for place in range(BATCH):
-        mixed = batch(points[(np.arange(BATCH) - place) % len(points)], *arrays)
-        for row, rows in zip(same, mixed, strict=True):
-            if not np.array_equal(np.asarray(row)[0], np.asarray(rows)[place], equal_nan=True):
+    for shift in range(len(points)):
+        which = (np.arange(BATCH) - shift) % len(points)
+        for rows, mixed in zip(same, batch(points[which], *arrays), strict=True):
+            wanted, found = np.asarray(rows)[:1], np.asarray(mixed)[which == 0]
+            if not np.array_equal(np.broadcast_to(wanted, found.shape), found, equal_nan=True):
                 return False
     return True
 

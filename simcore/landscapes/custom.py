@@ -240,5 +240,6 @@ def _root_mean_square(parts: Array) -> float:
 
 
 def _function_name(function: Any) -> str:
+    function = getattr(getattr(function, "__self__", None), "function", function)  # of ``autodiff``
     module = getattr(function, "__module__", None) or "?"
     return f"{module}.{getattr(function, '__qualname__', None) or type(function).__name__}"
