@@ -16,15 +16,26 @@ NEWTON = simcore.Newton(step_cap=0.3)  # long steps would amplify last digits
 
 
 def value(x, a, b):
-    return a @ np.cos(x) + b @ np.sin(2 * x) + np.cos(x.sum())
+    total = np.cos(x[0] + x[1] + x[2])
+    for i in range(3):
+        total += a[i] * np.cos(x[i]) + b[i] * np.sin(2 * x[i])
+    return total
 
 
 def gradient(x, a, b):
-    return -a * np.sin(x) + 2 * b * np.cos(2 * x) - np.sin(x.sum())
+    g = np.empty(3)
+    for i in range(3):
+        g[i] = -a[i] * np.sin(x[i]) + 2 * b[i] * np.cos(2 * x[i]) - np.sin(x[0] + x[1] + x[2])
+    return g
 
 
 def hessian(x, a, b):
-    return np.diag(-a * np.cos(x) - 4 * b * np.sin(2 * x)) - np.cos(x.sum())
+    h = np.empty((3, 3))
+    for i in range(3):
+        for j in range(3):
+            h[i, j] = -np.cos(x[0] + x[1] + x[2])
+        h[i, i] -= a[i] * np.cos(x[i]) + 4 * b[i] * np.sin(2 * x[i])
+    return h
 
 
 def coefficients(rng):
@@ -92,13 +103,28 @@ def test_a_family_of_the_form_of_the_spin_has_the_spins_points():
 
     @numba.njit
     def bent(x, t):
-        h = np.zeros((len(x), len(x)))
-        for i in range(len(x)):
-            h += t[i] * x[i]
-        return h * (6 / len(x) ** 2)
+        h = np.zeros((4, 4))
+        for i in range(4):
+            for j in range(4):
+                for k in range(4):
+                    h[i, j] += t[i, j, k] * x[k] * (6 / 16)
+        return h
 
-    slope = numba.njit(lambda x, t: bent(x, t) @ x / 2)
-    height = numba.njit(lambda x, t: x @ slope(x, t) / 3)
+    @numba.njit
+    def slope(x, t):
+        h, g = bent(x, t), np.zeros(4)
+        for i in range(4):
+            for j in range(4):
+                g[i] += h[i, j] * x[j] / 2
+        return g
+
+    @numba.njit
+    def height(x, t):
+        g, total = slope(x, t), 0.0
+        for i in range(4):
+            total += g[i] * x[i] / 3
+        return total
+
     law = simcore.CustomLandscape(height, slope, bent, simcore.Sphere(4), 4, lambda rng: (tensor,))
     ours = simcore.enumerate_critical_points(law, seed=2, positions=True)
     theirs = simcore.enumerate_critical_points(simcore.SphericalSpin.from_couplings(couplings), positions=True)
@@ -128,8 +154,9 @@ def test_only_lanes_with_a_start_are_evaluated():
     law = family((value, gradient, counted))
     problem = law.draw(seed=0).problem
     x, counters = law.starts(seed=0, draw=0, first=0, count=41), np.zeros(3, np.int64)
+    options = NEWTON.options(law)
     calls.clear()
-    cpu.newton(problem, x, NEWTON.options(law), counters)
+    cpu.newton(problem, x, options, counters)
     assert 41 < len(calls) == counters[1] < counters[0]
 
 
@@ -165,7 +192,7 @@ def test_errors_of_functions_come_out():
 
     @numba.njit
     def cut(x, a, b):
-        h = -np.diag(a * np.cos(x)) - np.diag(4 * b * np.sin(2 * x)) - np.cos(x.sum())
+        h = COMPILED[2](x, a, b)
         return h[:2] if x[0] < 0.3 else h
 
     with pytest.raises(InputError, match=r"hessian returned shape \(2, 3\)"):
