@@ -108,6 +108,7 @@ def test_parts_and_worker_processes_give_the_same_rows(home, tmp_path):
     assert row_sums(out) == row_sums(home / "run")
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_is_resumed_by_dask(home, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setenv("TEST_SLOW_DRAWS", "0.4")
@@ -242,7 +243,7 @@ def test_installed_packages_offer_families_by_entry_points(tmp_path, monkeypatch
         tables = {"landscape": [{"name": name, "n": 1}], "search": {"method": "enumerate", "draws": 1, "starts": 48}}
         out = simcore.run(tables, out=tmp_path / "run", workers=0)
         assert set(simcore.load(out)["landscape"]) == {name}
-        assert list(json.loads((out / "run.json").read_text())["plugins"]) == ["packaged_sums"]
+        assert "packaged_sums" in json.loads((out / "run.json").read_text())["plugins"]
     finally:
         registry._FACTORIES.pop(name, None)
 
