@@ -139,7 +139,7 @@ def _key(entry: Mapping[str, Any]) -> str:
     return json.dumps(entry, sort_keys=True)
 
 
-def _at_hand(name: Any) -> bool:
+def at_hand(name: Any) -> bool:
     """Whether a family's factory is known and its module imported, or one of simcore's."""
     load_from_environment()
     factory = _FACTORIES.get(name)
@@ -193,7 +193,7 @@ def from_dict(table: Mapping[str, Any]) -> Landscape:
     """
     if not isinstance(table, Mapping):
         raise InputError(f"a landscape is described by {type(table).__name__}; give a table with name and parameters")
-    if _STORED and not _at_hand(table.get("name")) and (told := _STORED.get(_key(table))) is not None:
+    if _STORED and not at_hand(table.get("name")) and (told := _STORED.get(_key(table))) is not None:
         from simcore.landscapes.stored import StoredLandscape
 
         return StoredLandscape(table, told)

@@ -152,15 +152,21 @@ def family_sources(configuration: Configuration) -> dict[str, str]:
     return found
 
 
-def family_facts(configuration: Configuration) -> list[dict[str, Any] | None]:
-    """Return what reading needs to know of each combination whose family is not simcore's, so that it need not import
-    that family's module; None for the others."""
+def family_facts(configuration: Configuration) -> dict[str, Any]:
+    """Return the entries of run.json for families that are not simcore's; none where all are.
+
+    ``families``: what reading needs to know of each combination, so that it need not import the family's module, None
+    for simcore's own; ``plugins``: the SHA-256 of each module's sources that was allowed to write.
+    """
     from simcore.landscapes import registry, stored
 
-    return [
+    facts = [
         stored.facts(configuration.landscape(c)) if registry.is_own(entry["name"]) else None
         for c, entry in enumerate(configuration.combinations)
     ]
+    if not any(facts):
+        return {}
+    return {"families": facts, "plugins": {name: [one] for name, one in family_sources(configuration).items()}}
 
 
 # ---- run.json ----------------------------------------------------------------------------------------------------
@@ -208,8 +214,6 @@ def open_run(
 def _open_run(
     run: RunDirectory, configuration: Configuration, backend: str, allow_version: bool, source: str
 ) -> dict[str, Any]:
-    from simcore.landscapes import registry
-
     version = simcore.__version__
     if not run.information.exists():
         _refuse_strangers(run)
@@ -223,10 +227,8 @@ def _open_run(
             "versions": [version],
             "arithmetic": [arithmetic()],
             "sessions": [],
+            **family_facts(configuration),
         }
-        if any(registry.is_own(entry["name"]) for entry in configuration.combinations):
-            document["families"] = family_facts(configuration)
-            document["plugins"] = {name: [digest] for name, digest in family_sources(configuration).items()}
         run.create(configuration.method)
         keep_source(run, source)
         write_document(run.information, document)

@@ -76,4 +76,5 @@ def _document(run: RunDirectory) -> tuple[dict[str, Any], Configuration]:
         "arithmetic": said["arithmetic"],
         "sessions": [],
         "repaired": provenance.now(),
+        **provenance.family_facts(configuration),
     }, configuration

@@ -175,8 +175,18 @@ class _Verification:
 
     # ---- structure -----------------------------------------------------------------------------------------------
     def _check_source(self) -> None:
+        from simcore.landscapes import registry
+
         source = self.run.path / "config.toml"
         if not source.exists():
+            return
+        absent = {c["name"] for c in self.configuration.combinations if registry.is_own(c["name"])}
+        absent = {name for name in absent if not registry.at_hand(name)}
+        if absent:
+            which = ", ".join(sorted(absent))
+            self.report.notes.append(
+                f"config.toml was not read: {which} is not known here; name its --plugin to verify"
+            )
             return
         try:
             same = read_configuration(source).hash == self.configuration.hash
