@@ -20,9 +20,12 @@ def test_the_python_of_the_first_screen_runs(tmp_path, monkeypatch, capsys):
 
 PAGES = [page for page in sorted((ROOT / "docs").glob("*.md")) if not page.read_text().startswith("---\nrun: true")]
 """Those that run while the site is built are the business of tests/test_pages.py."""
+RECIPES = "own_functions.md"  # files, each run by tests/test_recipes.py
 
 
-@pytest.mark.parametrize("page", [p.name for p in PAGES if "```python" in p.read_text(encoding="utf-8")])
+@pytest.mark.parametrize(
+    "page", [p.name for p in PAGES if p.name != RECIPES and "```python" in p.read_text(encoding="utf-8")]
+)
 def test_the_python_of_the_documentation_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
