@@ -63,9 +63,13 @@ def _lower(tables, q, n, M, v, A):
 @jit(inner=True)
 def descend(T, tables, n, p, y, above, A):
     """A = T y^(p-2), packed; above[q % 2] keep the levels q = 3 and 4, T y^(p-3) and T y^(p-4), where they exist."""
-    contract(T, n, y, A if p == 3 else above[(p - 1) % 2])
-    for q in range(p - 2, 1, -1):
-        _lower(tables, q, n, above[(q + 1) % 2], y, A if q == 2 else above[q % 2])
+    if p == 3:
+        contract(T, n, y, A)
+        return
+    contract(T, n, y, above[(p - 1) % 2])
+    for q in range(p - 2, 2, -1):
+        _lower(tables, q, n, above[(q + 1) % 2], y, above[q % 2])
+    _lower(tables, 2, n, above[1], y, A)
 
 
 @jit(inner=True)
