@@ -57,6 +57,8 @@ SMALLEST = 1e-7
 PROVED, TOO_MANY, TOO_SMALL, IMPRECISE = range(4)
 CELLS = 64
 """Cells that one call of the kernel takes: between calls Ctrl-C is heard, and threads share them."""
+_DEEPEST = 1024
+"""Boxes that wait: one for every time that the one at hand was halved, n log2(cell/SMALLEST) at most."""
 _SPARE = 1e-9
 _WIDER = 2.0**-50
 _FLOOR = 1e-12
@@ -198,16 +200,16 @@ def _holds_known(c, r, known, near, period):
 
 
 @jit
-def exclude(K, C, S, mu, sides, known, near, limits, first, last):
+def exclude(K, C, S, A, mu, sides, known, near, limits, first, last):
     """Return (status, boxes examined) of cells ``first`` .. ``last - 1`` of a domain.
 
-    ``sides`` = (low, high, cells a side, period, radius of the ball or infinity); ``limits`` = (s_1, s_2, most boxes).
+    ``A`` >= |(C, S)|; ``sides`` = (low, high, cells a side, period, radius of the ball or infinity); ``limits`` = (s_1,
+    s_2, most boxes).
     """
     waves, n = K.shape
     low, high, cells, period, radius = sides
     slack, second, most = limits
-    A = np.sqrt(C * C + S * S) * (1.0 + _SPARE)
-    stack = np.empty((256, 2 * n))
+    stack = np.empty((_DEEPEST, 2 * n))
     c, r, g, single = np.empty(n), np.empty(n), np.empty(n), np.empty(1)
     H, G, scratch = np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
     p, t, q, d = np.empty(waves), np.empty(waves), np.empty(waves), np.empty(waves)
@@ -243,10 +245,8 @@ def exclude(K, C, S, mu, sides, known, near, limits, first, last):
                     continue
                 if single[0] > 0.0 and _holds_known(c, r, known, near, period):
                     continue
-            if top + 2 > stack.shape[0]:
-                larger = np.empty((2 * stack.shape[0], 2 * n))
-                larger[: stack.shape[0]] = stack
-                stack = larger
+            if top + 2 > _DEEPEST:
+                return TOO_SMALL, boxes
             half = 0.5 * r[widest]
             for way in range(2):
                 for j in range(n):
@@ -304,6 +304,7 @@ def prove_by_boxes(problem: Waves, known: Array, near: Array, most: int, mapped:
     shortest = math.pi / max(float(np.abs(problem.frequencies).sum(axis=1).max()), 1e-300)
     cells = int(min(max(math.ceil((high - low) / (2.0 * shortest)), 1), 64))
     plain = [np.ascontiguousarray(a, np.float64) for a in (problem.frequencies, problem.cosine, problem.sine)]
+    plain.append(np.hypot(plain[1], plain[2]) * (1.0 + _SPARE))
     rest = float(problem.confinement), (low, high, float(cells), float(period), radius)
     points = np.ascontiguousarray(known), np.ascontiguousarray(near), (*errors, float(most))
     total = 0
