@@ -35,6 +35,7 @@ caption { text-align: left; font-weight: 600; padding: .3rem 0; } th { border-bo
 th, td { padding: .18rem .7rem .18rem 0; text-align: left; vertical-align: top; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tbody tr:nth-child(even) { background: #f6f8fa; }
+td.long { min-width: 15rem; }
 pre.audit { white-space: pre-wrap; }
 pre { background: #f6f8fa; padding: .7rem; overflow-x: auto; font-size: .82rem; line-height: 1.4; }
 figure { margin: 1rem 0; } figure svg, figure img { max-width: 100%; height: auto; }
@@ -42,6 +43,9 @@ figcaption, .notes { color: var(--soft); font-size: .88rem; } .notes p { margin:
 .verdict { font-weight: 600; } .good { color: var(--good); } .bad { color: var(--bad); }
 @media print { body { max-width: none; } h2 { break-after: avoid; } figure, table { break-inside: avoid; } }
 """
+
+LONG = 40
+"""Characters of a cell from which on its column gets room for sentences."""
 
 CAPTIONS = {
     "ratio": "Saddles per minimum against the dimension, with 95 % intervals between functions; the exact law where "
@@ -150,7 +154,17 @@ def _page_of_studies(directory: Path) -> str:
     found = {path.name: path for path in _studies(directory)}
     order = [name for name in names() if name in found] + [name for name in found if name not in names()]
     verdicts = {name: json.loads((found[name] / "verdict.json").read_text(encoding="utf-8")) for name in order}
+    old = [name for name in order if not all("expected" in entry for entry in verdicts[name])]
+    if len(old) == len(order):
+        raise InputError(f"all studies in {directory} were written by an older version; run `simcore reproduce` again")
+    order = [name for name in order if name not in old]
+    verdicts = {name: verdicts[name] for name in order}
     parts = ['<p class="lead">Published claims, measured again; each is judged as its source words it.</p>']
+    if old:
+        parts.append(
+            f"<p>Left out, since an older version wrote them: {_escape(', '.join(old))}. <code>simcore reproduce "
+            f"{_escape(' '.join(old))}</code> measures them anew.</p>"
+        )
     parts.append("<h2>Summary</h2>")
     parts.append(table_html(summary_table(verdicts)))
     for name in order:
@@ -171,7 +185,9 @@ def _page_of_studies(directory: Path) -> str:
 def table_html(table: Table) -> str:
     """Return a table as HTML: caption, right-aligned numbers, notes below; every cell escaped."""
     numeric, headings, cells = table.texts()
-    marks = [' class="number"' if right else "" for right in numeric]
+    longest = [max(map(len, column), default=0) for column in zip(*cells, strict=True)] or [0] * len(numeric)
+    kinds = ["number" if right else "long" if most > LONG else "" for right, most in zip(numeric, longest, strict=True)]
+    marks = [f' class="{kind}"' if kind else "" for kind in kinds]
     head = "".join(f"<th{mark}>{_escape(text)}</th>" for mark, text in zip(marks, headings, strict=True))
     body = "".join(
         "<tr>" + "".join(f"<td{mark}>{_escape(text)}</td>" for mark, text in zip(marks, row, strict=True)) + "</tr>\n"

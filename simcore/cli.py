@@ -227,6 +227,8 @@ def _info(given: argparse.Namespace) -> int:
         _print_json(report)
     else:
         print("\n".join(info.lines(report)))
+        print("\nin a bug report, put below these lines:")
+        print("\n".join(f"  {number}. {question}" for number, question in enumerate(info.QUESTIONS, 1)))
     return DONE
 
 

@@ -174,6 +174,14 @@ def lines(report: dict[str, Any]) -> list[str]:
     return result
 
 
+QUESTIONS = (
+    "what you ran (the command, or the shortest Python that shows it, with its seed)",
+    "what you expected",
+    "what happened instead (the whole message; for a run also the output of simcore verify)",
+)
+"""What a bug report says besides the lines of this report."""
+
+
 def _tile() -> str:
     """Describe the tile of the cpu kernels, in the backend's own words."""
     from simcore.backends.cpu import tile

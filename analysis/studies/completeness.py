@@ -164,6 +164,7 @@ def figure(rows: Sequence[Comparison]) -> Figure:
             axes[0, 1].plot(n, [c.seen.mean() for c in mine], **{**look, "label": None})
         axes[0, 0].set_yscale("log")
         axes[0, 0].set_ylabel("rate of wrong lists, 95 % bound")
+        canvas.log_ticks(axes[0, 0])
         axes[0, 1].set_ylabel(f"draws seen whole by {STARTS} starts")
         axes[0, 1].set_ylim(0, 1.05)
         for axis in axes[0]:

@@ -135,6 +135,8 @@ class InProcess:
         try:
             answer = self._answers.get(timeout=timeout)
         except queue.Empty:
+            if self._call is not None and self._call.over.is_set() and self._answers.empty():
+                self._call.result()  # it ended without an answer: what ended it is raised here
             return []
         self.running = 0
         return [answer]

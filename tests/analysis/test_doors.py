@@ -147,3 +147,15 @@ def test_positions_are_one_array(found):
     assert simcore.positions(rows.iloc[:0]).shape[0] == 0
     with pytest.raises(InputError, match="positions=True"):
         simcore.positions(rows.drop(columns="x"))
+
+
+def test_studies_of_an_older_version_are_named_and_left_out(tmp_path):
+    """Their verdicts do not say which claims their sources assert."""
+    import json
+
+    for name, entry in (("old", {"claim": "a", "verdict": "agrees"}), ("older", {"claim": "b", "verdict": "agrees"})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "verdict.json").write_text(json.dumps([entry]))
+        (tmp_path / name / "table.md").write_text("")
+    with pytest.raises(InputError, match="older version"):
+        report([tmp_path], tmp_path / "page.html")
