@@ -46,6 +46,29 @@ def test_classes_never_left_have_no_estimate():
     assert law[1] - law[0] == pytest.approx(np.log((5 / 11) / (5 / 10)))  # N_0 5/11 = N_1 5/10
 
 
+def test_the_jackknife_has_a_value_and_an_error_an_index():
+    """Two walkers on two classes, by hand: N_1/N_0 is the flow out of 0 over the flow out of 1, per visit."""
+    tallies = np.zeros((2, 4, 4))
+    tallies[0, :2, :2] = [[8.0, 2.0], [1.0, 9.0]]  # shares left 0.2 and 0.1: N_1/N_0 = 2
+    tallies[1, :2, :2] = [[5.0, 5.0], [1.0, 9.0]]  # 0.5 and 0.1: 5
+    found = jackknife(tallies, Classes(1, 0, False))
+    assert [len(part) for part in found[:4]] == [2, 2, 2, 2]
+    both = np.log((7 / 20) / (2 / 20))
+    assert found.log_relative.tolist() == pytest.approx([0.0, both])
+    assert found.log_relative_se.tolist() == pytest.approx([0.0, 0.5 * np.log(5 / 2)])  # half the gap of two walkers
+    assert found.log_total - found.log_count[0] == pytest.approx(np.log1p(np.exp(both)))
+
+
+def test_counts_relative_to_minima_need_minima():
+    """An index that was never left has ln N = -inf; without minima nothing is relative to them."""
+    tally = np.zeros((1, 5, 5))
+    tally[0, :3, :3] = [[3.0, 1.0, 0.0], [1.0, 3.0, 0.0], [0.0, 0.0, 0.0]]
+    found = jackknife(np.concatenate([tally, tally]), Classes(2, 0, False))
+    assert found.log_relative[1] == pytest.approx(0.0) and np.isneginf(found.log_relative[2])
+    shifted = np.roll(tally, (1, 1), (1, 2))
+    assert np.isnan(jackknife(np.concatenate([shifted, shifted]), Classes(2, 0, False)).log_relative).all()
+
+
 def test_known_minima_make_counts_absolute():
     """Three of four minima are known, D = 2: N = 4, 6, 2 is found from exact flows, mirrored or not."""
     sizes = np.array([1.0, 6.0, 2.0, 3.0])  # index 0 not known, index 1, index 2, known minima

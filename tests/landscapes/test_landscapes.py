@@ -132,6 +132,13 @@ def test_confined_field_is_a_gaussian_field_in_a_parabola():
     assert np.linalg.norm(waves.frequencies[0]) == pytest.approx(math.sqrt(3), abs=1e-14)
 
 
+def test_one_wave_is_a_field():
+    """The smallest number of features: f = A sin(w.x + phase), with A^2/2 = 1 on average over draws."""
+    field = simcore.GaussianField(1, features=1)
+    assert field.features == 1 and field.draw(seed=1).value([0.3]) != 0
+    assert simcore.ConfinedField(1, m=1.0, features=1).features == 1
+
+
 @pytest.mark.parametrize(("n", "m"), [(1, 0.5), (2, 0.1), (2, 0.5), (3, 0.7), (5, 0.5), (5, 1.5), (8, 1.0)])
 def test_the_estimate_behind_the_critical_radius_is_above_the_exact_mean_count(n, m):
     field = simcore.ConfinedField(n=n, m=m)

@@ -49,6 +49,16 @@ def test_lists_are_products_in_the_order_of_the_file():
     assert made.landscape(3).features == 16
 
 
+@pytest.mark.parametrize(
+    "method, starts", [("newton", 256), ("enumerate", 512), ("ball", 512), ("walk", 1), ("paths", 1)]
+)
+def test_each_method_has_its_number_of_starts(method, starts):
+    """Part of what a configuration means: another default would give a run of the same file other rows."""
+    field = {"ball": "gaussian_field"}.get(method, "spherical_spin")
+    tables = {"landscape": [{"name": field, "n": 5}], "search": {"method": method, "draws": 1}}
+    assert Configuration.from_mapping(tables).starts == starts
+
+
 def test_a_parameter_that_is_a_list_itself_takes_a_list_of_lists():
     example = next(iter(tomllib.loads(_example("linear_network"))["landscape"]))
     base = {"search": {"method": "newton", "draws": 1}}
