@@ -43,6 +43,20 @@ def test_samples_are_unbiased_with_their_error():
     assert (counts["low"] <= counts["count"]).all() and (counts["count"] <= counts["high"]).all()
 
 
+def test_public_counts_are_within_their_errors_of_proved_ones():
+    """Twelve functions, 300 of 1,023 paths each: the squared errors in units of their standard errors add up to chi^2
+    with 12 degrees of freedom, outside of (2.2, 32.9) once in 500 (a little more often, the estimates not being quite
+    normal)."""
+    z = []
+    for number in range(12):
+        draw = simcore.SphericalSpin(n=10, p=3).draw(seed=14, draw=number)
+        found = simcore.estimate_counts(draw, method="paths", moves=300)
+        assert found.diagnostics["paths"] == 300 and found.counts["count"].sum() == pytest.approx(found.total)
+        z.append((found.total - len(proved(draw).points)) / found.total_se)
+    assert 2.2 < np.sum(np.square(z)) < 32.9
+    assert abs(np.mean(z)) < 3.3 / np.sqrt(12)
+
+
 def test_a_target_error_decides():
     draw = simcore.SphericalSpin(n=12, p=3).draw(seed=3)
     _, total, error, _, diagnostics = count_by_paths(draw, seed=0, target_error=0.2)
