@@ -23,6 +23,7 @@ import io
 import os
 import random
 import resource
+import signal
 import struct
 import subprocess
 import sys
@@ -40,6 +41,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 4 << 30
 SECONDS, BYTES = 2.0, 300e6
+ENDLESS = 60.0  # seconds of processor time after which a case is given up, and fails
 
 JUNK: list[Any] = [
     0, -1, 1, 2, 3, 1.5, -2.5, 1e308, -1e308, 1e-320, 5e-324, float("nan"), float("inf"), -float("inf"), True, False, None,
@@ -290,6 +292,7 @@ def cases(count: int, seed: int) -> tuple[Counter, list[str], dict[str, float]]:
     with tempfile.TemporaryDirectory() as base, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         home = os.getcwd()
+        signal.signal(signal.SIGPROF, _give_up)
         scratch = Path(base)
         os.chdir(scratch)
         try:
@@ -297,6 +300,7 @@ def cases(count: int, seed: int) -> tuple[Counter, list[str], dict[str, float]]:
                 name = names[number % len(names)]
                 source = random.Random(f"{seed}:{number}")
                 began, before = time.process_time(), _peak()
+                signal.setitimer(signal.ITIMER_PROF, ENDLESS)
                 try:
                     gone = KINDS[name](source, scratch)
                 except SimcoreError as error:
@@ -308,6 +312,8 @@ def cases(count: int, seed: int) -> tuple[Counter, list[str], dict[str, float]]:
                     where = traceback.extract_tb(error.__traceback__)[-1]
                     place = f"{Path(where.filename).name}:{where.lineno}"
                     failures.append(f"{name} {number}: {type(error).__name__} at {place}: {str(error)[:300]}")
+                    print(failures[-1], flush=True)
+                signal.setitimer(signal.ITIMER_PROF, 0)
                 spent, grown = time.process_time() - began, _peak() - before
                 if gone:
                     refused[name] += 1
@@ -318,6 +324,10 @@ def cases(count: int, seed: int) -> tuple[Counter, list[str], dict[str, float]]:
         finally:
             os.chdir(home)
     return refused, failures, worst
+
+
+def _give_up(*_: object) -> None:
+    raise TimeoutError(f"no answer after {ENDLESS:.0f} s of processor time")
 
 
 def _peak() -> float:
@@ -353,6 +363,7 @@ def main() -> int:
     given = parser.parse_args()
     began = time.process_time()
     failures = processes(given.processes, given.seed)
+    print("\n".join([*failures, f"{given.processes} processes: {len(failures)} failures"]), flush=True)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT, hard))
     refused, more, worst = cases(given.cases, given.seed)
@@ -373,7 +384,7 @@ def main() -> int:
         f"- {given.processes} command lines as whole processes;",
         f"- {len(failures)} failures (tracebacks, silent casts, messages of several lines, refusals beyond 2 s or 300 MB).",
     ]
-    print("\n".join([*failures, *report]))
+    print("\n".join([*more, *report]))
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "hostile_input.md").write_text("\n".join(report) + "\n")
     return 1 if failures else 0

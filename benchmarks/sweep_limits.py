@@ -1,6 +1,6 @@
-"""Memory that a dry run says against what the run takes, and a start on a warm cache that can only be read.
+"""Memory that a dry run says against what the run takes, warm starts on a read-only cache, costs of many shards.
 
-    python benchmarks/sweep_limits.py [--only memory|cache] [--rounds 3] [--out results/sweeps]
+    python benchmarks/sweep_limits.py [--only memory|cache|scale] [--rounds 3] [--out results/sweeps]
 
 Memory of a run is what its processes hold for themselves plus the largest set of file pages of any of them, since they
 map the same libraries: unlike a proportional set size it does not depend on who else uses them. Sampled three times a
@@ -104,21 +104,105 @@ def cache(scratch: Path, rounds: int) -> list[str]:
     ]
 
 
+def scale(scratch: Path, rounds: int) -> list[str]:
+    """Return sentences: processor time a shard of resume, verify and load, of planning and of large configurations.
+
+    Shards hold four starts each, from one search; nothing is flushed to the disk while they are made.
+    """
+    import time
+
+    from simcore.sweep import load, provenance, run_sweep, verify_run
+    from simcore.sweep.agenda import Agenda
+    from simcore.sweep.compute import shard_rows
+    from simcore.sweep.config import Configuration, read_configuration
+    from simcore.sweep.estimate import estimate, refuse_what_does_not_fit
+    from simcore.sweep.plan import Shard
+    from simcore.sweep.store import RunDirectory, write_shard
+
+    def best(call) -> float:
+        found = []
+        for _ in range(rounds):
+            began = time.process_time()
+            call()
+            found.append(time.process_time() - began)
+        return min(found)
+
+    os.fsync = lambda handle: None
+    count, starts = 2000, 4
+    sweep = Configuration.from_mapping(
+        {
+            "seed": 3,
+            "landscape": [{"name": "torus_field", "n": 1}],
+            "search": {"method": "newton", "draws": count, "starts": starts},
+        }
+    )
+    run = RunDirectory(scratch / "many")
+    run.path.mkdir()
+    provenance.open_run(run, sweep, backend="reference", allow_version=False, source=sweep.to_toml())
+    rows = shard_rows(sweep, Shard(0, 0, 20, 0, starts), backend="reference", threads=1)["starts"]
+    facts = {
+        "simcore": provenance.software()["simcore"],
+        "backend": "reference",
+        "software": provenance.software(),
+        "arithmetic": provenance.arithmetic(),
+        "wall_seconds": 0.1,
+        "cpu_seconds": 0.1,
+    }
+    for k in range(count):
+        piece = rows.iloc[k % 20 * starts : (k % 20 + 1) * starts].reset_index(drop=True).assign(draw=k)
+        write_shard(run, sweep, Shard(0, k, k + 1, 0, starts), {"starts": piece}, facts)
+    assert verify_run(run.path).ok and len(load(run.path)) == count * starts
+    spent = {
+        "resume": best(lambda: run_sweep(sweep, run.path, workers=0, backend="reference")),
+        "verify": best(lambda: verify_run(run.path)),
+        "load": best(lambda: load(run.path)),
+    }
+    lines = [
+        f"{count} shards, processor time a shard, least of {rounds}: "
+        + ", ".join(f"{name} {1e3 * one / count:.2f} ms" for name, one in spent.items())
+        + "."
+    ]
+    large = Configuration.from_mapping(
+        {"landscape": [{"name": "spherical_spin", "n": 8, "p": 3}], "search": {"method": "walk", "draws": 100_000}}
+    )
+    none = RunDirectory(scratch / "none")
+    held = set(Agenda(none, large, set(), None).remaining())
+    new, half, whole = (
+        best(lambda h=h: Agenda(none, large, h, None)) for h in (set(), {s for s in held if s.first_draw % 2}, held)
+    )
+    lines.append(
+        f"100,000 shards: planned new in {new:.1f} s, every other one missing {half:.1f} s, all there {whole:.1f} s of processor time."
+    )
+    config = scratch / "combinations.toml"
+    config.write_text(
+        f'[[landscape]]\nname = "gaussian_field"\nn = {list(range(1, 31))}\nfeatures = {list(range(100, 400))}\n[search]\nmethod = "newton"\ndraws = 1\nstarts = 4\n'
+    )
+
+    def dry() -> None:
+        made = read_configuration(config)
+        refuse_what_does_not_fit(none, made, workers=1, part=None)
+        estimate(none, made, backend="reference", workers=1, part=None)
+
+    lines.append(
+        f"Dry run of 9,000 combinations: {best(dry):.1f} s of processor time, 2 s of which measure the search."
+    )
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=("memory", "cache"))
+    parser.add_argument("--only", choices=("memory", "cache", "scale"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=runs.ROOT / "results" / "sweeps")
     given = parser.parse_args()
     report = ["# Limits of sweeps", "", f"`python benchmarks/sweep_limits.py --rounds {given.rounds}`, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}.", ""]  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
-        if given.only != "memory":
-            report += [*cache(Path(scratch), 3 * given.rounds), ""]
-        if given.only != "cache":
-            report += memory(Path(scratch), given.rounds)
+        for name, measure in (("cache", cache), ("memory", memory), ("scale", scale)):
+            if given.only in (None, name):
+                report += [*measure(Path(scratch), given.rounds), ""]
     print("\n".join(report))
     given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "limits.md").write_text("\n".join(report) + "\n")
+    (given.out / f"limits{'_' + given.only if given.only else ''}.md").write_text("\n".join(report).rstrip() + "\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import os
 import random
 import resource
@@ -14,6 +15,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from places import ROOT
 from sweep_tools import environment
 
 import simcore
@@ -21,6 +23,7 @@ from simcore.cli import main
 from simcore.errors import InputError
 from simcore.networks import data_files
 from simcore.networks.data import source
+from simcore.sweep import run_sweep
 
 CONFIG = '[[landscape]]\nname = "torus_field"\nn = 1\n[search]\nmethod = "newton"\ndraws = {draws}\nstarts = 4\n'
 
@@ -233,3 +236,51 @@ def test_what_a_process_is_limited_to_counts_as_free_memory():
         env=environment(), capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert 0 < float(done.stdout) < 4.1e9
+
+
+# ---- all of it -----------------------------------------------------------------------------------------------------
+def test_hostile_input_of_every_kind(tmp_path, monkeypatch):
+    """A hundred cases of ``benchmarks/hostile_input.py``, which makes ten thousand: most are refused, none fails."""
+    spec = importlib.util.spec_from_file_location("hostile_input", ROOT / "benchmarks" / "hostile_input.py")
+    assert spec is not None and spec.loader is not None
+    hostile = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hostile)
+    refused, failures, _ = hostile.cases(100, seed=5)
+    assert not failures
+    assert set(refused) == set(hostile.KINDS) and min(refused.values()) > 12
+
+
+CALLS = {
+    "a run that is no path": (lambda: simcore.load(3.5), "the directory of a run is 3.5; give a path"),
+    "a configuration that is no path": (lambda: run_sweep(3, "run"), "the configuration is 3; give the path"),
+    "a backend that is no name": (lambda: search(backend=np.zeros(2)), "unknown backend"),
+    "a law that is no name": (lambda: search(start_law=np.zeros(2)), "unknown start law"),
+    "rows that are no table": (lambda: simcore.positions(3), "these rows have no positions"),
+    "starts beyond the memory": (
+        lambda: search(starts=2**32 - 1),
+        r"table of 4294967295 starts needs about .* are free",
+    ),
+    "an array for a number": (lambda: simcore.TorusField(np.zeros((2, 2))), "give a whole number of at least 1"),
+}
+
+
+def search(**given):
+    return simcore.find_critical_points(simcore.TorusField(2), **{"draws": 1, "starts": 2, "seed": 1, **given})
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_calls_that_fuzzing_found(case):
+    call, words = CALLS[case]
+    with pytest.raises(InputError, match=words) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_compression_that_python_does_not_know(tmp_path):
+    table = archive(tmp_path / "d.npz")
+    data = bytearray((tmp_path / "d.npz").read_bytes())
+    place = data.index(b"PK\x01\x02")  # the central directory's first entry, its method 10 bytes on
+    data[place + 10] = 97
+    (tmp_path / "d.npz").write_bytes(data)
+    with pytest.raises(InputError, match=r"is not an \.npz"):
+        source(table).load()
