@@ -251,6 +251,7 @@ def test_hostile_input_of_every_kind(tmp_path, monkeypatch):
 
 
 CALLS = {
+    "a torus field of many variables": (lambda: simcore.TorusField(2**31).draw(seed=1), r"has about 10\^\d+ waves"),
     "a run that is no path": (lambda: simcore.load(3.5), "the directory of a run is 3.5; give a path"),
     "a configuration that is no path": (lambda: run_sweep(3, "run"), "the configuration is 3; give the path"),
     "a backend that is no name": (lambda: search(backend=np.zeros(2)), "unknown backend"),

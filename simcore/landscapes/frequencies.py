@@ -82,8 +82,20 @@ def type_weights(n: int) -> dict[int, Fraction]:
 
 
 def wave_count(n: int) -> int:
-    """Return the number of waves of ``isotropic_frequencies(n)`` without building them."""
+    """Return the number of waves of ``isotropic_frequencies(n)`` without building them; ``InputError`` beyond n = 10^4,
+    where it has thousands of digits."""
+    if n > 10_000:
+        raise InputError(f"n is {n}; give at most 10000 variables, beyond them nobody counts an isotropic set's waves")
     return sum(math.comb(n, m) * 2 ** (m - 1) for m in type_weights(n))
+
+
+def log_wave_count(n: int) -> float:
+    """Return ln of ``wave_count(n)``: for dimensions whose number of waves has more digits than anybody waits for."""
+    logs = [
+        math.lgamma(n + 1) - math.lgamma(m + 1) - math.lgamma(n - m + 1) + (m - 1) * math.log(2)
+        for m in type_weights(n)
+    ]
+    return max(logs) + math.log(sum(math.exp(one - max(logs)) for one in logs))
 
 
 def second_moment(n: int) -> Fraction:

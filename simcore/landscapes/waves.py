@@ -27,6 +27,7 @@ from simcore.landscapes.frequencies import (
     haar_rotation,
     half_period_symmetries,
     isotropic_frequencies,
+    log_wave_count,
     rotate,
     second_moment,
     wave_count,
@@ -183,7 +184,9 @@ class TorusField(_WaveLandscape):
 
     @property
     def coefficients(self) -> float:
-        return float(self.n * min(self.waves, 10**300))
+        if self.n > 100:
+            return self.n * math.exp(min(log_wave_count(self.n), 600.0))
+        return float(self.n * self.waves)
 
     def draw(self, *, seed: int, draw: int = 0) -> WaveDraw:
         self.check_drawable()
@@ -191,8 +194,10 @@ class TorusField(_WaveLandscape):
 
     def check_drawable(self) -> None:
         if self.n > SAMPLED_TORUS_DIMENSIONS:
+            digits = log_wave_count(self.n) / math.log(10)
+            count = self.waves if digits < 18 else f"about 10^{digits:.0f}"
             raise InputError(
-                f"torus_field with n={self.n} has {self.waves} waves; "
+                f"torus_field with n={self.n} has {count} waves; "
                 f"draw n <= {SAMPLED_TORUS_DIMENSIONS}, or use gaussian_field"
             )
 
