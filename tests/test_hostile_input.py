@@ -269,6 +269,15 @@ def search(**given):
     return simcore.find_critical_points(simcore.TorusField(2), **{"draws": 1, "starts": 2, "seed": 1, **given})
 
 
+def test_a_law_that_takes_minutes_is_not_asked_for_the_size_of_a_sweep(capsys, tmp_path):
+    config = tmp_path / "c.toml"
+    law = 'name = "confined_field"\nn = 4096\nm = 1.0\nfeatures = 64\nfrequencies = "random"\n'
+    config.write_text(f'[[landscape]]\n{law}[search]\nmethod = "enumerate"\ndraws = 1000\n')
+    began = time.thread_time()
+    assert main(["run", str(config), "--out", str(tmp_path / "run"), "--dry-run"]) == 1
+    assert "the sweep would write about" in capsys.readouterr().err and time.thread_time() - began < 5
+
+
 @pytest.mark.parametrize("case", CALLS)
 def test_calls_that_fuzzing_found(case):
     call, words = CALLS[case]

@@ -44,6 +44,7 @@ PARENT_BYTES = 80e6
 START_BYTES, POINT_BYTES, AUDIT_BYTES = 24.0, 30.0, 90.0  # on disk a row, compressed, measured on torus and spin runs
 FILE_BYTES = 9000.0  # a Parquet file's schema and its record
 MEMORY_PER_ROW = 250.0  # while a shard is turned into a file: columns, Arrow table, Parquet pages
+LAW_DIMENSIONS = 200  # beyond them an exact law takes minutes, and nobody enumerates
 ENUMERATION_BYTES = 60e6  # starts, Hessians and tables of points while a draw is enumerated
 
 
@@ -209,6 +210,8 @@ def _rows_by_law(configuration: Configuration, combination: int) -> float:
     landscape = configuration.landscape(combination)
     if configuration.method in ESTIMATED:
         return float(landscape.dimension + 1)
+    if landscape.dimension > LAW_DIMENSIONS:
+        return 3.0**30
     try:
         return float(landscape.expected_counts()["mean_count"].sum())
     except (SimcoreError, ImportError, ValueError, ArithmeticError):
