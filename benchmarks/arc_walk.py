@@ -3,6 +3,7 @@
     python benchmarks/arc_walk.py audit --out results/counts          # some 100 functions that can be enumerated
     python benchmarks/arc_walk.py law --out results/counts --family spherical_spin --n 20 30 --draws 4
     python benchmarks/arc_walk.py law --out results/counts --family spherical_spin --n 50 --draws 3 --threads 2
+    python benchmarks/arc_walk.py rhat --out results/counts           # R-hat of runs near the limit of round trips
 
 Each function is one line of a JSON file; run again, the script skips the functions that are there, so that it may be
 stopped at any time. ``seconds`` are processor time, compilation left out.
@@ -137,10 +138,32 @@ def law(out: Path, family: str, sizes: list[int], draws: int, threads: int, move
         )
 
 
+def rhat(out: Path) -> None:
+    """Record R-hat and round trips of short runs of many functions, from far too short to just long enough."""
+    rows = []
+    for n, trip in ((8, 40), (12, 110)):
+        landscape = landscape_of("spherical_spin", n, {"p": 3})
+        for trips in (2, 8, 30, 60):
+            each = [
+                simcore.estimate_counts(landscape, draw=draw, seed=1, moves=trips * trip, threads=1).diagnostics
+                for draw in range(30)
+            ]
+            values = sorted(one["rhat"] for one in each)
+            rows.append(
+                {
+                    "n": n, "moves": trips * trip, "functions": len(each),
+                    "round_trips": float(np.median([one["round_trips"] or 0 for one in each])),
+                    "rhat_median": float(np.median(values)), "rhat_low": values[0], "rhat_high": values[-1],
+                }
+            )  # fmt: skip
+            print(rows[-1], flush=True)
+    (out / "rhat.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
 def main() -> None:
     """Run the part that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("audit", "law"))
+    parser.add_argument("part", choices=("audit", "law", "rhat"))
     parser.add_argument("--out", type=Path, default=Path("results/counts"))
     parser.add_argument("--family", default="spherical_spin")
     parser.add_argument("--n", type=int, nargs="+", default=[20])
@@ -151,6 +174,8 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     if given.part == "audit":
         audit(given.out, given.threads)
+    elif given.part == "rhat":
+        rhat(given.out)
     else:
         law(given.out, given.family, given.n, given.draws, given.threads, given.moves)
 
