@@ -43,9 +43,8 @@ def compared(n: int, draws: int) -> dict[str, Any]:
         z.append((counted.total - len(found.points)) / counted.total_se)
         shares.append(counted.total_se / counted.total)
         trusted += bool(counted.diagnostics["trusted"])
-        print(
-            n, number, len(found.points), f"{counted.total:.0f} +- {counted.total_se:.0f}", f"z {z[-1]:.2f}", flush=True
-        )
+        told = f"{len(found.points)} points, counted {counted.total:.0f} +- {counted.total_se:.0f}, z = {z[-1]:.2f}"
+        print(f"n = {n}, draw {number}: {told}", flush=True)
     one = {"n": n, "draws": draws, "paths": PATHS, "of": 2**n - 1, "z": z, "trusted": trusted}
     one["relative_error"] = float(np.median(shares))
     return one | {"seconds": float(np.median(seconds)), "proof_seconds": float(np.median(proofs))}
@@ -87,6 +86,9 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     path = given.out / "paths.json"
     stored = json.loads(path.read_text()) if path.exists() else []
+    first = simcore.SphericalSpin(n=4, p=3).draw()
+    simcore.enumerate_critical_points(first, starts=0, prove=True, positions=False, threads=1)  # compiles
+    simcore.estimate_counts(first, method="paths", moves=8, threads=1)
     for text in given.lines:
         n, _, draws = text.partition(":")
         result = compared(int(n), int(draws)) if draws else alone(int(n))
