@@ -7,7 +7,6 @@ The statistical unit is the draw: N draws are independent, points within a draw 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,7 +31,7 @@ from simcore.statistics.intervals import (
 )
 
 __all__ = [
-    "LEAST_DIFFERENT", "LEAST_DRAWS", "Array", "Estimate", "annealed_ratio", "bonferroni", "bootstrap", "cannot_tell",
+    "LEAST_DIFFERENT", "LEAST_DRAWS", "Array", "Estimate", "annealed_ratio", "bonferroni", "cannot_tell",
     "growth_rate", "growth_slope", "index_fractions", "jackknife", "log_means", "mean", "mean_costs", "mean_count",
     "of_draws", "proportion", "quenched_ratio", "signed_ratio", "standard_deviation", "student",
 ]  # fmt: skip
@@ -114,29 +113,6 @@ def growth_rate(
 def growth_slope(dimension: ArrayLike, log_ratio: ArrayLike, se: ArrayLike) -> float:
     """Return the slope of the same weighted fit for numbers without error, such as the exact ratios."""
     return float(_slope_coefficients(per_draw(dimension), per_draw(se)) @ per_draw(log_ratio))
-
-
-def bootstrap(
-    statistic: Callable[..., float], *tables: ArrayLike, resamples: int = 2000, level: float = 0.95, seed: int = 0
-) -> Estimate:
-    """Return a statistic of several per-draw tables with the bootstrap's percentile interval over draws.
-
-    Parameters
-    ----------
-    statistic : callable taking the tables (each with draws along axis 0) and returning a number.
-    tables : (N, ...) arrays, resampled together.
-    """
-    arrays = [np.asarray(t, dtype=np.float64) for t in tables]
-    n = len(arrays[0])
-    value = float(statistic(*arrays))
-    rng = np.random.default_rng(seed)
-    picks = rng.integers(0, n, size=(resamples, n))
-    values = np.array([statistic(*(a[p] for a in arrays)) for p in picks], dtype=np.float64)
-    values = values[np.isfinite(values)]
-    if len(values) < 2:
-        return cannot_tell(value, math.nan, level, n, "mean", "no resample has a value")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(value, float(values.std(ddof=1)), float(low), float(high), level, 2, n, "mean")
 
 
 # ---- inside ------------------------------------------------------------------------------------------------------

@@ -28,7 +28,6 @@ class Column:
     latex : heading in LaTeX (default: the heading with its special characters escaped).
     digits : significant digits of plain floats.
     places : decimal places of plain floats, in place of ``digits``.
-    width : width in cm of a column of running text in LaTeX; 0: as wide as its cells.
     """
 
     key: str
@@ -36,7 +35,6 @@ class Column:
     latex: str = ""
     digits: int = 5
     places: int | None = None
-    width: float = 0.0
 
 
 @dataclass(frozen=True)

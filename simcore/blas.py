@@ -20,11 +20,6 @@ def _controller() -> Any:
     return ThreadpoolController()
 
 
-def libraries_changed() -> None:
-    """Say that a library with a BLAS of its own (SciPy) has been loaded, so that the next limit covers it too."""
-    _controller.cache_clear()
-
-
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Limit BLAS and LAPACK to one thread as long as any caller, of any thread, is inside."""

@@ -260,7 +260,7 @@ def group_table(rows: pd.DataFrame, groups: dict[str, pd.DataFrame], bare: pd.Da
             }
         )  # fmt: skip
     columns = [
-        Column("group", "group", width=4), Column("starts", "starts"), Column("critical", "critical"),
+        Column("group", "group"), Column("starts", "starts"), Column("critical", "critical"),
         Column("gradient_flat", "gradient-flat", "flat"), Column("other", "other status", "other"),
         Column("points", "points"), Column("tied", "with tied or dead units", "tied"),
         Column("fraction", "index fraction", "$k/P$"), Column("cost", "training cost", "$f$"),

@@ -46,14 +46,14 @@ class Study:
 
 
 VERDICT_COLUMNS = [
-    Column("claim", "claim", width=8),
+    Column("claim", "claim"),
     Column("reference", "reference", digits=4),
-    Column("source", "source", width=4),
+    Column("source", "source"),
     *(Column(key, key, digits=12) for key in ("measured", "low", "high")),
     Column("resolution", "resolution", digits=2),
     Column("verdict", "verdict"),
     Column("kind", "kind"),
-    Column("because", "why, where an asserted claim disagrees", "why", width=4),
+    Column("because", "why, where an asserted claim disagrees", "why"),
 ]
 
 

@@ -20,7 +20,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -288,11 +288,6 @@ class Configuration:
         if other.error_of_draws is None and self.error_of_draws and self.most_draws == other.most_draws:
             return f"all {other.most_draws} draws were asked for before; target_error could only ask for fewer"
         return None
-
-    def with_draws(self, draws: int) -> Configuration:
-        """Return the same sweep with this number of draws per combination."""
-        error = self.target_error if self.method in ESTIMATED else None
-        return replace(self, draws=draws, target_error=error, max_draws=None)
 
 
 def read_configuration(path: str | Path) -> Configuration:

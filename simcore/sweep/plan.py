@@ -139,14 +139,9 @@ def _power_of_two(value: float, least: int = 1) -> int:
 
 # ---- shards ------------------------------------------------------------------------------------------------------
 def shard_count(configuration: Configuration, combination: int, draws: int) -> int:
-    """Return how many shards ``planned`` would yield for the first ``draws`` draws, without listing them."""
+    """Return how many shards an undisturbed run of the first ``draws`` draws has, without listing them."""
     cut = layout(configuration, combination)
     return -(-draws // cut.draw_block) * -(-cut.starts // cut.start_block)
-
-
-def planned(configuration: Configuration, combination: int, draws: int) -> Iterator[Shard]:
-    """Yield the shards of an undisturbed run of a combination's first ``draws`` draws."""
-    return missing(configuration, combination, draws, ())
 
 
 def missing(configuration: Configuration, combination: int, draws: int, held: Iterable[Shard]) -> Iterator[Shard]:

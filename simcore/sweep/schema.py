@@ -6,7 +6,7 @@ Kinds of rows: "starts" (newton runs, a row a start), "points" (enumerate and ba
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simcore.errors import RunError
 
@@ -77,11 +77,19 @@ UNITS = {
     "round_trips": "journeys of walkers from a minimum to the middle and back",
 }
 
-_WHOLE = ("draw", "start", "point", "hits")
-_SMALL = ("iterations", "morse_index", "nullity")
+TYPES = {
+    **dict.fromkeys(("draw", "start", "point", "hits", "euler_expected", "round_trips"), "int64"),
+    **dict.fromkeys(("proof_bound", "proof_certified", "proof_work", "proof_retracked"), "int64"),
+    **dict.fromkeys(("iterations", "morse_index", "nullity"), "int32"),
+    **dict.fromkeys(("proof_method", "reasons", "weights", "method"), "string"),
+    **dict.fromkeys(("log_saddles_over_minima", "log_saddles_over_minima_se", "mean_cost_z"), "double"),
+    "minima_closed": "bool",
+}
+"""Arrow types of the columns that may lack values or are narrower than NumPy makes them; those of ``_WORDS`` are
+dictionaries of strings, of ``_LISTS`` lists of float64; every other column is bool, int64 or float64 as it comes."""
+
 _WORDS = ("status", "source")
 _LISTS = ("x", "eigenvalues")
-_TEXTS = ("proof_method", "reasons", "weights")
 
 
 def check_kind(method: str, kind: str | None) -> str:
@@ -123,44 +131,14 @@ def _array(name: str, column: pd.Series) -> pa.Array:
         words = column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")
         codes = pa.array(words.cat.codes.to_numpy(), pa.int8())
         return pa.DictionaryArray.from_arrays(codes, pa.array(list(map(str, words.cat.categories)), pa.string()))
-    if name in _WHOLE:
-        return pa.array(column.to_numpy(), pa.int64())
-    if name in _SMALL:
-        return pa.array(column.to_numpy(), pa.int32())
-    if name in _TEXTS:
-        return pa.array([None if value is pd.NA else value for value in column], pa.string())
+    if name in TYPES:
+        kind, missing = pa.type_for_alias(TYPES[name]), pd.isna(column).to_numpy()
+        if not missing.any() and column.dtype != object:
+            return pa.array(column.to_numpy(), kind)
+        return pa.array([None if lacks else value for value, lacks in zip(column, missing, strict=True)], kind)
     values = column.to_numpy()
-    if values.dtype == object or pd.api.types.is_extension_array_dtype(column.dtype):
-        return _guessed(column.tolist())
+    if values.dtype.kind not in "biuf":
+        raise RunError(f"the column {name} holds {values.dtype} values, for which simcore.sweep.schema has no type")
     if values.dtype.kind in "iu":
         return pa.array(values, pa.int64())
     return pa.array(values, pa.bool_() if values.dtype.kind == "b" else pa.float64())
-
-
-def _guessed(values: list[Any]) -> pa.Array:
-    """Return an array of the narrowest of bool, int64, float64, string that holds all values; None is null.
-
-    Nulls alone are whole numbers: the Euler characteristic where none is fixed.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    plain = [None if value is None or value is pd.NA else value for value in values]
-    kinds = {type(value) for value in plain if value is not None}
-    if kinds and all(issubclass(kind, str) for kind in kinds):
-        return pa.array(plain, pa.string())
-    if kinds == {bool}:
-        return pa.array(plain, pa.bool_())
-    try:
-        if not any(issubclass(kind, float) for kind in kinds):
-            return pa.array(plain, pa.int64())
-        return pa.array([None if value is None else float(value) for value in plain], pa.float64())
-    except (TypeError, ValueError, pa.ArrowInvalid):
-        return pa.array([None if value is None else str(value) for value in plain], pa.string())
-
-
-def unified(schemas: list[pa.Schema]) -> pa.Schema:
-    """Return a schema that all files fit: an audit undefined in one shard may be a number in another."""
-    import pyarrow as pa
-
-    return pa.unify_schemas(schemas, promote_options="permissive")

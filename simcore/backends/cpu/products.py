@@ -148,7 +148,6 @@ def scale_and_add_8_rows(typingctx, a, a_offset, factors, factors_offset, b, sca
 set_8_rows = _product(8, False, "C[0:8, tile] = A'[8, count] B[count, tile].")
 set_4_rows = _product(4, False, "C[0:4, tile] = A'[4, count] B[count, tile].")
 add_8_rows = _product(8, True, "C[0:8, tile] += A'[8, count] B[count, tile].")
-add_4_rows = _product(4, True, "C[0:4, tile] += A'[4, count] B[count, tile].")
 
 
 @intrinsic
