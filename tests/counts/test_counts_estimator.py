@@ -69,6 +69,12 @@ def test_counts_relative_to_minima_need_minima():
     assert np.isnan(jackknife(np.concatenate([shifted, shifted]), Classes(2, 0, False)).log_relative).all()
 
 
+def test_known_minima_that_were_never_met_leave_counts_relative():
+    tally = np.zeros((4, 4))
+    tally[:2, :2] = [[8.0, 2.0], [1.0, 9.0]]
+    np.testing.assert_allclose(log_counts(tally, Classes(1, 3, False)), np.log([0.5, 1.0]), rtol=1e-12)
+
+
 def test_known_minima_make_counts_absolute():
     """Three of four minima are known, D = 2: N = 4, 6, 2 is found from exact flows, mirrored or not."""
     sizes = np.array([1.0, 6.0, 2.0, 3.0])  # index 0 not known, index 1, index 2, known minima

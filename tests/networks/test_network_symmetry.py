@@ -36,6 +36,25 @@ def permuted(widths, x, orders, signs=None):
     return assembled(weights, biases)
 
 
+@pytest.mark.parametrize("l2", [0.0, 0.01])
+def test_two_layers_of_linear_units_turned_each_by_itself_have_one_canonical_form(l2):
+    """With weight decay the group is O(2) x O(3), one factor a layer; without it all invertible matrices."""
+    mlp = MLP((2, 2, 3, 2), "linear", "mse", TEACHER, l2)
+    draw, source = mlp.draw(seed=1), np.random.default_rng(5)
+    x = source.normal(size=mlp.n)
+    weights, biases = taken_apart(mlp.widths, x)
+    for k, h in enumerate((2, 3)):
+        turn = np.linalg.qr(source.normal(size=(h, h)))[0] if l2 else source.normal(size=(h, h))
+        weights[k], biases[k] = turn @ weights[k], turn @ biases[k]
+        weights[k + 1] = weights[k + 1] @ np.linalg.inv(turn)
+    other = assembled(weights, biases)
+    assert np.abs(other - x).max() > 0.1
+    np.testing.assert_allclose(draw.value(other), draw.value(x), rtol=1e-12)
+    one, two = draw.canonical(np.array([x, other]))
+    np.testing.assert_allclose(one, two, atol=1e-9)
+    np.testing.assert_allclose(draw.value(one), draw.value(x), rtol=1e-9)
+
+
 @pytest.mark.parametrize("h", [1, 2, 3])
 def test_tanh_units_have_all_their_copies_and_one_canonical_form(h):
     mlp = MLP((2, h, 2), "tanh", "mse", TEACHER, 0.01)
