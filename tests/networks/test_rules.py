@@ -117,3 +117,17 @@ def test_a_unit_is_saturated_beyond_its_limit(activation, limit):
         simcore.MLP((1, 1, 1), "softplus", "mse", ([[1.0], [0.0]], [0.0, 1.0])),
     ):
         assert not penalised_or_open.draw(seed=0).saturated(point(network, [50.0, 0.0, 1.0, 0.0]))[0]
+
+
+def test_units_are_tied_in_groups_or_dead_and_never_all_apart():
+    """A uniform number u per unit: label floor(u (h + 1)) - 1 for tanh, where -1 is dead, floor(u h) without it."""
+    from simcore.networks.starts import _ties
+
+    def labels(activation, *u):
+        problem = simcore.MLP((2, 3, 1), activation, "mse", TEACHER).draw(seed=1).problem
+        return _ties(problem, np.array(u))[0].tolist()
+
+    assert labels("tanh", 0.1, 0.6, 0.9) == [-1, 1, 2]
+    assert labels("tanh", 0.3, 0.6, 0.9) == [1, 1, 2], "all apart and alive: the first joins the second"
+    assert labels("tanh", 0.3, 0.3, 0.9) == [0, 0, 2]
+    assert labels("sigmoid", 0.1, 0.4, 0.99) == [1, 1, 2] and labels("sigmoid", 0.1, 0.1, 0.5) == [0, 0, 1]
