@@ -43,9 +43,9 @@ def refused(capsys, *arguments):
 
 
 # ---- numbers -------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("m", ["1e308", "1e-320"])
+@pytest.mark.parametrize("m", ["1e308", "1e-320", "1e5", "1e99"])
 def test_confinements_beyond_all_measure(capsys, m):
-    assert "m is" in refused(capsys, "theory", "confined_field", "--n", "3", "--m", m)
+    assert " m" in refused(capsys, "theory", "confined_field", "--n", "3", "--m", m)
 
 
 def test_orders_and_threads_of_many_digits(capsys):

@@ -29,12 +29,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, roots_legendre
 
+from simcore.errors import InputError
 from simcore.theory.pfaffian import log_pfaffian
 
 Array = NDArray[np.float64]
 
 FLOOR = 1e-12  # shares below this are rounding, not law
 _ROOTS = 16  # roots of unity: the count at a level spreads over far fewer values
+MOST_NODES = 4096  # of a panel's quadrature: matrices of 130 MB, seconds
 _CHUNK = 12  # levels treated together, fewer for large n: their matrices should stay near the cache
 
 
@@ -203,6 +205,11 @@ def _polynomials(x: Array, log_u: Array, n: int) -> tuple[Array, Array]:
 def _nodes_needed(n: int, half_length: float) -> int:
     """Gauss nodes that integrate products of two eigenfunctions over a panel to rounding, in round numbers."""
     needed = 30 + 1.25 * np.sqrt(n) * half_length + 3 * half_length
+    if needed > MOST_NODES:
+        raise InputError(
+            f"the law of n = {n} at levels {half_length:.3g} away takes {needed:.0f} nodes of quadrature, {MOST_NODES} "
+            "are the most; give a weaker confinement m: above 1 nearly every function has one critical point"
+        )
     unit = 16 if needed < 256 else 64
     return unit * int(np.ceil(needed / unit))
 
