@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simcore.errors import InputError
+from simcore.theory.counting import nodes_needed
 from simcore.theory.frames import CONVERGED, law_frame
 from simcore.theory.goe import log_gaussian_total
 from simcore.theory.order_statistics import ALL_INDICES_UP_TO, LOWEST, CountIntegrals, check_order, integrate_counts
@@ -72,6 +73,7 @@ def _integrals(n: int, m: float) -> tuple[CountIntegrals, float]:
     mu = m * math.sqrt(n)
     # Far to the left q_0 grows like |y|^n: its integrand peaks there where y (y + mu) = n.
     low = -(mu / 2 + math.sqrt(mu**2 / 4 + n)) - 10
+    nodes_needed(n, -low)  # refuses what would not fit
     whole = n <= ALL_INDICES_UP_TO
     integrals = integrate_counts(
         n,

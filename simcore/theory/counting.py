@@ -152,7 +152,7 @@ def _half_line_products(
     half = np.stack([(y + edge) / 2, (edge - y) / 2])  # half-lengths of the two panels
     pieces = []
     for side in (0, 1):
-        nodes, weights, antisymmetric = _panel(_nodes_needed(n, float(half[side].max())))
+        nodes, weights, antisymmetric = _panel(nodes_needed(n, float(half[side].max())))
         centre = y + (half[side] if side else -half[side])
         x = centre[:, None] + half[side][:, None] * nodes
         log_u = -(x**2) / 4 + 0.5 * np.log(weights * half[side][:, None])
@@ -202,7 +202,7 @@ def _polynomials(x: Array, log_u: Array, n: int) -> tuple[Array, Array]:
     return basis, (total + n * shift)[:, 0]
 
 
-def _nodes_needed(n: int, half_length: float) -> int:
+def nodes_needed(n: int, half_length: float) -> int:
     """Gauss nodes that integrate products of two eigenfunctions over a panel to rounding, in round numbers."""
     needed = 30 + 1.25 * np.sqrt(n) * half_length + 3 * half_length
     if needed > MOST_NODES:
