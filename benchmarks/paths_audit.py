@@ -86,7 +86,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     path = given.out / "paths.json"
     stored = json.loads(path.read_text()) if path.exists() else []
-    first = simcore.SphericalSpin(n=4, p=3).draw()
+    first = simcore.SphericalSpin(n=4, p=3).draw(seed=SEED)
     simcore.enumerate_critical_points(first, starts=0, prove=True, positions=False, threads=1)  # compiles
     simcore.estimate_counts(first, method="paths", moves=8, threads=1)
     for text in given.lines:
