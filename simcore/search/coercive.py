@@ -26,6 +26,7 @@ from simcore.formulas.outcome import CRITICAL, STATUSES
 from simcore.search.audit import coverage
 from simcore.search.certify import derivatives_at, prove
 from simcore.search.distinct import PointTable
+from simcore.search.frames import VARIABLES
 from simcore.search.target import Target, Workers
 
 if TYPE_CHECKING:
@@ -175,4 +176,6 @@ def _frame(target: Target, classes: Classes) -> tuple[pd.DataFrame, NDArray[np.b
     }
     if target.search.positions:
         columns["x"] = list(x)
-    return pd.DataFrame(columns), certified
+    frame = pd.DataFrame(columns)
+    frame.attrs[VARIABLES] = target.search.landscape.n
+    return frame, certified

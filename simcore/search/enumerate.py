@@ -35,7 +35,7 @@ from simcore.proof.prove import Proof
 from simcore.search import proved, saved
 from simcore.search.audit import euler_sum
 from simcore.search.coercive import MOST_MOVES, enumerate_classes
-from simcore.search.frames import points_frame
+from simcore.search.frames import points_frame, positions
 from simcore.search.points import Points
 from simcore.search.rounds import FIRST_ROUND, Rounds, check_limits
 from simcore.search.search import Search, check_draws, split_target
@@ -90,7 +90,7 @@ class Enumeration:
         """Coordinates of the points, shape (points, n); ``InputError`` where they were not asked for."""
         if "x" not in self.points:
             raise InputError("this enumeration has no positions; make it with positions=True")
-        return np.array(self.points["x"].to_list(), dtype=np.float64)
+        return positions(self.points)
 
     def summary(self) -> str:
         """Return a few lines: points by index, whether that is all of them, and what this rests on."""

@@ -15,6 +15,7 @@ from simcore.landscapes.memory import require_rows
 from simcore.progress import current, long_call, share
 from simcore.search.certify import certify
 from simcore.search.distinct import PointTable
+from simcore.search.frames import VARIABLES
 from simcore.search.search import Search, check_draws, split_target
 from simcore.search.solvers import Solver
 from simcore.search.spectrum import spectra
@@ -191,7 +192,9 @@ class Rows:
             columns["x"] = list(self.x)
         if self.eigenvalues is not None:
             columns["eigenvalues"] = self.eigenvalues
-        return pd.DataFrame(columns)
+        frame = pd.DataFrame(columns)
+        frame.attrs[VARIABLES] = self.search.landscape.n
+        return frame
 
 
 class _DrawJob:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+VARIABLES = "variables"
+"""Key of ``DataFrame.attrs`` under which rows keep the number of coordinates, for when none is left."""
+
 
 def points_frame(
     target: Target, points: Points, kept: NDArray[np.bool_], *, polish: bool = True
@@ -49,7 +52,9 @@ def points_frame(
         columns["x"] = list(x)
     if target.search.spectrum:
         columns["eigenvalues"] = list(spectra(target, x))
-    return pd.DataFrame(columns), certified
+    frame = pd.DataFrame(columns)
+    frame.attrs[VARIABLES] = target.search.landscape.n
+    return frame, certified
 
 
 def positions(rows: pd.DataFrame) -> Array:
@@ -63,7 +68,7 @@ def positions(rows: pd.DataFrame) -> Array:
 
     Returns
     -------
-    ndarray, shape (rows, n), float64
+    ndarray, shape (rows, n), float64; of no rows (0, n) where a search or enumeration made them, else (0,)
 
     Raises
     ------
@@ -72,7 +77,7 @@ def positions(rows: pd.DataFrame) -> Array:
     """
     if "x" not in getattr(rows, "columns", ()):
         raise InputError("these rows have no positions; search with positions=True")
-    lengths = sorted({len(x) for x in rows["x"]})
+    lengths = sorted({len(x) for x in rows["x"]}) or [rows.attrs[VARIABLES]] * (VARIABLES in rows.attrs)
     if len(lengths) > 1:
         raise InputError(
             f"these rows have {', '.join(map(str, lengths))} coordinates; give rows of one number at a time"

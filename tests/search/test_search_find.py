@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import simcore
 from simcore.errors import InputError
 from simcore.formulas.outcome import STATUSES
 from simcore.landscapes.spin import SphericalSpin
@@ -137,3 +138,9 @@ def test_an_error_in_a_thread_is_raised(monkeypatch):
     for threads in (1, 3):
         with pytest.raises(RuntimeError, match="no starts today"):
             find_critical_points(TorusField(2), draws=4, starts=8, threads=threads)
+
+
+def test_positions_of_no_rows_keep_their_number_of_coordinates():
+    rows = find_critical_points(TorusField(3), starts=3, backend="reference", positions=True, threads=1)
+    assert simcore.positions(rows).shape == (3, 3)
+    assert simcore.positions(rows[rows["status"] == "left_domain"]).shape == (0, 3)
