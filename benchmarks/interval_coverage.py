@@ -30,7 +30,7 @@ from simcore_analysis.studies.runs import compute
 from simcore_analysis.writers import Column, Table
 
 from simcore.statistics import intervals
-from simcore.statistics.estimate import LEAST_DIFFERENT
+from simcore.statistics.estimate import LEAST_DIFFERENT, LEAST_DRAWS
 
 RUNS: dict = {
     "small": {
@@ -128,6 +128,8 @@ def cell(rng: np.random.Generator, name: str, s, m, n: int, experiments: int) ->
     picks = rng.integers(0, len(s), (experiments, n))
     a, b = s[picks], m[picks]
     told = different(a, b) >= LEAST_DIFFERENT
+    effective = b.sum(axis=1) ** 2 / (b**2).sum(axis=1) if cost else np.full(experiments, float(n))
+    told &= effective >= LEAST_DRAWS * (1 - 1e-9)
     if ratio:
         told &= (np.ptp(a, axis=1) > 0) & (np.ptp(b, axis=1) > 0) if n < intervals.FROZEN_DRAWS else True
     row: dict = {"told": float(told.mean())}
@@ -135,7 +137,7 @@ def cell(rng: np.random.Generator, name: str, s, m, n: int, experiments: int) ->
         return row
     spread = (s - truth * m).std() / m.mean()
     for level in LEVELS:
-        inside = covered(a - truth * b, level, b.sum(axis=1) ** 2 / (b**2).sum(axis=1) - 1 if cost else n - 1)
+        inside = covered(a - truth * b, level, effective - 1)
         some = np.flatnonzero(told)[:CHECKED]
         made = [interval(name, a[i], b[i], level) for i in some]
         if ratio:  # rare kinds have an interval of their own: judge those by the library alone

@@ -235,7 +235,8 @@ def signed_ratio(numerator: ArrayLike, denominator: ArrayLike, *, level: float =
     """Return mean(numerator) / mean(denominator) where the numerator may have any sign, the denominator is positive.
 
     A mean cost is one: summed costs over numbers of points. Where these differ much between draws a few draws carry the
-    mean, so Student's t has the degrees of freedom of Kish's (1965) effective number, (sum M)^2 / sum M^2, less one.
+    mean, so Student's t has the degrees of freedom of Kish's (1965) effective number, (sum M)^2 / sum M^2, less one, and
+    fewer than ``LEAST_DRAWS`` effective draws cannot tell.
     """
     s, m = _pair(numerator, denominator) if np.size(numerator) else (np.zeros(0), np.zeros(0))
     n = len(s)
@@ -244,11 +245,14 @@ def signed_ratio(numerator: ArrayLike, denominator: ArrayLike, *, level: float =
     value = float(s.sum() / m.sum()) if n else math.nan
     residual = (s - value * m) / m.mean() if n else s
     se = standard_error(residual) if n else math.nan
+    effective = effective_number(m) if n else 0.0
     why = too_alike(s, m)
+    if not why and effective < LEAST_DRAWS * (1 - 1e-9):
+        why = f"some draws hold most points, so that {n} count as {effective:.1f} of the {LEAST_DRAWS} that are needed"
     if why:
         return cannot_tell(value, se, level, n, "mean", why)
     far = 1e3 * math.sqrt(n) * se
-    t = student(level, max(effective_number(m) - 1, 1.0))
+    t = student(level, effective - 1)
     low, high = _fieller(s, m, t, value, far, float) if far else (value, value)
     sides = math.isfinite(low) + math.isfinite(high)
     if sides == 0:

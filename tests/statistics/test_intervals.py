@@ -70,17 +70,20 @@ def test_a_ratios_ends_are_where_fiellers_test_just_rejects():
 
 
 def test_a_mean_cost_that_few_draws_carry_has_their_degrees_of_freedom():
-    """Fifteen draws with one point and five with nine: Kish's number is 60^2 / 420 = 8.6, so t has 7.6 degrees."""
+    """Fifteen draws with one point and five with three: Kish's number is 30^2 / 60 = 15, so t has 14 degrees."""
     assert intervals.effective_number(np.full(12, 3.0)) == pytest.approx(12)
-    m = np.repeat([1.0, 9.0], [15, 5])
-    assert intervals.effective_number(m) == pytest.approx(60**2 / 420)
+    m = np.repeat([1.0, 3.0], [15, 5])
+    assert intervals.effective_number(m) == pytest.approx(15)
     symmetric = np.tile([-1.0, 1.0], 10)  # the residuals' skewness is small, so Student's t rules
     plain, few = signed_ratio(3 + symmetric, np.ones(20)), signed_ratio(3 * m + symmetric, m)
     assert plain.high - 3 == pytest.approx(stats.t.ppf(0.975, 19) * plain.se, rel=1e-3)
     x = 3 * m + symmetric - few.high * m
-    t = stats.t.ppf(0.975, 60**2 / 420 - 1)
+    t = stats.t.ppf(0.975, 14)
     reach = skewed_reach(float(stats.skew(x, bias=False)), t / math.sqrt(20), 20)
     assert -x.mean() == pytest.approx(reach * x.std(ddof=1), rel=1e-6)
+    lopsided = np.repeat([1.0, 9.0], [15, 5])
+    few = signed_ratio(3 * lopsided + symmetric, lopsided)
+    assert not few.tells and "20 count as 8.6 of the 10" in few.note
 
 
 def test_the_standard_error_of_a_ratio_is_the_delta_methods():
