@@ -235,8 +235,8 @@ def signed_ratio(numerator: ArrayLike, denominator: ArrayLike, *, level: float =
     """Return mean(numerator) / mean(denominator) where the numerator may have any sign, the denominator is positive.
 
     A mean cost is one: summed costs over numbers of points. Where these differ much between draws a few draws carry the
-    mean, so Student's t has the degrees of freedom of Kish's (1965) effective number, (sum M)^2 / sum M^2, less one, and
-    fewer than ``LEAST_DRAWS`` effective draws cannot tell.
+    mean, so Student's t has the degrees of freedom of Kish's (1965) effective number, (sum M)^2 / sum M^2, less one,
+    and fewer than ``LEAST_DRAWS`` effective draws cannot tell.
     """
     s, m = _pair(numerator, denominator) if np.size(numerator) else (np.zeros(0), np.zeros(0))
     n = len(s)
