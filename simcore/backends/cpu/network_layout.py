@@ -83,8 +83,11 @@ class _Cells:
         return begin, pairs.ravel()
 
 
-def layout(problem: Chain, code: int) -> Layout:
-    """Return the layout of a chain for the kernel at that address."""
+def layout(problem: Chain, code: int, hessians: bool = True) -> Layout:
+    """Return the layout of a chain for the kernel at that address.
+
+    hessians : False for value, gradient and H v alone: nothing then grows with the square of the parameters.
+    """
     samples, d = problem.inputs.shape
     entropy = problem.loss == "cross_entropy"
     layers, count = problem.layers, len(problem.layers)
@@ -104,21 +107,26 @@ def layout(problem: Chain, code: int) -> Layout:
     alone = count > 1 and blocks.count(blocks[-2]) == 1 and layers[-2].sources.shape[0] == 1
     factored = int(not entropy and alone)
     n, outputs = problem.dimension, layers[-1].filters
-    block, tasks, cells, rows, right, left, gram = _tasks(shape, sources, firsts, blocks, bool(factored), n, d)
-    begin, pairs = cells.entries()
+    none = np.empty(0, np.int64)
+    if hessians:
+        block, tasks, cells, rows, right, left, gram = _tasks(shape, sources, firsts, blocks, bool(factored), n, d)
+        begin, pairs = cells.entries()
+    else:
+        block, tasks, cells, rows, right, left, gram = none, [], _Cells(n), 0, 0, 0, 0
+        begin = pairs = none
 
     first_unit = d + 1
     head = dict.fromkeys(HEAD, 0)
     head |= {
         "layers": count, "n": n, "samples": samples, "inputs": d, "outputs": outputs,
         "activation": CODES[problem.activation], "entropy": int(entropy), "factored": factored,
-        "first_unit": first_unit, "places": places, "tasks": len(tasks), "packed": n * (n + 1) // 2,
+        "first_unit": first_unit, "places": places, "tasks": len(tasks), "packed": n * (n + 1) // 2 * hessians,
         "cells": cells.count,
         "deep": int(any(task[8] == 1 for task in tasks)),
     }  # fmt: skip
     parts = {
         "at_layer": np.array(shape), "at_source": np.concatenate(sources), "at_first": np.concatenate(firsts),
-        "at_block": block, "at_task": np.array(tasks), "at_entry": begin, "at_cell": pairs,
+        "at_block": block, "at_task": np.array(tasks, np.int64), "at_entry": begin, "at_cell": pairs,
     }  # fmt: skip
     place = len(HEAD)
     for name, part in parts.items():
@@ -127,7 +135,7 @@ def layout(problem: Chain, code: int) -> Layout:
     sizes = {
         "x": n * 8, "h": (first_unit + units) * ROW, "slope": units * ROW, "bend": units * ROW, "d": units * ROW,
         "p": outputs * ROW, "k": rows * PANEL, "left": left * PANEL, "right": right * PANEL, "sums": cells.count * 8,
-        "g": n * 8, "value": 8, "weight": ROW, "target": outputs * ROW, "j": units * units * ROW, "gram": gram * 8,
+        "g": n * 8, "value": 8, "weight": ROW, "target": outputs * ROW, "j": units * units * ROW * hessians, "gram": gram * 8,
         "v": n * 8, "z": units * ROW, "y": (first_unit + units) * ROW, "q": units * ROW, "hv": n * 8,
     }  # fmt: skip
     place = 0

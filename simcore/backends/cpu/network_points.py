@@ -233,14 +233,17 @@ _lock = Lock()
 _ALL = np.empty((1, 0), np.int64)
 
 
-def prepared(problem: Any) -> Layout:
-    """Return the layout of an ``Mlp`` or ``Chain``; the last few are kept."""
+def prepared(problem: Any, hessians: bool = True) -> Layout:
+    """Return the layout of an ``Mlp`` or ``Chain``, without ``hessians`` for products alone; the last few are kept."""
     given = chain(problem)
-    key = (id(given.layers), id(given.inputs), id(given.targets), given.activation, given.loss, given.l2)
+    key = (id(given.layers), id(given.inputs), id(given.targets), given.activation, given.loss, given.l2, hessians)
     with _lock:
         if key not in _kept:
             code = address_of(network.run, *[types.int64] * 7)
-            _kept[key] = given, layout(given, code)  # the chain is kept too, so that its arrays keep their identity
+            _kept[key] = (
+                given,
+                layout(given, code, hessians),
+            )  # the chain is kept too, so that its arrays keep their identity
             while len(_kept) > 16:
                 _kept.popitem(last=False)
         _kept.move_to_end(key)
@@ -269,5 +272,5 @@ def products(
     direction = x if v is None else np.ascontiguousarray(v, dtype=np.float64)
     own = _ALL if chosen is None else np.ascontiguousarray(chosen, dtype=np.int64)
     kind = (VALUES, GRADIENTS, BOTH)[order]
-    fill_products(prepared(problem), kind, x, direction, v is not None and order == 2, own, *result)
+    fill_products(prepared(problem, False), kind, x, direction, v is not None and order == 2, own, *result)
     return result

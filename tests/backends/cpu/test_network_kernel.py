@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simcore.backends import cpu, reference
-from simcore.backends.cpu import network_points
+from simcore.backends.cpu import network, network_points
 from simcore.backends.network_problems import Chain, Layer, Mlp
 from simcore.backends.problems import NewtonOptions
 from simcore.networks.mlp import MLP
@@ -190,3 +190,11 @@ def test_a_walk_does_not_depend_on_its_company():
     together, alone = target.newton(starts), target.newton(starts[[7, 30]])
     for a, b in zip(together, alone, strict=True):
         np.testing.assert_array_equal(a[[7, 30]], b)
+
+
+def test_products_of_wide_networks_need_no_memory_for_hessians():
+    """10-500-10, 10,510 parameters: with Hessians the list alone had 1e8 numbers, cleared anew at every step."""
+    given = MLP((10, 500, 10), "relu", "cross_entropy", (np.ones((4, 10)), np.eye(10)[:4])).draw(seed=1).problem
+    laid = network_points.prepared(given, False)
+    parameters = given.dimension
+    assert len(laid.table) < 30 * parameters and laid.table[network.SIZE] < 400 * parameters
