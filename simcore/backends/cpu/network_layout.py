@@ -135,8 +135,8 @@ def layout(problem: Chain, code: int, hessians: bool = True) -> Layout:
     sizes = {
         "x": n * 8, "h": (first_unit + units) * ROW, "slope": units * ROW, "bend": units * ROW, "d": units * ROW,
         "p": outputs * ROW, "k": rows * PANEL, "left": left * PANEL, "right": right * PANEL, "sums": cells.count * 8,
-        "g": n * 8, "value": 8, "weight": ROW, "target": outputs * ROW, "j": units * units * ROW * hessians, "gram": gram * 8,
-        "v": n * 8, "z": units * ROW, "y": (first_unit + units) * ROW, "q": units * ROW, "hv": n * 8,
+        "g": n * 8, "value": 8, "weight": ROW, "target": outputs * ROW, "j": units * units * ROW * hessians,
+        "gram": gram * 8, "v": n * 8, "z": units * ROW, "y": (first_unit + units) * ROW, "q": units * ROW, "hv": n * 8,
     }  # fmt: skip
     place = 0
     for name, size in sizes.items():

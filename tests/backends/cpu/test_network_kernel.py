@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from simcore.backends import cpu, reference
-from simcore.backends.cpu import network, network_points
+from simcore.backends.cpu import network_points
+from simcore.backends.cpu.network import SIZE
 from simcore.backends.network_problems import Chain, Layer, Mlp
 from simcore.backends.problems import NewtonOptions
 from simcore.networks.mlp import MLP
@@ -197,4 +198,4 @@ def test_products_of_wide_networks_need_no_memory_for_hessians():
     given = MLP((10, 500, 10), "relu", "cross_entropy", (np.ones((4, 10)), np.eye(10)[:4])).draw(seed=1).problem
     laid = network_points.prepared(given, False)
     parameters = given.dimension
-    assert len(laid.table) < 30 * parameters and laid.table[network.SIZE] < 400 * parameters
+    assert len(laid.table) < 30 * parameters and laid.table[SIZE] < 400 * parameters
