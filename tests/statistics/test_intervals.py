@@ -334,9 +334,9 @@ def test_estimate_defaults_say_nothing_they_do_not_know():
 def test_open_sides_of_a_signed_ratio_are_counted(monkeypatch):
     """A denominator whose spread hides its mean opens the interval on one side, at a higher level on both.
 
-    So few effective draws cannot tell before that, so all count here.
+    Such draws are few effective ones, which cannot tell before that: fewer are asked for here.
     """
-    monkeypatch.setattr(intervals, "effective_number", len)
+    monkeypatch.setattr(intervals, "LEAST_DRAWS", 2)
     costs = [-0.63, 0.53, 1.12, 0.65, 1.29, -0.05, 2.61, -1.22, -0.17, -1.09, 0.49, -0.42]
     points = [0.54, 0.37, 1.82, 5.28, 1.14, 4.33, 0.71, 13.93, 0.29, 0.12, 0.37, 1.30]
     assert signed_ratio(costs, points, level=0.8).sides == 2
