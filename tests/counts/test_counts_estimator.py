@@ -4,7 +4,7 @@ known."""
 import numpy as np
 import pytest
 
-from simcore.counts.diagnostics import minima_arrivals, rank_rhat, round_trips
+from simcore.counts.diagnostics import disagreement, minima_arrivals, rank_rhat, round_trips
 from simcore.counts.estimator import Classes, jackknife, log_counts, log_ratio, log_stationary, tour_counts
 
 
@@ -67,6 +67,17 @@ def test_counts_relative_to_minima_need_minima():
     assert found.log_relative[1] == pytest.approx(0.0) and np.isneginf(found.log_relative[2])
     shifted = np.roll(tally, (1, 1), (1, 2))
     assert np.isnan(jackknife(np.concatenate([shifted, shifted]), Classes(2, 0, False)).log_relative).all()
+
+
+def test_even_and_odd_walkers_are_compared_from_four_on():
+    source = np.random.default_rng(6)
+    tallies = np.zeros((5, 5, 5))
+    tallies[:, :3, :3] = source.integers(5, 50, (5, 3, 3))
+    assert np.isnan(disagreement(tallies[:3], Classes(2, 0, False)))
+    four = disagreement(tallies[:4], Classes(2, 0, False))
+    pairs = [jackknife(tallies[first:4:2], Classes(2, 0, False)) for first in (0, 1)]
+    error = np.hypot(pairs[0].log_ratio_se, pairs[1].log_ratio_se)
+    assert four == pytest.approx(abs(pairs[0].log_ratio - pairs[1].log_ratio) / error) and four > 0
 
 
 def test_known_minima_that_were_never_met_leave_counts_relative():

@@ -65,6 +65,14 @@ WRONG = {
         },
         r"value changes by .* in coordinate 1",
     ),
+    "wrapped, with jumps that cancel where all coordinates wrap at once": (
+        {
+            "value": lambda x: float(np.mod(x[0], 2 * np.pi) ** 2 - np.mod(x[1], 2 * np.pi) ** 2),
+            "gradient": lambda x: 2 * np.mod(x, 2 * np.pi) * np.array([1.0, -1.0]),
+            "hessian": lambda x: 2 * np.diag([1.0, -1.0]),
+        },
+        "value jumps by .* where coordinates go from 2 pi to 0",
+    ),
     "wrapped, but with a jump": (
         {
             "value": lambda x: float((np.mod(x, 2 * np.pi) ** 2).sum()),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from simcore.sweep.checksum import combine, row_sum
@@ -20,6 +21,11 @@ def frame(rows=50):
 
 def total(data, key="k"):
     return row_sum(to_arrow(data, {}), key)
+
+
+def test_a_missing_list_is_neither_an_error_nor_an_empty_one():
+    tables = [pa.table({"x": pa.array([[1.0, 1.0], x, [1.0]])}) for x in (None, [], [0.0])]
+    assert len({row_sum(table, "k") for table in tables}) == 3
 
 
 def test_any_cut_and_any_order_give_the_same_sum():
