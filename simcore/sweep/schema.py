@@ -82,7 +82,7 @@ TYPES = {
     **dict.fromkeys(("proof_bound", "proof_certified", "proof_work", "proof_retracked"), "int64"),
     **dict.fromkeys(("iterations", "morse_index", "nullity"), "int32"),
     **dict.fromkeys(("proof_method", "reasons", "weights", "method"), "string"),
-    **dict.fromkeys(("log_saddles_over_minima", "log_saddles_over_minima_se", "mean_cost_z"), "double"),
+    **dict.fromkeys(("log_saddles_over_minima", "log_saddles_over_minima_se", "mean_cost_z", "target_error"), "double"),
     "minima_closed": "bool",
 }
 """Arrow types of the columns that may lack values or are narrower than NumPy makes them; those of ``_WORDS`` are
