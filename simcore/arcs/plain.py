@@ -76,7 +76,7 @@ def arc(domain: Domain, c: Array, u: Array, rule: Rule) -> Asking:
     local = yield c
     along, _, hessian = tilted(domain, c, local, 0.0, u)
     v = _solve(hessian, along)
-    rate = 1.0 / np.linalg.norm(v)
+    rate = 1.0 / float(np.linalg.norm(v))
     tangent = local.basis @ v * rate
     x, h, past = c, rule.first, 0.0
     s: Any = 0.0
@@ -94,7 +94,7 @@ def arc(domain: Domain, c: Array, u: Array, rule: Rule) -> Asking:
         ds = (t @ w) / (t @ v)
         correction = ds * v - w
         length, turn = float(np.linalg.norm(correction)), float(np.linalg.norm(v) / abs(t @ v)) - 1.0
-        new_s, new_rate = s_guess + ds, np.sign(t @ v) / np.linalg.norm(v)
+        new_s, new_rate = s_guess + ds, float(np.sign(t @ v) / np.linalg.norm(v))
         right = length < rule.tolerance * h and turn < TURN and zeros_of(s, rate, new_s, new_rate, h) <= 1
         if not refused and not right:
             h, refused = 0.5 * h, True

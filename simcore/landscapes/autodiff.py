@@ -93,9 +93,10 @@ def _landscape(
         derived.settle(domain, trial_arrays(coefficients))
     elif coefficients is None and isinstance(domain, Domain):
         derived.settle(domain, ())
-    scales = {"length": length, "gradient_scale": gradient_scale}
     functions = (derived.value, derived.gradient, derived.hessian)
-    return CustomLandscape(*functions, domain, n, coefficients, batch=derived.batch, **scales)
+    return CustomLandscape(
+        *functions, domain, n, coefficients, batch=derived.batch, length=length, gradient_scale=gradient_scale
+    )
 
 
 class _Derived(ABC):

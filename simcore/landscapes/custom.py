@@ -209,7 +209,7 @@ class CustomLandscape(Landscape):
             from simcore.landscapes.registry import from_dict
 
             return from_dict, (dict(self._known_as),)
-        settings = {"length": self.length, "gradient_scale": self.gradient_scale, "batch": self.batch}
+        settings: dict[str, Any] = {"length": self.length, "gradient_scale": self.gradient_scale, "batch": self.batch}
         given = (self.value, self.gradient, self.hessian, self.where, self.n, self.draw_coefficients)
         return functools.partial(CustomLandscape, **settings), given
 
