@@ -16,7 +16,7 @@ from simcore.domains import Domain
 from simcore.errors import InputError
 from simcore.landscapes.base import Array
 from simcore.landscapes.checks import alone
-from simcore.landscapes.custom import CustomLandscape
+from simcore.landscapes.custom import CustomLandscape, Derived
 from simcore.landscapes.drawn import Arrays, trial_arrays
 
 Triple = tuple[Array, Array, Array]
@@ -99,7 +99,7 @@ def _landscape(
     )
 
 
-class _Derived(ABC):
+class _Derived(Derived, ABC):
     """Value, gradient and Hessian of a function of a library's, one at a time or all for a batch.
 
     ``by_rows``: point by point within one call, for functions that a library's batches would sum in an order that
@@ -109,7 +109,8 @@ class _Derived(ABC):
     library: str
 
     def __init__(self, function: Callable[..., Any], by_rows: bool = False) -> None:
-        self.function, self._by_rows = function, by_rows
+        super().__init__(function)
+        self._by_rows = by_rows
         self._last: tuple[bytes, Arrays, Triple] | None = None
         self._call = self._built()
 

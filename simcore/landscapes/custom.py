@@ -214,6 +214,13 @@ class CustomLandscape(Landscape):
         return functools.partial(CustomLandscape, **settings), given
 
 
+class Derived:
+    """What makes derivatives of ``function``, the user's own: landscapes are named after that, not after the maker."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+
 class CustomDraw(Draw):
     """One function of a ``CustomLandscape``."""
 
@@ -240,6 +247,8 @@ def _root_mean_square(parts: Array) -> float:
 
 
 def _function_name(function: Any) -> str:
-    function = getattr(getattr(function, "__self__", None), "function", function)  # of ``autodiff``
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, Derived):
+        function = owner.function
     module = getattr(function, "__module__", None) or "?"
     return f"{module}.{getattr(function, '__qualname__', None) or type(function).__name__}"

@@ -253,11 +253,14 @@ def _open_run(
 
 def check_run(run: RunDirectory, configuration: Configuration, *, backend: str, allow_version: bool) -> None:
     """Raise as ``open_run`` would, and touch nothing."""
-    if run.information.exists():
-        document, before = read_run(run)
-        _check_continues(run, configuration, before, document, backend, allow_version)
-    else:
-        _refuse_strangers(run)
+    if not run.information.exists():
+        try:
+            return _refuse_strangers(run)
+        except InputError:
+            if not run.information.exists():  # else another job began the run just now
+                raise
+    document, before = read_run(run)
+    _check_continues(run, configuration, before, document, backend, allow_version)
 
 
 def _refuse_strangers(run: RunDirectory) -> None:

@@ -11,7 +11,8 @@ from simcore.backends import Backend
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for top in ("simcore", "analysis") for path in (ROOT / top).rglob("*.py"))
 FOREIGN = {
-    "__module__", "__qualname__", "__name__", "_cache", "filename", "dtype", "sched_getaffinity", "sched_setaffinity",
+    "__module__", "__qualname__", "__name__", "__self__", "__file__", "__package__",
+    "_cache", "filename", "dtype", "sched_getaffinity", "sched_setaffinity",
     "getloadavg", "py_func", "item", "columns", "strerror", "O_NONBLOCK", "set_blocking",
     "register_at_fork", "__iter__", "__array__", "__cuda_array_interface__",
 }  # fmt: skip

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 import simcore
+from simcore import backends
 from simcore.errors import InputError
 from simcore.formulas.outcome import STATUSES
 from simcore.landscapes.spin import SphericalSpin
 from simcore.landscapes.waves import GaussianField, TorusField
-from simcore.search import find
 from simcore.search.find import find_critical_points
 from simcore.search.solvers import Newton
 
@@ -61,7 +61,7 @@ def test_every_start_has_a_row_and_rows_mean_what_they_say(landscape):
 def test_threads_and_blocks_change_nothing(landscape, monkeypatch):
     call = {"draws": 2, "starts": 150, "seed": 4, "positions": True, "spectrum": True}
     alone = find_critical_points(landscape, threads=1, **call)
-    monkeypatch.setattr(find, "BLOCK", 24)
+    monkeypatch.setattr(backends.get("cpu"), "BLOCK", 24)
     pd.testing.assert_frame_equal(alone, find_critical_points(landscape, threads=2, **call), check_exact=True)
     pd.testing.assert_frame_equal(alone, find_critical_points(landscape, threads=5, **call), check_exact=True)
     one = find_critical_points(landscape.draw(seed=4, draw=1), starts=150, positions=True, spectrum=True)

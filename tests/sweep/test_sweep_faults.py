@@ -443,7 +443,8 @@ def test_a_resume_does_not_overwrite_what_is_damaged(config, tmp_path, undisturb
     assert victim.name in said and "remove it" in said
     victim.unlink()
     record = sorted((out / "manifest").iterdir())[5]
-    record.write_text(record.read_text().replace('"rows": 6', '"rows": 7'))
+    assert '"rows":6' in record.read_text()
+    record.write_text(record.read_text().replace('"rows":6', '"rows":7'))
     assert record.name in refused_run(config, out)
     record.unlink()
     assert fake_run(config, out) == 0

@@ -12,9 +12,11 @@ import tomllib
 import pytest
 from sweep_tools import FAKE_ENUMERATE, environment, fake_run, one_line, simcore_run, write
 
-from simcore.sweep import read_configuration, run_sweep, verify_run
+from simcore.errors import InputError
+from simcore.sweep import provenance, read_configuration, run_sweep, verify_run
 from simcore.sweep.config import Configuration, configuration_of
 from simcore.sweep.provenance import arithmetic
+from simcore.sweep.store import RunDirectory
 
 TABLES = {
     "seed": 2**64 - 1,
@@ -117,3 +119,24 @@ def test_a_mixture_that_was_not_allowed_is_a_finding(tmp_path):
     report = verify_run(out)
     assert [f.kind for f in report.findings] == ["version"] and "numpy 9.9, which was not allowed" in report.text()
     assert json.loads((out / "run.json").read_text())["arithmetic"] == [arithmetic()]
+
+
+def test_a_run_that_another_job_begins_meanwhile_is_no_stranger(tmp_path, monkeypatch):
+    configuration = Configuration.from_mapping(
+        {"seed": 1, "landscape": [{"name": "torus_field", "n": 1}], "search": {"method": "newton", "draws": 1}}
+    )
+    run, refuse = RunDirectory(tmp_path / "run"), provenance._refuse_strangers
+    settings = {"backend": "cpu", "allow_version": False}
+    run.path.mkdir()
+
+    def meanwhile(run):
+        monkeypatch.undo()
+        provenance.open_run(run, configuration, source="", **settings)
+        refuse(run)
+
+    monkeypatch.setattr(provenance, "_refuse_strangers", meanwhile)
+    provenance.check_run(run, configuration, **settings)
+    run.information.unlink()
+    (run.path / "diary.txt").touch()
+    with pytest.raises(InputError, match="diary"):
+        provenance.check_run(run, configuration, **settings)

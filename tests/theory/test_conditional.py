@@ -45,7 +45,8 @@ def test_minima_are_likeliest_far_below_and_maxima_far_above():
 
 
 @pytest.mark.parametrize(
-    ("n", "edges", "p"), [(1, [0, 1], 3), (5, [0, 1], 1), (5, [1, 0], 3), (5, [0.5], 3), (99, [0, 1], 3)]
+    ("n", "edges", "p"),
+    [(1, [0, 1], 3), (5, [1, 0], 3), (5, [0.5], 3), (99, [0, 1], 3), *((5, [0, 1], p) for p in (1, True, 2.5))],
 )
 def test_what_has_no_law_is_refused(n, edges, p):
     with pytest.raises(InputError):
