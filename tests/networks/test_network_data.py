@@ -263,3 +263,17 @@ def test_a_run_records_the_hash_of_its_data_and_refuses_others(tmp_path, capsys,
     monkeypatch.setattr(Data, "digest", lambda self: "0" * 64)  # as if scikit-learn had come with other digits
     assert main(["run", str(path), "--out", str(out)]) == 2
     assert "other training data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("widths", "targets", "message"),
+    [
+        ((1, 2, 2), [0.5, 1.0, 0.0], "one number a sample, not all labels 0 to 1"),
+        ((1, 2, 2), [0.0, 1.0, 2.0], "one number a sample, not all labels 0 to 1"),
+        ((1, 2, 1), [0.0, 1.0, 0.0], "at least 2 outputs"),
+    ],
+)
+def test_classes_are_labels_or_columns(widths, targets, message):
+    with pytest.raises(InputError, match=message):
+        MLP(widths, "tanh", "cross_entropy", ([[0.0], [1.0], [2.0]], targets))
+    assert MLP((1, 2, 2), "tanh", "cross_entropy", ([[0.0], [1.0]], [0.0, 1.0])).data.shape == (2, 1, 2)
