@@ -5,6 +5,7 @@ Neither library is a dependency: each is imported when a landscape is made with 
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -200,6 +201,10 @@ class _Jax(_Derived):
         return jax.jit(mapped)
 
 
+_one_thread = threading.Lock()
+"""The levels of ``torch.func`` are one for all threads of a process, and searches have several."""
+
+
 class _Torch(_Derived):
     library = "PyTorch"
     _advice = "build its constants and modules in torch.float64 (model.double())"
@@ -217,11 +222,12 @@ class _Torch(_Derived):
 
         def mapped(x: Array, *arrays: Any) -> Any:
             points, given = torch.from_numpy(np.array(x)), [torch.from_numpy(array) for array in arrays]
-            if self._by_rows:
-                parts = [orders(row, *given) for row in points]
-                made = [torch.stack(part) for part in zip(*parts, strict=True)]
-            else:
-                made = torch.func.vmap(lambda row: orders(row, *given))(points)
+            with _one_thread:
+                if self._by_rows:
+                    parts = [orders(row, *given) for row in points]
+                    made = [torch.stack(part) for part in zip(*parts, strict=True)]
+                else:
+                    made = torch.func.vmap(lambda row: orders(row, *given))(points)
             return [part.detach() for part in made]
 
         return mapped

@@ -1,6 +1,7 @@
 """Derivatives by JAX and PyTorch: the same points as functions written by hand, in double precision or refused."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -146,3 +147,12 @@ def test_without_the_library_a_line_says_what_to_install(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(InputError, match="is not installed; install it with pip"):
             make(torch_value, simcore.Torus(N), N, coefficients)
+
+
+def test_calls_from_many_threads_do_not_meet(library):
+    _, numbers, make = library
+    draw = make(value_of(numbers), simcore.Torus(N), N, coefficients).draw(seed=1)
+    x = np.random.default_rng(0).uniform(0, 2 * np.pi, (24, N))
+    with ThreadPoolExecutor(4) as pool:
+        several = list(pool.map(lambda _: draw.hessian(x), range(80)))
+    assert all((one == draw.hessian(x)).all() for one in several)
