@@ -65,11 +65,16 @@ def multiplicity(verdicts: Mapping[str, Sequence[dict[str, Any]]]) -> str:
     """Say how many exclusions chance would explain, and how many outlive intervals simultaneous over all studies."""
     excluded = [e for entries in verdicts.values() for e in entries if e["verdict"] == "disagrees" and e["expected"]]
     judged = sum(any(e["verdict"] != "measured" for e in entries) for entries in verdicts.values())
+    said = (
+        f"Intervals are simultaneous over each study, not over all: were every asserted claim true, chance would "
+        f"exclude some in at most {(1 - FAMILY_LEVEL) * judged:.2g} of the {judged} studies on average."
+    )
+    if not all("beyond" in e for e in excluded):
+        return said  # entries read from verdict.json do not hold it
     beyond = sum(e["beyond"] for e in excluded)
     return (
-        f"Intervals are simultaneous over each study, not over all: were every asserted claim true, chance would "
-        f"exclude some in at most {(1 - FAMILY_LEVEL) * judged:.2g} of the {judged} studies on average. With intervals "
-        f"simultaneous over all studies {beyond} of the {len(excluded)} asserted claims that disagree still do."
+        f"{said} With intervals simultaneous over all studies {beyond} of the {len(excluded)} asserted claims that "
+        f"disagree still do."
     )
 
 
