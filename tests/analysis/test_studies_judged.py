@@ -84,6 +84,9 @@ def test_false_pictures_are_tallied_apart_and_disagreements_are_explained():
     assert "It is small." in text and "By chance alone" not in text and "by chance alone" in text
     assert "1 agree, 0 undecided, 2 disagree; false pictures: 1 refuted" in text and "reference: 1;" in text
     assert "2 of the 2 asserted claims that disagree still do" in text
+    read_back = [{key: value for key, value in entry.items() if key not in ("because", "beyond")} for entry in entries]
+    text = summary_table({"one": read_back}).markdown()  # of a directory's report
+    assert "2 disagree" in text and "still do" not in text
 
 
 def test_exclusions_are_repeated_at_the_level_of_all_studies():
