@@ -150,7 +150,7 @@ class LinearNetwork(Network):
         In the coordinates W_2, W_1 S^{1/2} the cost is an autoencoder's whose covariance eigenvalues are s_i^2, the
         squared singular values of T S^{1/2}; s_1 > s_2 > ... > 0. A class is a subset of at most p of them
         (``simcore.theory.linear``). Columns: ``subset`` (tuple of numbers from 1, largest s first), ``rank`` r,
-        ``cost``, ``index``, ``nullity`` = 2pr - r^2. Ordered by rank, then cost.
+        ``cost``, ``morse_index``, ``nullity`` = 2pr - r^2. Ordered by rank, then cost.
 
         Raises ``InputError`` unless there is one hidden layer, no wider than the others, outputs = inputs, and the
         s_i are distinct and positive.

@@ -73,10 +73,11 @@ def find_critical_points(
     Returns
     -------
     DataFrame
-        Ordered by draw, then start: ``draw``, ``start`` int64; ``status`` category; ``iterations`` int32; ``cost``,
-        ``grad_norm`` float64 (Riemannian norm of the gradient of f); ``index``, ``nullity`` int32, -1 where undefined;
-        ``point`` int64, the distinct point within the draw, numbered by the first of these starts that reached it, -1
-        if not critical; ``certified`` bool (``simcore.search.certify``); ``source`` category, the start law.
+        Ordered by draw, then start: ``draw``, ``start`` int64; ``status`` category; ``iterations`` int32;
+        ``cost``, ``grad_norm`` float64 (Riemannian norm of the gradient of f); ``morse_index``, ``nullity``
+        int32, -1 where undefined; ``point`` int64, the distinct point within the draw, numbered by the first of
+        these starts that reached it, -1 if not critical; ``certified`` bool (``simcore.search.certify``);
+        ``source`` category, the start law.
 
     Raises
     ------

@@ -10,6 +10,7 @@ from scipy.linalg import eigvalsh_tridiagonal
 from scipy.stats import norm
 
 from simcore.errors import InputError
+from simcore.landscapes.frequencies import isotropic_frequencies
 from simcore.theory.coin_flip import coin_flip_law
 from simcore.theory.confined import confined_field_law
 from simcore.theory.frames import log_saddles_over_minima
@@ -115,9 +116,8 @@ def test_the_circle_draw_is_a_cosine_with_rayleigh_amplitude():
 
 
 def test_torus_moments_are_those_of_the_frequencies():
-    frequencies = pytest.importorskip("simcore.landscapes.frequencies")
     for n in range(2, 8):
-        k, w = frequencies.isotropic_frequencies(n)
+        k, w = isotropic_frequencies(n)
         k = k.astype(float)
         l2, l22 = torus_moments(n)
         assert l2 == pytest.approx(w @ k[:, 0] ** 2, rel=1e-12)
