@@ -149,16 +149,13 @@ def _studies(directory: Path) -> list[Path]:
 def _page_of_studies(directory: Path) -> str:
     from .studies import names
     from .studies.study import verdict_table
-    from .studies.summary import summary_table
+    from .studies.summary import read_verdicts, summary_table
 
-    found = {path.name: path for path in _studies(directory)}
-    order = [name for name in names() if name in found] + [name for name in found if name not in names()]
-    verdicts = {name: json.loads((found[name] / "verdict.json").read_text(encoding="utf-8")) for name in order}
-    old = [name for name in order if not all("expected" in entry for entry in verdicts[name])]
-    if len(old) == len(order):
+    found = read_verdicts(directory, names())
+    old = [name for name, entries in found.items() if not all("expected" in entry for entry in entries)]
+    verdicts = {name: entries for name, entries in found.items() if name not in old}
+    if not verdicts:
         raise InputError(f"all studies in {directory} were written by an older version; run `simcore reproduce` again")
-    order = [name for name in order if name not in old]
-    verdicts = {name: verdicts[name] for name in order}
     parts = ['<p class="lead">Published claims, measured again; each is judged as its source words it.</p>']
     if old:
         parts.append(
@@ -167,12 +164,12 @@ def _page_of_studies(directory: Path) -> str:
         )
     parts.append("<h2>Summary</h2>")
     parts.append(table_html(summary_table(verdicts)))
-    for name in order:
+    for name in verdicts:
         parts.append(f'<h2 id="{_escape(name)}">{_escape(name)}</h2>')
-        text = (found[name] / "table.md").read_text(encoding="utf-8").splitlines()
+        text = (directory / name / "table.md").read_text(encoding="utf-8").splitlines()
         about = [line for line in text[1:6] if line and not line.startswith("|")]
         parts += [f"<p>{_escape(line)}</p>" for line in about[:1]]
-        picture = found[name] / "figure.png"
+        picture = directory / name / "figure.png"
         if picture.is_file():
             data = base64.b64encode(picture.read_bytes()).decode()
             parts.append(f'<figure><img alt="figure of {_escape(name)}" src="data:image/png;base64,{data}"></figure>')

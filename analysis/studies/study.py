@@ -17,7 +17,7 @@ import simcore
 from .. import canvas
 from ..tables import provenance_note
 from ..writers import Column, Table
-from .verdicts import Claim, judge, written
+from .verdicts import Claim, judge
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,7 @@ def write_study(study: Study, full: bool, out: Path, studies: int = 1) -> list[d
     (out / "table.csv").write_text(table.csv(), encoding="utf-8")
     canvas.save(result.figure, out / "figure.png")
     canvas.save(result.figure, out / "figure.pdf")
-    (out / "verdict.json").write_text(
-        json.dumps([written(entry) for entry in entries], indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    (out / "verdict.json").write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return entries
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -51,6 +52,13 @@ def summary_table(verdicts: Mapping[str, Sequence[dict[str, Any]]], failed: Sequ
     return Table(columns, rows, CAPTION, notes)
 
 
+def read_verdicts(directory: Path, known: Sequence[str] = ()) -> dict[str, list[dict[str, Any]]]:
+    """Return the entries of every ``verdict.json`` one level below a directory, by study: ``known`` first, in order."""
+    found = {path.parent.name: path for path in sorted(directory.glob("*/verdict.json"))}
+    order = [name for name in known if name in found] + [name for name in found if name not in known]
+    return {name: json.loads(found[name].read_text(encoding="utf-8")) for name in order}
+
+
 def tally(entries: Sequence[dict[str, Any]]) -> tuple[list[int], list[int], int]:
     """Return how many asserted claims agree, are undecided, disagree; how many false pictures are refuted, are
     undecided, are not refuted; and how many numbers were measured without a reference.
@@ -70,7 +78,7 @@ def multiplicity(verdicts: Mapping[str, Sequence[dict[str, Any]]]) -> str:
         f"exclude some in at most {(1 - FAMILY_LEVEL) * judged:.2g} of the {judged} studies on average."
     )
     if not all("beyond" in e for e in excluded):
-        return said  # entries read from verdict.json do not hold it
+        return said  # a file of an older version does not hold it
     beyond = sum(e["beyond"] for e in excluded)
     return (
         f"{said} With intervals simultaneous over all studies {beyond} of the {len(excluded)} asserted claims that "

@@ -14,7 +14,7 @@ reference excludes the rival.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,9 @@ from simcore.errors import InputError
 from ..estimates import Estimate
 
 FAMILY_LEVEL = 0.95
-KEYS = ("claim", "reference", "source", "measured", "low", "high", "resolution", "verdict", "expected")
+KEYS = (
+    "claim", "reference", "source", "measured", "low", "high", "resolution", "verdict", "expected", "because", "beyond",
+)  # fmt: skip
 """Of an entry of ``verdict.json``, in this order."""
 UNSAMPLED = ("bound", "range", "count")
 """Kinds of estimates without sampling error: their resolution is a numerical precision and needs no rival."""
@@ -78,8 +80,9 @@ def verdict(low: float, high: float, reference: float | None, resolution: float 
 def judge(claims: Sequence[Claim], studies: int = 1) -> list[dict[str, Any]]:
     """Return an entry a claim, JSON-safe: an open end is null.
 
-    An entry holds ``KEYS``; ``because``, the sentence for an asserted claim that is excluded; and ``beyond``, whether
-    the reference is excluded too by the interval that is simultaneous over ``studies`` studies of as many claims.
+    An entry holds ``KEYS``. ``because`` is the sentence for an asserted claim that is excluded, else ""; ``beyond``,
+    whether the reference is excluded too by the interval that is simultaneous over ``studies`` studies of as many
+    claims.
 
     Raises
     ------
@@ -115,11 +118,6 @@ def judge(claims: Sequence[Claim], studies: int = 1) -> list[dict[str, Any]]:
             }
         )
     return entries
-
-
-def written(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ``verdict.json`` holds of an entry of ``judge``."""
-    return {key: entry[key] for key in KEYS}
 
 
 def _check(c: Claim, e: Estimate) -> None:

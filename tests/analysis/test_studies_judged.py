@@ -1,5 +1,6 @@
 """Studies are judged as their sources word them: what is asserted, what is a false picture, what is only measured."""
 
+import json
 import math
 from importlib import import_module
 
@@ -25,7 +26,7 @@ from simcore_analysis.studies import (
     ratio_growth,
     saddle_escape,
 )
-from simcore_analysis.studies.summary import summary_table, tally
+from simcore_analysis.studies.summary import read_verdicts, summary_table, tally
 from simcore_analysis.studies.verdicts import Claim, judge, measurement, verdict
 
 import simcore
@@ -84,9 +85,22 @@ def test_false_pictures_are_tallied_apart_and_disagreements_are_explained():
     assert "It is small." in text and "By chance alone" not in text and "by chance alone" in text
     assert "1 agree, 0 undecided, 2 disagree; false pictures: 1 refuted" in text and "reference: 1;" in text
     assert "2 of the 2 asserted claims that disagree still do" in text
-    read_back = [{key: value for key, value in entry.items() if key not in ("because", "beyond")} for entry in entries]
-    text = summary_table({"one": read_back}).markdown()  # of a directory's report
+    older = [{key: value for key, value in entry.items() if key not in ("because", "beyond")} for entry in entries]
+    text = summary_table({"one": older}).markdown()
     assert "2 disagree" in text and "still do" not in text
+
+
+def test_a_directory_of_studies_tells_all_that_the_studies_told(tmp_path):
+    """The sentences and what is excluded over all studies too outlive the files; known studies come first."""
+    off = Claim("off", 1.0, "s", fixed(1.2, 1.3), 0.5, 2.0, because="It is small.")
+    entries = {name: judge([off], 4) for name in ("b", "a", "unknown")}
+    for name in entries:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "verdict.json").write_text(json.dumps(entries[name]))
+    read = read_verdicts(tmp_path, ("b", "never_run", "a"))
+    assert list(read) == ["b", "a", "unknown"] and read == entries
+    text = summary_table(read).markdown()
+    assert text.count("It is small.") == 3 and "3 of the 3 asserted claims that disagree still do" in text
 
 
 def test_exclusions_are_repeated_at_the_level_of_all_studies():
