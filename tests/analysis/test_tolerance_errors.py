@@ -1,9 +1,14 @@
 """The tolerance figure: means below each cutoff, and their errors between draws."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
-from simcore_analysis.tolerance import CUTOFFS, means, tolerance_sums
+from scipy.optimize import brentq
+from simcore_analysis.tolerance import CUTOFFS, _everywhere, means, tolerance_sums
+
+import simcore
 
 
 def starts(norm, draw, cost):
@@ -35,3 +40,22 @@ def test_the_error_is_between_draws_not_between_starts():
     assert mean[-1] == 0.5 and error[-1] == pytest.approx(0.5)
     _, _, alone = means(tolerance_sums([starts(np.full(4, 1e-12), 0, np.arange(4.0))]), "cost")
     assert np.isnan(alone).all()  # one draw has no error
+
+
+def test_a_soft_mode_is_no_null_mode():
+    """In one dimension the one eigenvalue is its own scale: a millionth either side of an inflection has index 0 or
+    1, however flat the function is there; where the gradient is not finite the index stays unknown."""
+    function = simcore.TorusField(1).draw(seed=3, draw=0)
+
+    def bend(x):
+        return float(function.hessian(np.array([x]))[0, 0])
+
+    grid = np.linspace(0.0, 2 * np.pi, 200)
+    turns = [brentq(bend, a, b, xtol=1e-15) for a, b in pairwise(grid) if bend(a) * bend(b) < 0]
+    x = np.repeat(turns, 2) + np.tile([-1e-7, 1e-7], len(turns))
+    w = np.array([bend(place) for place in x])
+    assert len(turns) >= 2 and (np.abs(w) < 1e-5).all()
+    rows = starts(np.ones(len(x)), 0, 0.0).assign(landscape="torus_field", morse_index=-1, x=list(x[:, None]))
+    assert list(_everywhere(rows, 3)) == list((w < 0).astype(int))
+    rows.loc[0, "grad_norm"] = np.nan
+    assert _everywhere(rows, 3)[0] == -1

@@ -92,6 +92,15 @@ def overlapping_shard(run, _):
     write_document(directory.record_path(new), read_document(directory.record_path(old)) | {"shard": new.name})
 
 
+def hollow_shard(run, **ends):
+    """A record of no draws or no starts, all else in order."""
+    directory = RunDirectory(run)
+    old = shard(run, 2)
+    new = old._replace(**ends)
+    copy_shard(run, old.name, new.name)
+    write_document(directory.record_path(new), read_document(directory.record_path(old)) | {"shard": new.name})
+
+
 def foreign_shard(run, other):
     """The same shard of a run with another seed."""
     name = names(run)[3]
@@ -132,6 +141,8 @@ DAMAGES = {
     "a shard under another name": (lambda r, o: shutil.copy(file(r, "points", 1), r / "points" / "c00000-d0000000090-0000000091-s0000000000-0000000512.parquet"), "DUPLICATED", "points/c00000-d0000000090"),
     "two shards exchanged": (swap, "DUPLICATED", "points/c00000-d0000000001"),
     "a shard that overlaps": (overlapping_shard, "DUPLICATED", "c00000-d0000000002-0000000004"),
+    "a shard without draws": (lambda r, o: hollow_shard(r, last_draw=2), "FOREIGN", "manifest/c00000-d0000000002-0000000002"),
+    "a shard without starts": (lambda r, o: hollow_shard(r, first_start=512), "FOREIGN", "manifest/c00000-d0000000002-0000000003-s0000000512-0000000512"),
     "a shard of another seed": (foreign_shard, "FOREIGN", "points/c00000-d0000000003"),
     "a shard and record of another seed": (foreign_record, "FOREIGN", "manifest/c00000-d0000000003"),
     "a file that is no shard": (lambda r, o: write(r / "points" / "notes.txt", "x"), "FOREIGN", "points/notes.txt"),
