@@ -1,11 +1,14 @@
 """The recipes of docs/own_functions.md: each is run as it stands, verified and tabulated, and is short."""
 
 import importlib.util
+import itertools
 import os
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from places import ROOT
 
@@ -39,3 +42,15 @@ def test_a_recipe_ends_in_a_verified_table(name, tmp_path, monkeypatch, capsys):
     table = capsys.readouterr().out
     family = re.search(r'register\("(\w+)"', RECIPES[name])[1]
     assert family in table and re.search(r"saddle|minim", table), table
+
+
+def test_the_batch_of_the_page_is_the_form_of_the_three_spin():
+    names = {"np": np, "numba": SimpleNamespace(njit=lambda function: function)}
+    exec(re.search(r"```python\n(@numba.njit\ndef batch.*?)```", PAGE, flags=re.S)[1], names)
+    random = np.random.default_rng(3)
+    t, x = random.normal(size=(4, 4, 4)), random.normal(size=(24, 4))
+    t = sum(t.transpose(order) for order in itertools.permutations(range(3)))
+    v, g, h = names["batch"](x, t)
+    np.testing.assert_allclose(v, np.einsum("ijk,si,sj,sk->s", t, x, x, x), rtol=1e-12)
+    np.testing.assert_allclose(g, 3 * np.einsum("ijk,si,sj->sk", t, x, x), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(h, 6 * np.einsum("ijk,si->sjk", t, x), rtol=1e-12, atol=1e-12)

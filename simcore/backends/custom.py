@@ -5,6 +5,7 @@ The user gives Euclidean derivatives; ``Domain.riemannian`` turns them into thos
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from simcore.arrays import real_array
 from simcore.backends.problems import BATCH, Array, Custom
 from simcore.errors import InputError
+
+FUNCTIONS = ("value", "gradient", "hessian")
 
 
 def evaluate(problem: Custom, x: Array) -> tuple[Array, Array, Array]:
@@ -31,7 +34,7 @@ def euclidean(problem: Custom, x: Array) -> tuple[Array, Array, Array]:
         for first in range(0, points, BATCH):
             some = slice(first, min(first + BATCH, points))
             rows = x[np.minimum(np.arange(first, first + BATCH), points - 1)]  # the last one fills up
-            parts = problem.batch(rows, *problem.arrays)
+            parts = batched(problem.batch, rows, problem.arrays)
             value[some], gradient[some], hessian[some] = (part[: some.stop - first] for part in parts)
     else:
         for i in range(points):
@@ -40,6 +43,21 @@ def euclidean(problem: Custom, x: Array) -> tuple[Array, Array, Array]:
             gradient[i] = _called("gradient", problem, here, (n,))
             hessian[i] = _called("hessian", problem, here, (n, n))
     return value, gradient, 0.5 * (hessian + hessian.swapaxes(1, 2))
+
+
+def batched(batch: Callable[..., Any], x: Array, arrays: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+    """Return what a batch gives at x, (``BATCH``, n), each part of the right shape; else ``InputError``."""
+    points, n = x.shape
+    parts = batch(x, *arrays)
+    if not isinstance(parts, (tuple, list)) or len(parts) != 3:
+        raise InputError(
+            f"batch returned {type(parts).__name__}; return value, gradient and Hessian of {points} points"
+        )
+    for what, shape, rows in zip(FUNCTIONS, ((points,), (points, n), (points, n, n)), parts, strict=True):
+        if np.shape(rows) != shape:
+            raise InputError(f"batch returned a {what} of shape {np.shape(rows)} for {points} points; return {shape}")
+    value, gradient, hessian = parts
+    return value, gradient, hessian
 
 
 def checked(what: str, returned: Any, x: Array, shape: tuple[int, ...]) -> Array:

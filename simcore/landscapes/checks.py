@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore.backends.custom import FUNCTIONS, batched, checked
 from simcore.backends.problems import BATCH, Custom
 from simcore.errors import InputError
 
 Array = NDArray[np.float64]
 Curve = Callable[[float], Array]
 
-FUNCTIONS = ("value", "gradient", "hessian")
 PROBES = 4
 STEPS = tuple(10.0**-k for k in range(2, 8))
 """Steps h of the differences, relative to the domain's length."""
@@ -110,8 +110,6 @@ def _curve(problem: Custom, x: Array, v: Array) -> Curve:
 # ---- what is returned --------------------------------------------------------------------------------------------
 def _returned(what: str, problem: Custom, x: Array) -> Array:
     """Return the raw result of one function as float64, after checking its type and shape."""
-    from simcore.backends.custom import checked
-
     shape = {"value": (), "gradient": (problem.domain.n,), "hessian": (problem.domain.n, problem.domain.n)}[what]
     try:
         raw = getattr(problem, what)(x.copy(), *problem.arrays)
@@ -151,13 +149,8 @@ def _check_batch(problem: Custom, points: list[Array]) -> None:
     On that rests that threads, shards and resumes change no row.
     """
     assert problem.batch is not None
-    n = problem.domain.n
-    made = problem.batch(np.repeat(points[0][np.newaxis], BATCH, axis=0), *problem.arrays)
-    for what, shape, rows in zip(FUNCTIONS, ((), (n,), (n, n)), made, strict=True):
-        if np.shape(rows) != (BATCH, *shape):
-            raise InputError(
-                f"batch returned a {what} of shape {np.shape(rows)} for {BATCH} points; return {(BATCH, *shape)}"
-            )
+    made = batched(problem.batch, np.repeat(points[0][np.newaxis], BATCH, axis=0), problem.arrays)
+    for what, rows in zip(FUNCTIONS, made, strict=True):
         single = _returned(what, problem, points[0])
         if not np.abs(np.asarray(rows)[0] - single).max() <= 1e-10 * np.abs(single).max() + 1e-300:
             raise InputError(f"batch gives another {what} than the function {what} at x = {_shown(points[0])}")

@@ -51,14 +51,14 @@ class CustomLandscape(Landscape):
         points.
     batch : callable, optional
         ``batch(x, *arrays)`` returns value (24,), gradient (24, n) and Hessian (24, n, n) at x of shape (24, n), row i
-        from row i alone; called instead of the three functions.
+        from row i alone; called instead of the three functions. Where they share work, one njit batch saves it.
 
     Notes
     -----
-    The search is the compiled one of every family. Functions compiled by Numba (``numba.njit``, all three) run inside
-    it, compiled once for all draws; others are called from it: ``batch``, which ``simcore.from_jax`` and
-    ``simcore.from_torch`` make, once for 24 points, plain Python point by point. A draw can be pickled where its
-    functions can, and where the landscape was made by the factory of a registered name.
+    The search is the compiled one of every family. Functions compiled by Numba (``numba.njit``: all three, or
+    ``batch``) run inside it, compiled once for all draws; others are called from it: ``batch``, which
+    ``simcore.from_jax`` and ``simcore.from_torch`` make, once for 24 points, plain Python point by point. A draw can be
+    pickled where its functions can, and where the landscape was made by the factory of a registered name.
 
     Start laws: "uniform" on a box, torus or sphere; "normal", standard deviation 1 round the origin, on ``Space``.
 

@@ -4,6 +4,7 @@ import pickle
 
 import numba
 import numpy as np
+import pandas as pd
 import pytest
 
 import simcore
@@ -43,7 +44,7 @@ def coefficients(rng):
 
 
 PLAIN = (value, gradient, hessian)
-COMPILED = tuple(map(numba.njit, PLAIN))
+COMPILED = COMPILED_VALUE, COMPILED_GRADIENT, COMPILED_HESSIAN = tuple(map(numba.njit, PLAIN))
 
 
 def family(functions=COMPILED, domain=None, **changes):
@@ -251,6 +252,68 @@ def test_a_draw_of_another_kind_is_refused():
 
 def batch(x, a, b):
     return tuple(np.stack([function(row, a, b) for row in x]) for function in PLAIN)
+
+
+@numba.njit
+def compiled_batch(x, a, b):
+    points, n = x.shape
+    v, g, h = np.empty(points), np.empty((points, n)), np.empty((points, n, n))
+    for k in range(points):
+        v[k], g[k], h[k] = COMPILED_VALUE(x[k], a, b), COMPILED_GRADIENT(x[k], a, b), COMPILED_HESSIAN(x[k], a, b)
+    return v, g, h
+
+
+@pytest.mark.parametrize("domain", [simcore.Torus(3), simcore.Sphere(3), simcore.Box([1, 1, 1], [6, 5, 4])])
+def test_an_njit_batch_runs_inside_the_loop(domain):
+    """Same rows as the three functions that it calls, with no call from Python; 41 starts leave lanes without one."""
+    settings = {"draws": 2, "starts": 41, "solver": NEWTON, "threads": 1, "positions": True}
+    changes = {"domain": domain, "length": 1.0, "gradient_scale": 2.0}
+    law = family(batch=compiled_batch, **changes)
+    problem = law.draw(seed=0).problem
+    assert isinstance(own.compiled(problem), own.Compiled)
+    ours = simcore.find_critical_points(law, **settings)
+    theirs = simcore.find_critical_points(family(**changes), **settings)
+    pd.testing.assert_frame_equal(ours, theirs)
+    assert (ours["status"] == "critical").sum() > 10
+
+    def refused(x, a, b):
+        raise AssertionError("called from Python")
+
+    only_batch = problem._replace(value=refused, gradient=refused, hessian=refused)
+    x = law.starts(seed=0, draw=0, first=0, count=41)
+    ours, theirs = (cpu.newton(one, x, NEWTON.options(law)) for one in (only_batch, problem))
+    assert (ours.cost == theirs.cost).all() and (ours.status == theirs.status).all()
+
+
+def test_errors_of_an_njit_batch_come_out():
+    @numba.njit
+    def at_the_wall(x, a, b):
+        if x[:, 0].min() < 0.3:
+            raise ValueError("no Hessian here")
+        return compiled_batch(x, a, b)
+
+    @numba.njit
+    def cut(x, a, b):
+        v, g, h = compiled_batch(x, a, b)
+        return (v, g, h[:, :2]) if x[:, 0].min() < 0.3 else (v, g, h)
+
+    for batch, error, message in (
+        (at_the_wall, ValueError, "no Hessian here"),
+        (cut, InputError, r"batch returned a hessian of shape \(24, 2, 3\)"),
+    ):
+        assert isinstance(own.compiled(family(batch=batch).draw(seed=0).problem), own.Compiled)
+        with pytest.raises(error, match=message):
+            simcore.find_critical_points(family(batch=batch), draws=1, starts=200, threads=1)
+
+    @numba.njit
+    def flat(x, a, b):
+        v, g, h = compiled_batch(x, a, b)
+        return v, g, h[0]
+
+    with pytest.raises(InputError, match=r"hessian of shape \(3, 3\) for 24 points"):
+        family(batch=flat)
+    with pytest.raises(InputError, match="batch returned float; return value, gradient and Hessian of 24 points"):
+        family(batch=lambda x, a, b: 0.0)
 
 
 def test_a_batch_serves_instead_and_is_held_to_the_functions():

@@ -1,9 +1,10 @@
 """A user's own functions in the tiles of the compiled loop: njit functions by address, Python, JAX and PyTorch by call.
 
 Whatever the functions are, the loop that searches is the one of every family, compiled once. It reaches them through
-one call a tile, at an address that ``Own`` holds: ``Compiled`` calls njit functions lane by lane in machine code, with
-the arrays of the draw; ``Called`` comes back to Python, where functions are called point by point or, for a library
-with batches, once. Lanes without a start, and copies of the lane before, are not evaluated.
+one call a tile, at an address that ``Own`` holds: ``Compiled`` calls njit functions in machine code, lane by lane or as
+one njit batch, with the arrays of the draw; ``Called`` comes back to Python, where functions are called point by point
+or, for a library with batches, once. Lanes without a start, and copies of the lane before, are not evaluated; in a
+batch the first busy lane stands in their place.
 
 The functions give Euclidean derivatives; ``sphere.py`` makes those of the tangent space.
 """
@@ -51,7 +52,7 @@ class Own(NamedTuple):
     period: float
     round: int  # 1 on the sphere
     sides: np.ndarray  # lowest and highest coordinates of a box, (2, n), else (0, n)
-    failed: np.ndarray  # (n,): receives the point at which an error was raised
+    failed: np.ndarray  # (24, n): receives the points of a tile in which an error was raised
 
 
 class OwnTile(NamedTuple):
@@ -75,11 +76,11 @@ def prepare(problem):
     """Allocate scratch; all lanes are busy until ``claim`` says more."""
     n, box = problem.n, len(problem.sides)
     at = _busy(n)
-    memory = np.zeros(at + (T + 1) + box * n)
+    memory = np.zeros(at + T + box * n)
     memory[at : at + T] = 1.0
     for k in range(box):
         for i in range(n):
-            memory[at + T + 1 + k * n + i] = problem.sides[k, i]
+            memory[at + T + k * n + i] = problem.sides[k, i]
     return problem, OwnTile(n, problem.period, problem.round, box, memory)
 
 
@@ -95,6 +96,18 @@ def claim(tile, owner):
             for i in range(n):
                 memory[value + (1 + n + i * (i + 3) // 2) * T + lane] = 1.0
         memory[busy + lane] = 1.0 if owner[lane] >= 0 else 0.0
+
+
+@jit
+def _busy_points(n, X, flags, points):
+    """Fill ``points``, (24, n), with those of the busy lanes, and the first of them in the place of all others."""
+    first = 0
+    while first < T - 1 and flags[first] != 1.0:
+        first += 1
+    for lane in range(T):
+        source = lane if flags[lane] == 1.0 else first
+        for i in range(n):
+            points[lane, i] = X[i * T + source]
 
 
 @jit
@@ -116,9 +129,7 @@ def evaluate(tables, tile, X):
         n, 0, 0,
     )  # fmt: skip
     if status != 0:
-        lane = int(memory[busy + T])
-        for i in range(n):
-            tables.failed[i] = X[i * T + lane]
+        _busy_points(n, X, memory[busy:], tables.failed)
         raise Stopped
     if copied:
         for lane in range(1, T):
@@ -153,7 +164,7 @@ def reach(tile, X, s, furthest):
     """Eight times max |x_i|, beyond any region in lanes that lie outside the box."""
     if tile.box:
         n = tile.n
-        low = _busy(n) + T + 1
+        low = _busy(n) + T
         for lane in range(8):
             for i in range(n):
                 x = X[i * T + s + lane]
@@ -219,7 +230,6 @@ def _tile_code(value: Any, gradient: Any, hessian: Any, kinds: tuple[Any, ...]) 
         for lane in range(T):
             if flags[lane] != 1.0:
                 continue
-            flags[T] = lane
             for i in range(n):
                 x[i] = X[i * T + lane]
             memory[lane] = value(x, *arrays)
@@ -243,12 +253,40 @@ def _tile_code(value: Any, gradient: Any, hessian: Any, kinds: tuple[Any, ...]) 
     return jit(evaluate_tile, cache=False, inner=True)
 
 
-class Compiled:
-    """njit functions as one piece of code that evaluates a tile, for arrays of given types; shared by all draws."""
+def _batch_code(batch: Any, kinds: tuple[Any, ...]) -> Any:
+    """Return a compiled function that evaluates the busy lanes of a tile by one call of an njit batch."""
+    unpack = _unpacker(kinds)
 
-    def __init__(self, value: Any, gradient: Any, hessian: Any, kinds: tuple[Any, ...]) -> None:
-        self._alive = (value, gradient, hessian, _tile_code(value, gradient, hessian, kinds))
-        self.address = address_of(self._alive[3], *[types.int64] * 7)
+    def evaluate_tile(points, out, busy, table, n, _, __):
+        memory, flags = flat(out), flat(busy)
+        x = np.empty((T, n))
+        _busy_points(n, flat(points), flags, x)
+        value, g, h = batch(x, *unpack(table))
+        if value.shape[0] != T or g.shape != (T, n) or h.shape != (T, n, n):
+            raise InputError("batch has another shape")
+        for lane in range(T):
+            if flags[lane] != 1.0:
+                continue
+            memory[lane] = value[lane]
+            for i in range(n):
+                memory[(1 + i) * T + lane] = g[lane, i]
+            k = (1 + n) * T + lane
+            for i in range(n):
+                for j in range(i + 1):
+                    memory[k] = 0.5 * (h[lane, i, j] + h[lane, j, i])
+                    k += T
+
+    return jit(evaluate_tile, cache=False, inner=True)
+
+
+class Compiled:
+    """njit functions, all three or a batch alone, as one piece of code that evaluates a tile, for arrays of given
+    types; shared by all draws."""
+
+    def __init__(self, functions: tuple[Any, ...], kinds: tuple[Any, ...]) -> None:
+        code = _batch_code(*functions, kinds) if len(functions) == 1 else _tile_code(*functions, kinds)
+        self._alive = (functions, code)
+        self.address = address_of(code, *[types.int64] * 7)
 
 
 _lock = Lock()
@@ -256,24 +294,31 @@ _shared = lru_cache(maxsize=64)(Compiled)  # a problem's code, whose address is 
 
 
 def compiled(problem: Custom) -> Compiled | None:
-    """Return the code of a problem's functions, compiled when the first draw asks; None where they are not all njit
-    functions that return a real number, a vector and a matrix."""
-    functions = (problem.value, problem.gradient, problem.hessian)
+    """Return the code of a problem's functions, compiled when the first draw asks; None where they are not njit
+    functions that return a real number, a vector and a matrix, or those of 24 points where there is a batch."""
+    functions = (problem.value, problem.gradient, problem.hessian) if problem.batch is None else (problem.batch,)
     if not all(isinstance(function, Dispatcher) for function in functions):
         return None
     kinds = tuple(numba.typeof(array) for array in problem.arrays)
     with _lock:
-        if all(map(_returns, functions, (0, 1, 2), [kinds] * 3)):
-            return _shared(*functions, kinds)
+        made = [_returned(function, len(functions) == 1, kinds) for function in functions]
+        parts = list(made[0]) if problem.batch is not None and isinstance(made[0], types.BaseTuple) else made
+        wanted = (0, 1, 2) if problem.batch is None else (1, 2, 3)
+        if len(parts) == 3 and all(map(_real, parts, wanted)):
+            return _shared(functions, kinds)
     return None
 
 
-def _returns(function: Any, dimensions: int, kinds: tuple[Any, ...]) -> bool:
-    """Whether a compiled function returns real numbers of so many dimensions."""
-    given = (types.Array(types.float64, 1, "C"), *kinds)
+def _returned(function: Any, batch: bool, kinds: tuple[Any, ...]) -> Any:
+    """Return the type that an njit function returns for one point, or for a batch of them."""
+    given = (types.Array(types.float64, 2 if batch else 1, "C"), *kinds)
     if given not in function.overloads:
         function.compile(given)
-    made = function.overloads[given].signature.return_type
+    return function.overloads[given].signature.return_type
+
+
+def _real(made: Any, dimensions: int) -> bool:
+    """Whether a type is that of real numbers in so many dimensions."""
     real = (types.Float, types.Integer, types.Boolean)
     if dimensions == 0:
         return isinstance(made, real)
@@ -319,7 +364,7 @@ def _at(address: int, shape: tuple[int, ...]) -> Array:
 def run(problem: Custom, kernel: Any, *arguments: Any) -> None:
     """Call a loop of the backend on a user's function: ``kernel(problem, dimension, *arguments)``.
 
-    An error that a function raises comes out as it is: compiled code only says that there was one and at which point,
+    An error that a function raises comes out as it is: compiled code only says that there was one and at which points,
     where the functions are then called again.
     """
     domain, n = problem.domain, problem.domain.n
@@ -327,12 +372,14 @@ def run(problem: Custom, kernel: Any, *arguments: Any) -> None:
     table = [word for array in problem.arrays for word in (array.ctypes.data, *array.shape)]
     sides = np.array(domain.sides) if domain.kind == "box" else np.empty((0, n))
     own = Own(
-        code.address, np.array(table, np.int64), n, float(domain.period), int(not domain.flat), sides, np.zeros(n)
+        code.address, np.array(table, np.int64), n, float(domain.period), int(not domain.flat), sides, np.zeros((T, n))
     )
     try:
         kernel(own, problem.dimension, *arguments)
     except Stopped:
         if isinstance(code, Called) and code.error is not None:
             raise code.error from None
-        custom.euclidean(problem, own.failed[np.newaxis])  # raises what the compiled code did
-        raise InputError(f"value, gradient or hessian raised an error at x = {own.failed.tolist()}") from None
+        custom.euclidean(problem, own.failed)  # raises what the compiled code did
+        raise InputError(
+            f"value, gradient, hessian or batch raised an error near x = {own.failed[0].tolist()}"
+        ) from None
