@@ -20,6 +20,7 @@ from simcore.formulas.intrinsics import (
     product,
     rint,
     select,
+    whole,
 )
 
 TANH, SIGMOID, SOFTPLUS, RELU, LINEAR = range(5)
@@ -38,7 +39,7 @@ def power_of_two(typingctx, k):
         def constant(value):
             return ir.Constant(kind, [value] * WIDTH if wide else value)
 
-        biased = builder.add(builder.fptosi(args[0], kind), constant(1023))
+        biased = builder.add(whole(builder, args[0], wide), constant(1023))
         return builder.bitcast(builder.shl(biased, constant(52)), real)
 
     result = lanes if wide else types.float64

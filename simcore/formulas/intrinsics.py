@@ -228,6 +228,17 @@ def select(typingctx, condition, x, y):
     return result(mask if wide else types.boolean, *chosen), codegen
 
 
+def whole(builder: Any, x: Any, wide: bool) -> Any:
+    """Emit integers whose last 51 bits are those of the whole numbers x.
+
+    A sum does it: whole numbers plus 1.5 2^52 are doubles whose last bits are theirs. Processors before AVX-512 convert
+    lanes one by one.
+    """
+    anchor = 1.5 * 2.0**52
+    kind, real = (INT_VECTOR, VECTOR) if wide else (INT64, DOUBLE)
+    return builder.bitcast(builder.fadd(x, ir.Constant(real, [anchor] * WIDTH if wide else anchor)), kind)
+
+
 def _quadrant_test(shift: int, bit: int, doc: str) -> Any:
     @intrinsic
     def test(typingctx, q):
@@ -238,7 +249,7 @@ def _quadrant_test(shift: int, bit: int, doc: str) -> Any:
             def constant(k: int) -> Any:
                 return ir.Constant(kind, [k] * WIDTH if wide else k)
 
-            quadrant = builder.add(builder.fptosi(args[0], kind), constant(shift))
+            quadrant = builder.add(whole(builder, args[0], wide), constant(shift))
             return builder.icmp_signed("!=", builder.and_(quadrant, constant(bit)), constant(0))
 
         return (mask if wide else types.boolean)(q), codegen

@@ -24,7 +24,7 @@ Computation 6 (1994) 147.
 from __future__ import annotations
 
 from simcore.backends.cpu.addresses import flat, flat_integers
-from simcore.backends.cpu.network_layout import CHUNK, HEAD, LAYER, PANEL, ROW, TASK
+from simcore.backends.cpu.network_layout import CHUNK, COLUMNS, HEAD, LAYER, PANEL, ROW, TASK
 from simcore.backends.cpu.outer import add_outer_1, add_outer_4, add_summed_outer_4
 from simcore.backends.cpu.vector import load, store, zeros
 from simcore.compilation import jit
@@ -33,10 +33,10 @@ from simcore.formulas.exponential import exponential, unit
 from simcore.formulas.intrinsics import fma, maximum
 
 (
-    LAYERS, N, SAMPLES, INPUTS, OUTPUTS, ACTIVATION, ENTROPY, FACTORED, FIRST_UNIT, PLACES,
-    AT_LAYER, AT_SOURCE, AT_FIRST, AT_BLOCK, AT_TASK, TASKS, AT_ENTRY, AT_CELL, PACKED, CELLS,
-    X, H, SLOPE, BEND, D, P, K, LEFT, RIGHT, SUMS, G, VALUE, WEIGHT, TARGET, J, GRAM,
-    V, Z, Y, Q, HV, SIZE, DEEP,
+    LAYERS, N, SAMPLES, INPUTS, OUTPUTS, ACTIVATION, ENTROPY, FACTORED, FIRST_UNIT, CURVATURES, JACOBIANS, TASKS,
+    PACKED, CELLS, K_LAST, K_MIXED, K_BEFORE, K_NEXT,
+    AT_LAYER, AT_SOURCE, AT_FIRST, AT_CURVATURE, AT_JACOBIAN, AT_PAIR, AT_TASK, AT_ENTRY, AT_CELL,
+    X, H, SLOPE, BEND, D, P, G, VALUE, WEIGHT, TARGET, GRAM, V, Z, Y, Q, HV, NONE, K, J, LEFT, RIGHT, SUMS, SIZE,
 ) = range(len(HEAD))  # fmt: skip
 
 
@@ -234,30 +234,20 @@ def _slopes(table, memory, d, a, out, size, biases):
 
 # ---- the pre-activation Hessians ---------------------------------------------------------------------------------
 @jit
-def _row(table, one, f, many, other, g, others):
-    """Where K of unit f (of ``many``) at place ``one`` and unit g (of ``others``) at place ``other`` stands."""
-    if one > other:
-        one, other = other, one
-        f, g = g, f
-        others = many
-    row = f * others + g
-    if one == other:
-        row = f * (f + 1) // 2 + g if f >= g else g * (g + 1) // 2 + f
-    first = table[AT_BLOCK] + one * table[PLACES] + other
-    return table[K] + (table[first] + (row >> 2)) * PANEL + (row & 3) * 8
+def _row(first, row):
+    """Where a row of the panels at ``first`` stands."""
+    return first + (row >> 2) * PANEL + (row & 3) * 8
 
 
 @jit
 def _of_outputs(table, memory, size):
     """Set K_LL, or the rows that stand for K of the last two layers where these are factored."""
-    outputs, last = table[OUTPUTS], table[LAYERS] - 1
-    place = table[table[AT_LAYER] + last * LAYER + 7]
     if table[FACTORED]:
-        _of_last_two(table, memory, size, last, place)
+        _of_last_two(table, memory, size)
         return
-    for c in range(outputs):
+    for c in range(table[OUTPUTS]):
         for k in range(c + 1):
-            at = _row(table, place, c, outputs, place, k, outputs)
+            at = _row(table[K_LAST], c * (c + 1) // 2 + k)
             for s in range(size):
                 w = load(memory, table[WEIGHT] + s * 8)
                 entry = zeros()
@@ -272,37 +262,31 @@ def _of_outputs(table, memory, size):
 
 
 @jit
-def _of_last_two(table, memory, size, last, place):
+def _of_last_two(table, memory, size):
     """Mean squares: w, w phi' and w phi'_i phi'_k (W'W)_ik, and w phi'_i W_ci where layers before need it."""
-    outputs = table[OUTPUTS]
+    outputs, last = table[OUTPUTS], table[LAYERS] - 1
     at = table[AT_LAYER] + (last - 1) * LAYER
-    h, u0, before = table[at], table[at + 5], table[at + 7]
+    h, u0 = table[at], table[at + 5]
     weights = table[X] + table[at + LAYER + 3] * 8
-    final = table[AT_TASK] + (table[TASKS] - 1) * TASK
-    k_last = table[K] + table[final] * PANEL
-    k_mixed = table[K] + table[final - TASK] * PANEL
     for s in range(size):
-        store(memory, k_last + s * 32, load(memory, table[WEIGHT] + s * 8))
+        store(memory, table[K_LAST] + s * 32, load(memory, table[WEIGHT] + s * 8))
     for i in range(h):
-        slope = table[SLOPE] + (u0 + i) * ROW
+        slope, mixed = table[SLOPE] + (u0 + i) * ROW, _row(table[K_MIXED], i)
         for s in range(size):
-            scaled = load(memory, slope + s * 8) * load(memory, table[WEIGHT] + s * 8)
-            store(memory, k_mixed + (i >> 2) * PANEL + (i & 3) * 8 + s * 32, scaled)
+            store(memory, mixed + s * 32, load(memory, slope + s * 8) * load(memory, table[WEIGHT] + s * 8))
         for k in range(i + 1):
             gram = load(memory, table[GRAM] + (i * (i + 1) // 2 + k) * 8)
-            to, other = _row(table, before, i, h, before, k, h), table[SLOPE] + (u0 + k) * ROW
+            to, other = _row(table[K_BEFORE], i * (i + 1) // 2 + k), table[SLOPE] + (u0 + k) * ROW
             for s in range(size):
-                scaled = load(memory, k_mixed + (i >> 2) * PANEL + (i & 3) * 8 + s * 32)
-                entry = scaled * load(memory, other + s * 8) * gram
+                entry = load(memory, mixed + s * 32) * load(memory, other + s * 8) * gram
                 if i == k:
                     entry = entry + load(memory, table[BEND] + (u0 + i) * ROW + s * 8)
                 store(memory, to + s * 32, entry)
         if last > 1:
             for c in range(outputs):
-                w, to = load(memory, weights + (c * h + i) * 8), _row(table, before, i, h, place, c, outputs)
+                w, to = load(memory, weights + (c * h + i) * 8), _row(table[K_NEXT], i * outputs + c)
                 for s in range(size):
-                    scaled = load(memory, k_mixed + (i >> 2) * PANEL + (i & 3) * 8 + s * 32)
-                    store(memory, to + s * 32, scaled * w)
+                    store(memory, to + s * 32, load(memory, mixed + s * 32) * w)
 
 
 @jit
@@ -322,173 +306,71 @@ def _gram(table, memory):
 
 
 @jit
-def _curvatures(table, memory, size):
-    """Set the panels of K for all pairs of places."""
-    _of_outputs(table, memory, size)
-    last = table[LAYERS] - 1
-    for layer in range(last - 1 if table[FACTORED] else last, 0, -1):
-        at = table[AT_LAYER] + layer * LAYER
-        for later in range(layer, last + 1):
-            to = table[AT_LAYER] + later * LAYER
-            for place in range(table[to + 1]):
-                for g in range(table[to]):
-                    _one_step(table, memory, size, at, table[to + 7] + place, g, table[to], False)
-        before = at - LAYER
-        for place in range(table[before + 1]):
-            for g in range(table[before]):
-                _one_step(table, memory, size, at, table[before + 7] + place, g, table[before], True)
-                u = table[before + 5] + g * table[before + 1] + place
-                to = _row(table, table[before + 7] + place, g, table[before], table[before + 7] + place, g, 0)
-                for s in range(size):
-                    bend = load(memory, table[BEND] + u * ROW + s * 8)
-                    store(memory, to + s * 32, load(memory, to + s * 32) + bend)
+def _combine(table, memory, at, many, apart, size):
+    """Set rows, one after the other, to phi' times a sum of weights times rows: all of K, or of da_m/dz_l.
 
-
-@jit
-def _one_step(table, memory, size, at, other, g, others, inner):
-    """Set K of the layer before and unit g at place ``other``: A' K, that unit being in a later layer.
-
-    ``inner``: the unit is in the layer before itself, and K = (A' K)' A with the pairs that are still missing.
+    An operation is a list of numbers (``network_layout``): the row, its phi', whether what stands there is added, the
+    phi'' W'd that is added or -1, how many terms, and each term's weight and row. ``apart``: from sample to sample.
     """
-    filters, places, fan = table[at], table[at + 1], table[at + 2]
-    before = at - LAYER
-    many, first, spots = table[before], table[before + 5], table[before + 1]
-    for p in range(places):
-        base = table[at + 6] + p * (fan + 1)
-        for q in range(fan):
-            u = table[table[AT_SOURCE] + base + q] - table[FIRST_UNIT]
-            if u < 0:
-                continue
-            i, spot = (u - first) // spots, table[before + 7] + (u - first) % spots
-            if inner and (spot > other or (spot == other and i > g)):
-                continue
-            to = _row(table, spot, i, many, other, g, others)
-            add = not table[table[AT_FIRST] + base + q]
-            for s in range(0, size, 4):
-                z0, z1, z2, z3 = zeros(), zeros(), zeros(), zeros()
-                for f in range(filters):
-                    w = load(memory, table[X] + (table[at + 3] + f * fan + q) * 8)
-                    k = _row(table, table[at + 7] + p, f, filters, other, g, others) + s * 32
-                    z0, z1 = fma(w, load(memory, k), z0), fma(w, load(memory, k + 32), z1)
-                    z2, z3 = fma(w, load(memory, k + 64), z2), fma(w, load(memory, k + 96), z3)
-                k, slope = to + s * 32, table[SLOPE] + u * ROW + s * 8
-                z0, z1 = z0 * load(memory, slope), z1 * load(memory, slope + 8)
-                z2, z3 = z2 * load(memory, slope + 16), z3 * load(memory, slope + 24)
-                if add:
-                    z0, z1 = z0 + load(memory, k), z1 + load(memory, k + 32)
-                    z2, z3 = z2 + load(memory, k + 64), z3 + load(memory, k + 96)
-                store(memory, k, z0)
-                store(memory, k + 32, z1)
-                store(memory, k + 64, z2)
-                store(memory, k + 96, z3)
-
-
-@jit
-def _jacobians(table, memory, size):
-    """Set da_m/dz_l for all layers l <= m but the last, [unit of m][unit of l]."""
-    units = _last(table)
-    for first in range(table[LAYERS] - 1):
-        one = table[AT_LAYER] + first * LAYER
-        for u in range(table[one + 5], table[one + 5] + table[one] * table[one + 1]):
-            for later in range(first, table[LAYERS] - 1):
-                at = table[AT_LAYER] + later * LAYER
-                filters, places, fan = table[at], table[at + 1], table[at + 2]
-                for f in range(filters):
-                    for p in range(places):
-                        v = table[at + 5] + f * places + p
-                        to = table[J] + (v * units + u) * ROW
-                        slots = table[AT_SOURCE] + table[at + 6] + p * (fan + 1)
-                        if later == first and v != u:
-                            continue  # zero, as it was made
-                        for s in range(0, size * 8, 8):
-                            total = zeros()
-                            if later == first:
-                                total = total + 1.0
-                            else:
-                                for q in range(fan):
-                                    r = table[slots + q] - table[FIRST_UNIT]
-                                    if r < 0 or (later == first + 1 and r != u):
-                                        continue
-                                    w = load(memory, table[X] + (table[at + 3] + f * fan + q) * 8)
-                                    total = fma(w, load(memory, table[J] + (r * units + u) * ROW + s), total)
-                            store(memory, to + s, total * load(memory, table[SLOPE] + v * ROW + s))
+    for _ in range(many):
+        to, slope, add, bend, end = table[at], table[at + 1], table[at + 2], table[at + 3], at + 5 + 2 * table[at + 4]
+        for s in range(0, size, 4):
+            z0, z1, z2, z3 = zeros(), zeros(), zeros(), zeros()
+            for term in range(at + 5, end, 2):
+                w, k = load(memory, table[term]), table[term + 1] + s * apart
+                z0, z1 = fma(w, load(memory, k), z0), fma(w, load(memory, k + apart), z1)
+                z2, z3 = fma(w, load(memory, k + 2 * apart), z2), fma(w, load(memory, k + 3 * apart), z3)
+            k, e = to + s * apart, slope + s * 8
+            z0, z1 = z0 * load(memory, e), z1 * load(memory, e + 8)
+            z2, z3 = z2 * load(memory, e + 16), z3 * load(memory, e + 24)
+            if add:
+                z0, z1 = z0 + load(memory, k), z1 + load(memory, k + apart)
+                z2, z3 = z2 + load(memory, k + 2 * apart), z3 + load(memory, k + 3 * apart)
+            if bend >= 0:
+                e = bend + s * 8
+                z0, z1 = z0 + load(memory, e), z1 + load(memory, e + 8)
+                z2, z3 = z2 + load(memory, e + 16), z3 + load(memory, e + 24)
+            store(memory, k, z0)
+            store(memory, k + apart, z1)
+            store(memory, k + 2 * apart, z2)
+            store(memory, k + 3 * apart, z3)
+        at = end
 
 
 # ---- sums over samples -------------------------------------------------------------------------------------------
 @jit
-def _products(table, memory, size, one, width, other, length, diagonal):
-    """Set the rows e_q e_r of two lists of slots; return how many."""
-    row = 0
-    for q in range(width):
-        a = table[H] + table[one + q] * ROW
-        for r in range(q + 1 if diagonal else length):
-            b = table[H] + table[other + r] * ROW
-            to = table[RIGHT] + (row >> 2) * PANEL + (row & 3) * 8
-            for s in range(size):
-                store(memory, to + s * 32, load(memory, a + s * 8) * load(memory, b + s * 8))
-            row += 1
-    return row
-
-
-@jit
-def _sum_up(memory, left, rows, right, columns, size, sums, single):
-    """Add the sums over a chunk of the products of rows of two panels; of all lanes where a start has them all."""
-    across = (columns + 3) // 4
-    for i in range((rows + 3) // 4):
-        a = left + i * PANEL
-        for j in range(across):
-            b = right + j * PANEL
-            if single:
-                add_summed_outer_4(memory, a, b, size, memory, sums + (i * across + j) * 16)
-            elif rows == 1:
-                add_outer_1(memory, a, b, size, memory, sums + j * 128, 32)
-            else:
-                add_outer_4(memory, a, b, size, memory, sums + (i * across + j) * 128, 32)
-
-
-@jit
-def _bent(table, memory, size, task, kind, single):
-    """Add the sums of d_j e_q times da_r/dz_i of one task."""
-    width, fan = table[task + 3], table[task + 5] - 1
-    rows = 0
-    for j in range(table[task + 11]):
-        d = table[D] + (table[task + 9] + j * table[task + 10]) * ROW
-        for q in range(width):
-            e = table[H] + table[table[AT_SOURCE] + table[task + 2] + q] * ROW
-            to = table[LEFT] + (rows >> 2) * PANEL + (rows & 3) * 8
-            for s in range(size):
-                store(memory, to + s * 32, load(memory, d + s * 8) * load(memory, e + s * 8))
-            rows += 1
-    at = table[AT_LAYER] + (table[task + 12] >> 16) * LAYER
-    columns, units = 0, _last(table)
-    for i in range(table[at]):
-        u = table[at + 5] + i * table[at + 1] + (table[task + 12] & 65535)
-        for r in range(fan if kind == 1 else 1):
-            to = table[RIGHT] + (columns >> 2) * PANEL + (columns & 3) * 8
-            source = table[SLOPE] + u * ROW
-            empty = False
-            if kind == 1:
-                v = table[table[AT_SOURCE] + table[task + 4] + r] - table[FIRST_UNIT]
-                empty = v < 0
-                source = table[J] + (v * units + u) * ROW
-            for s in range(size):
-                store(memory, to + s * 32, zeros() if empty else load(memory, source + s * 8))
-            columns += 1
-    cell = table[SUMS] + table[task + 13] * (1 if single else 8)
-    _sum_up(memory, table[LEFT], rows, table[RIGHT], columns, size, cell, single)
+def _multiply(table, memory, pairs, many, to, size):
+    """Set rows of the panels at ``to`` to products of two rows each, whose places stand at ``pairs``."""
+    for row in range(many):
+        a, b, out = table[pairs + 2 * row], table[pairs + 2 * row + 1], _row(to, row)
+        for s in range(size):
+            store(memory, out + s * 32, load(memory, a + s * 8) * load(memory, b + s * 8))
 
 
 @jit
 def _sums(table, memory, size, single):
-    """Add a chunk's share of all cells."""
-    for number in range(table[TASKS]):
-        task = table[AT_TASK] + number * TASK
-        one, other = table[AT_SOURCE] + table[task + 2], table[AT_SOURCE] + table[task + 4]
-        columns = _products(table, memory, size, one, table[task + 3], other, table[task + 5], table[task + 6])
-        left, cell = table[K] + table[task] * PANEL, table[SUMS] + table[task + 7] * (1 if single else 8)
-        _sum_up(memory, left, table[task + 1], table[RIGHT], columns, size, cell, single)
-        if table[task + 8]:
-            _bent(table, memory, size, task, table[task + 8], single)
+    """Add a chunk's share of all cells: products of rows of two panels, of all lanes where a start has them all.
+
+    A few columns at a time, so that they and a panel of rows stay in the first-level cache.
+    """
+    for task in range(table[AT_TASK], table[AT_TASK] + table[TASKS] * TASK, TASK):
+        left, rows, columns = table[task], table[task + 1], table[task + 4]
+        if left < 0:
+            left = table[LEFT]
+            _multiply(table, memory, table[task + 2], rows, left, size)
+        across = (columns + 3) // 4
+        for j in range(0, columns, COLUMNS):
+            many = min(COLUMNS, columns - j)
+            _multiply(table, memory, table[task + 3] + 2 * j, many, table[RIGHT], size)
+            for i in range((rows + 3) // 4):
+                for k in range((many + 3) // 4):
+                    a, b, cell = left + i * PANEL, table[RIGHT] + k * PANEL, i * across + j // 4 + k
+                    if single:
+                        add_summed_outer_4(memory, a, b, size, memory, table[SUMS] + (table[task + 5] + cell * 16))
+                    elif rows == 1:
+                        add_outer_1(memory, a, b, size, memory, table[SUMS] + table[task + 5] * 8 + cell * 128, 32)
+                    else:
+                        add_outer_4(memory, a, b, size, memory, table[SUMS] + table[task + 5] * 8 + cell * 128, 32)
 
 
 # ---- H v ---------------------------------------------------------------------------------------------------------
@@ -563,7 +445,7 @@ def run(kind, table_at, inputs_at, targets_at, memory_at, chosen_at, batch):
         if kind in (PRODUCTS, BOTH):
             _product(table, memory, size)
         if cells:
-            _curvatures(table, memory, size)
-            if table[DEEP]:
-                _jacobians(table, memory, size)
+            _of_outputs(table, memory, size)
+            _combine(table, memory, table[AT_CURVATURE], table[CURVATURES], 32, size)
+            _combine(table, memory, table[AT_JACOBIAN], table[JACOBIANS], 8, size)
             _sums(table, memory, size, single)

@@ -1,14 +1,18 @@
 """Where the network kernel keeps what: one list of whole numbers that says for any ``Chain`` what the passes do.
 
 The kernel (``network.py``) is compiled once; depth, widths, shared weights and loss are numbers in this list. A *slot*
-is one of a sample's numbers: 0 the constant one (the biases' source), 1 .. d the inputs, then the units. A *task* is a
-pair of places of two layers: the sums of K_ij e_q e_r over the samples, and of what the second layer's inputs add. A
-*cell* is one such sum; the packed Hessian's entries are short sums of cells (``entries``).
+is one of a sample's numbers: 0 the constant one (the biases' source), 1 .. d the inputs, then the units. An *operation*
+makes one row of K or of da_m/dz_l of others (``network._combine``). A *task* is a pair of places of two layers: the
+sums over the samples of K_ij e_q e_r, or of d_j e_q da_r/dz_i, what the second layer's inputs add. A *cell* is one such
+sum; the packed Hessian's entries are short sums of cells (``entries``).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import OrderedDict
+from itertools import chain
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +25,19 @@ CHUNK = 16
 """Samples at a time (groups of eight where samples are lanes): their rows stay in the cache."""
 ROW = CHUNK * 8
 PANEL = 4 * ROW  # four rows of one chunk
+COLUMNS = 16
+"""Rows of products at a time: four panels, half of a first-level cache."""
 HEAD = (
-    "layers", "n", "samples", "inputs", "outputs", "activation", "entropy", "factored", "first_unit", "places",
-    "at_layer", "at_source", "at_first", "at_block", "at_task", "tasks", "at_entry", "at_cell", "packed", "cells",
-    "x", "h", "slope", "bend", "d", "p", "k", "left", "right", "sums", "g", "value", "weight", "target", "j", "gram",
-    "v", "z", "y", "q", "hv", "size", "deep",
+    "layers", "n", "samples", "inputs", "outputs", "activation", "entropy", "factored", "first_unit", "curvatures",
+    "jacobians", "tasks", "packed", "cells", "k_last", "k_mixed", "k_before", "k_next",
+    "at_layer", "at_source", "at_first", "at_curvature", "at_jacobian", "at_pair", "at_task", "at_entry", "at_cell",
+    "x", "h", "slope", "bend", "d", "p", "g", "value", "weight", "target", "gram", "v", "z", "y", "q", "hv", "none",
+    "k", "j", "left", "right", "sums", "size",
 )  # fmt: skip
-"""The first numbers of the list, in order: counts, places of tables in the list, places of arrays in the scratch."""
+"""The first numbers of the list, in order: counts, places of K's own rows, of tables in the list, of arrays in the
+scratch."""
 LAYER = 8  # numbers a layer: filters, places, fan, weights, bias, first unit, first source, first place
-TASK = 14
+TASK = 6  # K's first panel or -1, its rows, their pairs where made of pairs, the columns' pairs, columns, first cell
 
 
 class Layout(NamedTuple):
@@ -74,13 +82,23 @@ class _Cells:
             self.factor.append(factor[chosen])
 
     def entries(self) -> tuple[NDArray, NDArray]:
-        """Return where each packed entry's cells begin, and (cell, parameter that multiplies it or -1) in turn."""
-        packed = np.concatenate(self.packed)
+        """Return (packed entry, its first cell's place, the place after its last) in turn and (cell, parameter that
+        multiplies it or -1) in turn.
+
+        Entries of like sums follow each other, so that processors foresee every branch.
+        """
+        packed, factor = np.concatenate(self.packed), np.concatenate(self.factor)
         order = np.argsort(packed, kind="stable")
         size = self.n * (self.n + 1) // 2
         begin = np.concatenate([[0], np.cumsum(np.bincount(packed, minlength=size))])
-        pairs = np.stack([np.concatenate(self.cell)[order], np.concatenate(self.factor)[order]], axis=1)
-        return begin, pairs.ravel()
+        pairs = np.stack([np.concatenate(self.cell)[order], factor[order]], axis=1)
+        many, times = np.diff(begin), np.bincount(packed[factor >= 0], minlength=size)
+        alike = np.lexsort((times, many))
+        return np.stack([alike, begin[alike], begin[alike + 1]], axis=1), pairs
+
+
+_kept: OrderedDict[tuple[Any, ...], tuple[Any, NDArray[np.int64]]] = OrderedDict()
+_lock = Lock()
 
 
 def layout(problem: Chain, code: int, hessians: bool = True) -> Layout:
@@ -90,62 +108,256 @@ def layout(problem: Chain, code: int, hessians: bool = True) -> Layout:
     """
     samples, d = problem.inputs.shape
     entropy = problem.loss == "cross_entropy"
-    layers, count = problem.layers, len(problem.layers)
-    shape, sources, firsts = [], [], []
-    units = places = at = 0
-    for layer in layers:
-        p, fan = layer.sources.shape
-        shape.append((layer.filters, p, fan, layer.weights, layer.bias, units, at, places))
-        slots = np.concatenate([layer.sources + 1, np.zeros((p, 1), np.int64)], axis=1).ravel()
-        _, first = np.unique(slots, return_index=True)
-        hit = np.zeros(len(slots), np.int64)
-        hit[first] = 1
-        sources.append(slots)
-        firsts.append(hit)
-        units, places, at = units + layer.filters * p, places + p, at + len(slots)
-    blocks = [layer.weights for layer in layers]
-    alone = count > 1 and blocks.count(blocks[-2]) == 1 and layers[-2].sources.shape[0] == 1
-    factored = int(not entropy and alone)
-    n, outputs = problem.dimension, layers[-1].filters
-    none = np.empty(0, np.int64)
-    if hessians:
-        block, tasks, cells, rows, right, left, gram = _tasks(shape, sources, firsts, blocks, bool(factored), n, d)
-        begin, pairs = cells.entries()
-    else:
-        block, tasks, cells, rows, right, left, gram = none, [], _Cells(n), 0, 0, 0, 0
-        begin = pairs = none
-
-    first_unit = d + 1
-    head = dict.fromkeys(HEAD, 0)
-    head |= {
-        "layers": count, "n": n, "samples": samples, "inputs": d, "outputs": outputs,
-        "activation": CODES[problem.activation], "entropy": int(entropy), "factored": factored,
-        "first_unit": first_unit, "places": places, "tasks": len(tasks), "packed": n * (n + 1) // 2 * hessians,
-        "cells": cells.count,
-        "deep": int(any(task[8] == 1 for task in tasks)),
-    }  # fmt: skip
-    parts = {
-        "at_layer": np.array(shape), "at_source": np.concatenate(sources), "at_first": np.concatenate(firsts),
-        "at_block": block, "at_task": np.array(tasks, np.int64), "at_entry": begin, "at_cell": pairs,
-    }  # fmt: skip
-    place = len(HEAD)
-    for name, part in parts.items():
-        head[name] = place
-        place += part.size
-    sizes = {
-        "x": n * 8, "h": (first_unit + units) * ROW, "slope": units * ROW, "bend": units * ROW, "d": units * ROW,
-        "p": outputs * ROW, "k": rows * PANEL, "left": left * PANEL, "right": right * PANEL, "sums": cells.count * 8,
-        "g": n * 8, "value": 8, "weight": ROW, "target": outputs * ROW, "j": units * units * ROW * hessians,
-        "gram": gram * 8, "v": n * 8, "z": units * ROW, "y": (first_unit + units) * ROW, "q": units * ROW, "hv": n * 8,
-    }  # fmt: skip
-    place = 0
-    for name, size in sizes.items():
-        head[name] = place
-        place += size
-    head["size"] = place
-    table = np.concatenate([[head[name] for name in HEAD], *(part.ravel() for part in parts.values())])
+    key = (id(problem.layers), d, entropy, hessians)  # layers are kept too, so that they keep their identity
+    with _lock:
+        if key not in _kept:
+            _kept[key] = (problem.layers, _Walk(problem, d, entropy).table(hessians))
+            while len(_kept) > 16:
+                _kept.popitem(last=False)
+        _kept.move_to_end(key)
+        table = _kept[key][1].copy()
+    table[HEAD.index("samples")], table[HEAD.index("activation")] = samples, CODES[problem.activation]
     data = (np.require(a, np.float64, ["C", "W"]).ravel() for a in (problem.inputs, problem.targets))
-    return Layout(np.ascontiguousarray(table, dtype=np.int64), *data, float(problem.l2), code)
+    return Layout(table, *data, float(problem.l2), code)
+
+
+class _Walk:
+    """Goes through a chain as the passes do and writes down what they have to do."""
+
+    def __init__(self, problem: Chain, d: int, entropy: bool) -> None:
+        self.n, self.d, self.count, self.outputs = problem.dimension, d, len(problem.layers), problem.layers[-1].filters
+        shape, sources, firsts = [], [], []
+        units = places = at = 0
+        for layer in problem.layers:
+            p, fan = layer.sources.shape
+            shape.append((layer.filters, p, fan, layer.weights, layer.bias, units, at, places))
+            slots = np.concatenate([layer.sources + 1, np.zeros((p, 1), np.int64)], axis=1)
+            hit = np.zeros(slots.size, np.int64)
+            hit[np.unique(slots, return_index=True)[1]] = 1
+            sources.append(slots)
+            firsts.append(hit.reshape(slots.shape))
+            units, places, at = units + layer.filters * p, places + p, at + slots.size
+        self.shape, self.sources, self.firsts, self.units = shape, sources, firsts, units
+        self.blocks = [layer.weights for layer in problem.layers]
+        alone = self.count > 1 and self.blocks.count(self.blocks[-2]) == 1 and shape[-2][1] == 1
+        self.head = dict.fromkeys(HEAD, 0)
+        self.head |= {
+            "layers": self.count, "n": self.n, "inputs": d, "outputs": self.outputs, "entropy": int(entropy),
+            "factored": int(not entropy and alone), "first_unit": d + 1,
+        }  # fmt: skip
+        gram = shape[-2][0] * (shape[-2][0] + 1) // 2 if self.head["factored"] else 0
+        slots, outputs, n = (d + 1 + units) * ROW, self.outputs * ROW, self.n * 8
+        self.place = 0
+        self._reserve(
+            x=n, h=slots, slope=units * ROW, bend=units * ROW, d=units * ROW, p=outputs, g=n, value=8, weight=ROW,
+            target=outputs, gram=gram * 8, v=n, z=units * ROW, y=slots, q=units * ROW, hv=n, none=ROW, k=0,
+        )  # fmt: skip
+        self.layer_of = np.repeat(range(self.count), [layer[0] * layer[1] for layer in shape]).tolist()
+        self.rows: dict[tuple[int, int], int] = {}  # where da_m/dz_l stands, by the two units
+        self.jacobians: list[list[int]] = []
+        self.pairs: list[int] = []
+
+    def _reserve(self, **sizes: int) -> None:
+        for name, size in sizes.items():
+            self.head[name] = self.place
+            self.place += size
+
+    def table(self, hessians: bool) -> NDArray[np.int64]:
+        """Return the list, but for the number of samples and the activation."""
+        cells, head = _Cells(self.n), self.head
+        tasks: list[list[int]] = []
+        curvatures: list[list[int]] = []
+        begin = pairs = np.empty(0, np.int64)
+        if hessians:
+            self._blocks()
+            curvatures = self._curvatures()
+            self._reserve(j=0)
+            tasks = self._tasks(cells)
+            begin, pairs = cells.entries()
+        left = max([_panels(task[1]) for task in tasks if task[0] < 0], default=0)
+        self._reserve(left=left * PANEL, right=COLUMNS // 4 * PANEL * hessians, sums=cells.count * 8, size=0)
+        head |= {
+            "curvatures": len(curvatures), "jacobians": len(self.jacobians), "tasks": len(tasks), "cells": cells.count,
+            "packed": self.n * (self.n + 1) // 2 * hessians,
+        }  # fmt: skip
+        parts: dict[str, Any] = {
+            "at_layer": self.shape, "at_source": np.concatenate([part.ravel() for part in self.sources]),
+            "at_first": np.concatenate([part.ravel() for part in self.firsts]),
+            "at_curvature": list(chain(*curvatures)), "at_jacobian": list(chain(*self.jacobians)),
+            "at_pair": self.pairs, "at_task": tasks, "at_entry": begin, "at_cell": pairs,
+        }  # fmt: skip
+        place = len(HEAD)
+        for name, part in parts.items():
+            parts[name] = np.array(part, np.int64)
+            head[name] = place
+            place += parts[name].size
+        if tasks:
+            parts["at_task"][:, 2:4] += head["at_pair"]
+        return np.concatenate([[head[name] for name in HEAD], *(part.ravel() for part in parts.values())])
+
+    # ---- K and da_m/dz_l ------------------------------------------------------------------------------------------
+    def _blocks(self) -> None:
+        """Give every pair of places its rows of K."""
+        shape, last, used = self.shape, self.count - 1, 0
+        self.block: dict[tuple[int, int], int] = {}
+        self.own: dict[int, tuple[int, int]] = {}  # rows that stand for K with the last layer's: panel and how many
+        for first in range(last + 1):
+            for second in range(first, last + 1):
+                one, two = shape[first], shape[second]
+                for p in range(one[1]):
+                    for q in range(p if first == second else 0, two[1]):
+                        diagonal = first == second and p == q
+                        rows = one[0] * (one[0] + 1) // 2 if diagonal else one[0] * two[0]
+                        self.block[one[7] + p, two[7] + q] = self.head["k"] + used * PANEL
+                        used += _panels(rows)
+                        if self.head["factored"] and second == last and first >= last - 1:
+                            made = 1 if diagonal else one[0]
+                            self.own[first] = (self.head["k"] + used * PANEL, made)
+                            used += _panels(made)
+        self.place += used * PANEL
+        end = shape[-1][7]
+        self.head["k_last"] = self.block[end, end]
+        if self.own:
+            before = shape[-2][7]
+            self.head |= {
+                "k_last": self.own[last][0], "k_mixed": self.own[last - 1][0],
+                "k_before": self.block[before, before], "k_next": self.block[before, end],
+            }  # fmt: skip
+
+    def _row(self, one: int, f: int, many: int, other: int, g: int, others: int) -> int:
+        """Return where K of unit f (of ``many``) at place ``one`` and unit g (of ``others``) at ``other`` stands."""
+        if one > other:
+            one, other, f, g, others = other, one, g, f, many
+        row = f * others + g
+        if one == other:
+            f, g = max(f, g), min(f, g)
+            row = f * (f + 1) // 2 + g
+        return self.block[one, other] + (row >> 2) * PANEL + (row & 3) * 8
+
+    def _curvatures(self) -> list[list[int]]:
+        """Return the operations that set K, from the output back."""
+        shape, last = self.shape, self.count - 1
+        done: list[list[int]] = []
+        for layer in range(last - 1 if self.head["factored"] else last, 0, -1):
+            for later in range(layer, last + 1):
+                for place in range(shape[later][1]):
+                    for g in range(shape[later][0]):
+                        done += self._step(layer, shape[later][7] + place, g, shape[later][0], False)
+            before = shape[layer - 1]
+            for place in range(before[1]):
+                for g in range(before[0]):
+                    made = self._step(layer, before[7] + place, g, before[0], True)
+                    own = self._row(before[7] + place, g, before[0], before[7] + place, g, before[0])
+                    final = [step for step in made if step[0] == own][-1:]
+                    for step in final:
+                        step[3] = self.head["bend"] + (before[5] + g * before[1] + place) * ROW
+                    done += made
+        return done
+
+    def _step(self, layer: int, other: int, g: int, others: int, inner: bool) -> list[list[int]]:
+        """Return the operations that set K of the layer before and unit g at place ``other``: A' K, that unit being in
+        a later layer.
+
+        ``inner``: the unit is in the layer before itself, and K = (A' K)' A with the pairs that are still missing.
+        """
+        filters, places, fan, weights, _, _, _, spot = self.shape[layer]
+        many, spots, _, _, _, first, _, home = self.shape[layer - 1]
+        made = []
+        for p in range(places):
+            later = [self._row(spot + p, f, filters, other, g, others) for f in range(filters)]
+            for q in range(fan):
+                u = int(self.sources[layer][p, q]) - self.d - 1
+                if u < 0:
+                    continue
+                i, at = (u - first) // spots, home + (u - first) % spots
+                if inner and (at > other or (at == other and i > g)):
+                    continue
+                to = self._row(at, i, many, other, g, others)
+                step = [to, self.head["slope"] + u * ROW, int(not self.firsts[layer][p, q]), -1, filters]
+                for f in range(filters):
+                    step += [(weights + f * fan + q) * 8, later[f]]
+                made.append(step)
+        return made
+
+    def _jacobian(self, v: int, u: int) -> int:
+        """Return where da_v/dz_u of two hidden units stands, after adding the operations that make it."""
+        of, nothing = self.layer_of, self.head["none"]
+        if v == u:
+            return self.head["slope"] + u * ROW
+        if v < 0 or of[v] <= of[u]:
+            return nothing
+        if (v, u) not in self.rows:
+            _, places, fan, weights, _, first, _, _ = self.shape[of[v]]
+            f, p = divmod(v - first, places)
+            terms: list[int] = []
+            for q in range(fan):
+                row = self._jacobian(int(self.sources[of[v]][p, q]) - self.d - 1, u)
+                if row != nothing:
+                    terms += [(weights + f * fan + q) * 8, row]
+            self.rows[v, u] = nothing
+            if terms:
+                self.rows[v, u] = self.place
+                self.place += ROW
+                self.jacobians.append([self.rows[v, u], self.head["slope"] + v * ROW, 0, -1, len(terms) // 2, *terms])
+        return self.rows[v, u]
+
+    # ---- sums -----------------------------------------------------------------------------------------------------
+    def _paired(self, pairs: list[tuple[int, int]]) -> int:
+        """Write pairs of rows down and return where they begin."""
+        at = len(self.pairs)
+        self.pairs += [row for pair in pairs for row in pair]
+        return at
+
+    def _tasks(self, cells: _Cells) -> list[list[int]]:
+        """Return the tasks, and say which cells they sum."""
+        shape, last, sources, blocks, head = self.shape, self.count - 1, self.sources, self.blocks, self.head
+        tasks: list[list[int]] = []
+        shared: dict[tuple[Any, ...], int] = {}
+        for first in range(last + 1):
+            for second in range(first, last + 1):
+                one, two = shape[first], shape[second]
+                a, b = _parameters(one), _parameters(two)
+                kind = 0 if first == second else int((sources[second] > self.d).any())
+                alone = one[1] == two[1] == 1 and blocks[first] != blocks[second]
+                if kind and second == first + 1 and alone and (sources[second][0, :-1] > self.d).all():
+                    kind = 2
+                for p in range(one[1]):
+                    for q in range(p if first == second else 0, two[1]):
+                        diagonal = first == second and p == q
+                        k, made = self.block[one[7] + p, two[7] + q], one[0] * two[0]
+                        if diagonal:
+                            made = one[0] * (one[0] + 1) // 2
+                        if second == last and first in self.own:
+                            k, made = self.own[first]
+                        key: tuple[Any, ...] = (blocks[first], blocks[second], diagonal)
+                        if key not in shared:
+                            output = bool(head["factored"]) and second == last
+                            shared[key] = _term(cells, a, b, diagonal, made, output, last, first)
+                        e, other = (head["h"] + slots * ROW for slots in (sources[first][p], sources[second][q]))
+                        r = [other[: i + 1] if diagonal else other for i in range(len(e))]
+                        pairs = [(int(x), int(y)) for x, row in zip(e, r, strict=True) for y in row]
+                        tasks.append([k, made, 0, self._paired(pairs), len(pairs), shared[key]])
+                        if kind:
+                            key = (blocks[first], blocks[second], "bent", kind)
+                            if key not in shared:
+                                shared[key] = _bent(cells, a, b, kind, sources[second][0], self.d + 1 + one[5])
+                            tasks.append(self._bent(first, p, second, q, kind, shared[key]))
+        return tasks
+
+    def _bent(self, first: int, p: int, second: int, q: int, kind: int, cell: int) -> list[int]:
+        """Return the task of the sums of d_j e_q times da_r/dz_i; of r = i alone where ``kind`` is 2."""
+        one, two, head = self.shape[first], self.shape[second], self.head
+        left = [
+            (head["d"] + (two[5] + j * two[1] + q) * ROW, head["h"] + int(slot) * ROW)
+            for j in range(two[0])
+            for slot in self.sources[first][p]
+        ]
+        right = []
+        for i in range(one[0]):
+            u = one[5] + i * one[1] + p
+            fed = [u] if kind == 2 else [int(slot) - self.d - 1 for slot in self.sources[second][q, :-1]]
+            right += [(self._jacobian(v, u), head["h"]) for v in fed]  # times the constant one
+        return [-1, len(left), self._paired(left), self._paired(right), len(right), cell]
 
 
 def _parameters(shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -153,59 +365,6 @@ def _parameters(shape: tuple[int, ...]) -> NDArray[np.int64]:
     filters, _, fan, weights, bias = shape[:5]
     f = np.arange(filters)[:, None]
     return np.concatenate([weights + f * fan + np.arange(fan)[None], bias + f], axis=1)
-
-
-def _tasks(shape, sources, firsts, blocks, factored, n, d):  # type: ignore[no-untyped-def]
-    """Return the tables of K's panels and of tasks, the cells, and how large panels and products become.
-
-    A task's numbers: K's first panel, its rows, e of the first place and how many, of the second and how many, whether
-    both are one place, the sums' first cell; then for the terms in dh/dz: kind (0 none, 1 all, 2 the next layer alone),
-    the second layer's first unit and the unit's stride, its filters, the first layer's number, the sums' first cell.
-    """
-    cells, last = _Cells(n), len(shape) - 1
-    total = sum(layer[1] for layer in shape)
-    block = np.full((total, total), -1, np.int64)
-    tasks, shared, used, right, left = [], {}, 0, 1, 1
-    for first in range(last + 1):
-        for second in range(first, last + 1):
-            one, two = shape[first], shape[second]
-            a, b = _parameters(one), _parameters(two)
-            width, length = a.shape[1], b.shape[1]
-            same = blocks[first] == blocks[second]
-            for p in range(one[1]):
-                for q in range(p if first == second else 0, two[1]):
-                    diagonal = first == second and p == q
-                    rows = one[0] * (one[0] + 1) // 2 if diagonal else one[0] * two[0]
-                    block[one[7] + p, two[7] + q] = used
-                    k, kind, made = used, 0, rows
-                    used += _panels(rows)
-                    if factored and second == last and first >= last - 1:
-                        made = 1 if diagonal else one[0]
-                        k = used
-                        used += _panels(made)
-                    key = (blocks[first], blocks[second], diagonal)
-                    if key not in shared:
-                        shared[key] = _term(cells, a, b, diagonal, made, factored and second == last, last, first)
-                    extra = -1
-                    if first < second:
-                        fed = sources[second][: length - 1] > d
-                        kind = int((sources[second] > d).any())
-                        if second == first + 1 and one[1] == 1 and two[1] == 1 and not same and fed.all():
-                            kind = 2
-                        key = (blocks[first], blocks[second], "bent", kind)
-                        if kind and key not in shared:
-                            shared[key] = _bent(cells, a, b, kind, sources[second], d + 1 + one[5])
-                        extra = shared[key] if kind else -1
-                        left = max(left, _panels(two[0] * width))
-                        right = max(right, _panels(one[0] * (length - 1)), _panels(one[0]))
-                    right = max(right, _panels(width * (width + 1) // 2 if diagonal else width * length))
-                    sums = shared[blocks[first], blocks[second], diagonal]
-                    tasks.append(
-                        (k, made, one[6] + p * width, width, two[6] + q * length, length, int(diagonal), sums, kind,
-                         two[5] + q, two[1], two[0], first * 65536 + p, extra)
-                    )  # fmt: skip
-    gram = shape[-2][0] * (shape[-2][0] + 1) // 2 if factored else 0
-    return block, tasks, cells, used, right, left, gram
 
 
 def _term(cells, a, b, diagonal, rows, output, last, first):  # type: ignore[no-untyped-def]

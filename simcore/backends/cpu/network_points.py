@@ -62,16 +62,15 @@ def system(laid, memory, A, g):
     """Set gradient (n 8) and packed Hessian of the eight starts at ``X``; return the value."""
     table, none = laid.table, laid.table[:0]
     _passes(laid, memory, HESSIANS, none, 0)
-    entry = table[AT_ENTRY]
-    for e in range(table[PACKED]):
+    for entry in range(table[AT_ENTRY], table[AT_ENTRY] + 3 * table[PACKED], 3):
         total = zeros()
-        for k in range(table[entry + e], table[entry + e + 1]):
+        for k in range(table[entry + 1], table[entry + 2]):
             cell = load(memory, table[SUMS] + table[table[AT_CELL] + 2 * k] * 8)
             factor = table[table[AT_CELL] + 2 * k + 1]
             if factor >= 0:
                 cell = cell * load(memory, table[X] + factor * 8)
             total = total + cell
-        store(A, e * 8, total)
+        store(A, table[entry] * 8, total)
     for i in range(table[N]):
         at = i * (i + 3) // 2 * 8
         store(A, at, load(A, at) + laid.l2)
@@ -154,49 +153,67 @@ def fill(laid, x, value, gradient, hessian):
     for first in range(0, len(x), 8):
         _take(table, memory, table[X], x, first)
         store(f, 0, system(laid, memory, A, g))
-        for lane in range(min(8, len(x) - first)):
-            row, k = first + lane, lane
-            value[row] = f[lane]
+        many = min(8, len(x) - first)
+        for lane in range(many):
+            value[first + lane] = f[lane]
             for i in range(n):
-                gradient[row, i] = g[i * 8 + lane]
-                for j in range(i + 1):
-                    hessian[row, i, j] = A[k]
-                    hessian[row, j, i] = A[k]
-                    k += 8
+                gradient[first + lane, i] = g[i * 8 + lane]
+        for top in range(0, n, 8):  # all lanes of a block while it is in the cache
+            for side in range(0, top + 1, 8):
+                for lane in range(many):
+                    _unpack_block(A, n, 8, lane, top, side, hessian[first + lane])
 
 
 @jit
 def fill_singly(laid, x, value, gradient, hessian):
     """``fill`` for many parameters: one point at a time, its samples in lanes."""
     table = laid.table
-    n, entry = table[N], table[AT_ENTRY]
-    memory = np.zeros(table[SIZE])
+    n = table[N]
+    memory, A = np.zeros(table[SIZE]), np.empty(table[PACKED])
     for row in range(len(x)):
-        square, total, e = 0.0, 0.0, 0
+        square, total = 0.0, 0.0
         for i in range(n):
             for lane in range(8):
                 memory[table[X] + i * 8 + lane] = x[row, i]
         _passes(laid, memory, SINGLE, table[:0], 0)
+        for entry in range(table[AT_ENTRY], table[AT_ENTRY] + 3 * table[PACKED], 3):
+            cells = 0.0
+            for k in range(table[entry + 1], table[entry + 2]):
+                cell = memory[table[SUMS] + table[table[AT_CELL] + 2 * k]]
+                factor = table[table[AT_CELL] + 2 * k + 1]
+                cells += cell * x[row, factor] if factor >= 0 else cell
+            A[table[entry]] = cells
         for i in range(n):
-            for j in range(i + 1):
-                cells = 0.0
-                for k in range(table[entry + e], table[entry + e + 1]):
-                    cell = memory[table[SUMS] + table[table[AT_CELL] + 2 * k]]
-                    factor = table[table[AT_CELL] + 2 * k + 1]
-                    cells += cell * x[row, factor] if factor >= 0 else cell
-                hessian[row, i, j] = cells
-                hessian[row, j, i] = cells
-                e += 1
-            hessian[row, i, i] += laid.l2
+            A[i * (i + 3) // 2] += laid.l2
             total = 0.0
             for lane in range(8):
                 total += memory[table[G] + i * 8 + lane]
             gradient[row, i] = total + laid.l2 * x[row, i]
             square += x[row, i] * x[row, i]
+        _unpack(A, n, 1, 0, hessian[row])
         total = 0.0
         for lane in range(8):
             total += memory[table[VALUE] + lane]
         value[row] = total + 0.5 * laid.l2 * square
+
+
+@jit
+def _unpack(A, n, apart, lane, hessian):
+    """Set both triangles (n, n) from packed entries ``apart`` from each other, by blocks that stay in the cache."""
+    for top in range(0, n, 8):
+        for side in range(0, top + 1, 8):
+            _unpack_block(A, n, apart, lane, top, side, hessian)
+
+
+@jit
+def _unpack_block(A, n, apart, lane, top, side, hessian):
+    """Set eight by eight entries from (top, side) on, and their mirror image."""
+    for i in range(top, min(top + 8, n)):
+        k = (i * (i + 1) // 2 + side) * apart + lane
+        for j in range(side, min(side + 8, i + 1)):
+            hessian[i, j] = A[k]
+            hessian[j, i] = A[k]
+            k += apart
 
 
 @jit
