@@ -4,7 +4,8 @@ A step is a trial of Levenberg-Marquardt, accepted or refused: the Hessian and i
 gradients. It is timed in ``simcore.search.dense.search``, which every search of a network calls, with tolerances of
 0, so that no start ends early. Apart stands ``us_per_hessian``: value, gradient and Hessian of one start by
 ``backend.evaluate``, of which the useful flops are counted (``flops.network_hessian``). ``points_per_second`` is the
-whole search, from starts to outcomes: starts that ended at a critical point, by the second.
+whole search, from starts to outcomes: starts that ended at a critical point, by the second. A peer has found a point
+where simcore's verdict on its end is ``critical`` too.
 """
 
 from __future__ import annotations
@@ -69,6 +70,12 @@ def measure(settings: Settings) -> dict[str, Any]:
         def search(count: int) -> None:
             ended[:] = [outcome.status for outcome in pool.map(target.newton, parts(count))]
 
+        def critical(ends: np.ndarray) -> int:
+            """Return at how many of a peer's ends simcore's own verdict is ``critical``."""
+            there = target.search.options._replace(max_iterations=0)
+            ends = ends[np.isfinite(ends).all(axis=1)]
+            return int((dense.search(draw, ends, solver, target.evaluate, there).status == CRITICAL).sum())
+
         for call in (trials, hessians, search):
             call(LEAST * threads)  # compiles, or loads what is compiled
         walked = amount_for(trials, LEAST * threads, TARGET, MOST, clock)
@@ -83,8 +90,8 @@ def measure(settings: Settings) -> dict[str, Any]:
         contest = None
         if settings.peers:
             given = peers.Problem(problem, pool_of_starts[:searched], math.inf)
-            contest = Contest(given, threads, False, peers.ROOT_FINDERS)
-            contest.prepare(1e-10)
+            contest = Contest(given, threads, False, critical)
+            contest.prepare(target.search.options.gradient_tolerance)
             calls.update(contest.calls)
         with Ceiling(threads) as ceiling:
             times = alternate(calls, settings.repeats, ceiling.measure, clock)

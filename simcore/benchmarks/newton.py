@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -171,10 +171,11 @@ class Contest:
     BATCH = 480  # starts of a batched peer: more would only leave its caches
     DEVICE_BATCH = 2**13  # on a device: fills it
 
-    def __init__(self, given: peers.Problem, threads: int, on_device: bool, among: Sequence[str] | None = None) -> None:
-        self._given, self._threads, self._on_device = given, threads, on_device
+    def __init__(self, given: peers.Problem, threads: int, on_device: bool, judge: Callable[[Any], int] = len) -> None:
+        """``judge`` says how many of the ends of a root finder's starts count as found."""
+        self._given, self._threads, self._on_device, self._judge = given, threads, on_device, judge
         present, self.missing = peers.installed(on_device)
-        self._names = [name for name in present if peers.supports(name, given.problem) and name in (among or present)]
+        self._names = [name for name in present if peers.supports(name, given.problem)]
         self.calls: dict[str, Any] = {}
         self._starts: dict[str, int] = {}
         self._found: dict[str, int] = {}
@@ -185,7 +186,7 @@ class Contest:
             if name in peers.ROOT_FINDERS:
                 find = peers.root_finder(name, self._given, tolerance)
                 count = amount_for(find, peers.TOGETHER.get(name, 4), 1.0, len(self._given.starts))
-                self._found[name] = find(count)
+                self._found[name] = self._judge(find(count))
                 self.calls[name] = lambda find=find, count=count: find(count)
             else:
                 batch = self.DEVICE_BATCH if self._on_device and name in peers.BATCHED else self.BATCH

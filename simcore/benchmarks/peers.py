@@ -34,13 +34,13 @@ LIBRARY = {
     "scipy hybr": "scipy",
     "scipy lm": "scipy",
     "jax lm": "jax",
+    "jax lm gemm": "jax",
 }
 """The library that each peer needs."""
 
-ROOT_FINDERS = ("scipy hybr", "scipy lm", "jax lm")
-"""Peers that search until they have found, or not: compared by points a second."""
-NETWORKS_ALONE = ("jax lm",)
-TOGETHER = {"jax lm": network_peers.TOGETHER}
+ROOT_FINDERS = ("scipy hybr", "scipy lm", "jax lm", "jax lm gemm")
+"""Peers that search until they have found, or not: compared by points a second. Networks have no others."""
+TOGETHER = {"jax lm": network_peers.TOGETHER, "jax lm gemm": network_peers.TOGETHER}
 """Starts that such a peer takes at once, where it is not one."""
 BATCHED = ("torch batched", "cupy batched", "jax gemm", "jax autodiff")
 """The peers that take all starts at once, and can do so on a CUDA device."""
@@ -57,10 +57,11 @@ class Problem(NamedTuple):
 
 
 def supports(name: str, problem: Any) -> bool:
-    """Whether a peer knows this kind of function: random waves, spins of degree 3, networks of ``network_peers``."""
-    if network_peers.supports(problem):
-        return True
-    if name in NETWORKS_ALONE:
+    """Whether a peer knows this kind of function: random waves, spins of degree 3, networks by JAX's derivatives."""
+    if isinstance(problem, Mlp):
+        known = name in ROOT_FINDERS and util.find_spec("jax") is not None
+        return known and (name != "jax lm gemm" or network_peers.by_hand(problem))
+    if name.startswith("jax lm"):
         return False
     return isinstance(problem, Waves) or (isinstance(problem, Spin) and problem.p == 3)
 
@@ -98,6 +99,7 @@ def iteration(name: str, given: Problem, threads: int, on_device: bool = False) 
 
     ``on_device``: batched peers on the CUDA device; the call waits for it.
     """
+    assert not isinstance(given.problem, Mlp)  # networks have root finders alone
     if name == "numpy loop":
         step = _search_with(np, _derivatives(np, given.problem), given)
         return lambda: [step(start[np.newaxis]) for start in given.starts]
@@ -172,13 +174,11 @@ def _search_with(xp: Any, derivatives: Derivatives, given: Problem) -> Callable[
     return run
 
 
-def _derivatives(xp: Any, problem: Waves | Spin | Mlp, asarray: Callable[[Any], Any] | None = None) -> Derivatives:
+def _derivatives(xp: Any, problem: Waves | Spin, asarray: Callable[[Any], Any] | None = None) -> Derivatives:
     """Return gradients (S, n) and Hessians (S, n, n) by matrix products, for arrays of the library ``xp``."""
     asarray = asarray or _converter(xp, on_device=False)
     if isinstance(problem, Waves):
         return _waves(xp, asarray, problem)
-    if isinstance(problem, Mlp):
-        return network_peers.derivatives(xp, asarray, problem)
     return _spin(xp, asarray, problem)
 
 
@@ -227,6 +227,7 @@ def _jax(given: Problem, *, autodiff: bool) -> Callable[[], Any]:
     jax: Any = import_module("jax")
     jax.config.update("jax_enable_x64", True)
     jnp: Any = import_module("jax.numpy")
+    assert not isinstance(given.problem, Mlp)
     derivatives = _automatic(jax, jnp, given.problem) if autodiff else _derivatives(jnp, given.problem)
     step = _search_with(jnp, derivatives, given).step  # type: ignore[attr-defined]
 
@@ -239,10 +240,8 @@ def _jax(given: Problem, *, autodiff: bool) -> Callable[[], Any]:
     return lambda: jax.block_until_ready(run(starts))
 
 
-def _automatic(jax: Any, jnp: Any, problem: Waves | Spin | Mlp) -> Derivatives:
+def _automatic(jax: Any, jnp: Any, problem: Waves | Spin) -> Derivatives:
     """Return vmapped ``jax.grad`` and ``jax.hessian`` of the function as one would write it down."""
-    if isinstance(problem, Mlp):
-        return network_peers.automatic(jax, jnp, problem)
     if isinstance(problem, Waves):
         w, a, b = jnp.asarray(problem.frequencies), jnp.asarray(problem.cosine), jnp.asarray(problem.sine)
 
@@ -275,39 +274,37 @@ def _automatic(jax: Any, jnp: Any, problem: Waves | Spin | Mlp) -> Derivatives:
 
 
 # ---- root finders ------------------------------------------------------------------------------------------------
-def root_finder(name: str, given: Problem, tolerance: float) -> Callable[[int], int]:
+def root_finder(name: str, given: Problem, tolerance: float) -> Callable[[int], Array]:
     """Return a call that runs ``scipy.optimize.root`` with the analytic Jacobian from the first k starts.
 
-    It returns how many ended with a gradient norm below ``tolerance``; each such point gets its index too. On the
-    sphere the system is grad f - mu x = 0, |x|^2 = n in the n + 1 unknowns (x, mu).
+    It returns the ends that have a gradient norm below ``tolerance``, shape (k, n); each such point gets its index too.
+    On the sphere the system is grad f - mu x = 0, |x|^2 = n in the n + 1 unknowns (x, mu). Networks: all ends, see
+    ``network_peers``.
     """
-    if name == "jax lm":
-        assert isinstance(given.problem, Mlp)
-        return network_peers.jax_marquardt(given.problem, given.starts, tolerance)
+    if isinstance(given.problem, Mlp):
+        return network_peers.root_finder(name, given.problem, given.starts, tolerance)
     from scipy import optimize
 
     method = name.removeprefix("scipy ")
     function, jacobian, lift = _system(given.problem)
     options = {"xtol": 1e-12, **({"ftol": 1e-12, "gtol": 0.0} if method == "lm" else {})}
 
-    def run(count: int) -> int:
-        found = 0
+    def run(count: int) -> Array:
+        found = []
         for start in given.starts[:count]:
             with np.errstate(all="ignore"):
                 solution = optimize.root(function, lift(start), jac=jacobian, method=method, options=options)
-            if np.linalg.norm(solution.fun) < tolerance:
-                found += int(np.isfinite(np.linalg.eigvalsh(jacobian(solution.x))).all())
-        return found
+            if np.linalg.norm(solution.fun) < tolerance and np.isfinite(np.linalg.eigvalsh(jacobian(solution.x))).all():
+                found.append(solution.x[: len(start)])
+        return np.array(found).reshape(len(found), -1)
 
     return run
 
 
 def _system(
-    problem: Waves | Spin | Mlp,
+    problem: Waves | Spin,
 ) -> tuple[Callable[[Array], Array], Callable[[Array], Array], Callable[[Array], Array]]:
     """Return the equations, their Jacobian and the map from a start to the unknowns."""
-    if isinstance(problem, Mlp):
-        return network_peers.system(problem)
     if isinstance(problem, Waves):
         w, a, b, mu = problem.frequencies, problem.cosine, problem.sine, problem.confinement
         transposed, confinement = np.ascontiguousarray(w.T), mu * np.eye(w.shape[1])

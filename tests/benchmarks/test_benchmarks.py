@@ -10,7 +10,7 @@ import pytest
 from simcore import benchmarks
 from simcore.backends import reference
 from simcore.backends.problems import Waves
-from simcore.benchmarks import enumeration, first_call, flops, formulas, newton, peers, report
+from simcore.benchmarks import enumeration, first_call, flops, formulas, network_peers, newton, peers, report
 from simcore.benchmarks.ceiling import Ceiling, supported_core_types
 from simcore.benchmarks.settings import Settings
 from simcore.cli import main
@@ -88,7 +88,7 @@ def test_the_peers_iteration_ends_where_the_reference_backend_ends(landscape):
         assert np.abs(difference).max() < 1e-6
 
 
-@pytest.mark.parametrize("landscape", [GaussianField(n=3, features=64), SphericalSpin(n=5, p=3), NETWORK])
+@pytest.mark.parametrize("landscape", [GaussianField(n=3, features=64), SphericalSpin(n=5, p=3)])
 @pytest.mark.parametrize("name", ["scipy hybr", "scipy lm"])
 def test_root_finders_solve_the_right_equations(landscape, name):
     draw = landscape.draw(seed=2)
@@ -100,29 +100,47 @@ def test_root_finders_solve_the_right_equations(landscape, name):
     columns = [(function(z + step * e) - function(z - step * e)) / (2 * step) for e in np.eye(len(z))]
     np.testing.assert_allclose(np.transpose(columns), jacobian(z), atol=1e-6)
     np.testing.assert_allclose(function(z)[: landscape.n], draw.gradient(starts[0]), atol=1e-12)
-    assert peers.root_finder(name, given, 1e-8)(10) >= 3
+    ends = peers.root_finder(name, given, 1e-8)(10)
+    assert len(ends) >= 3
+    assert max(np.linalg.norm(draw.gradient(end)) for end in ends) < 1e-7
 
 
 def test_the_peers_derivatives_of_a_network_are_the_reference_ones():
     draw, x = NETWORK.draw(seed=1), NETWORK.starts(seed=1, draw=0, first=0, count=8)
-    gradient, hessian = peers._derivatives(np, draw.problem)(x)
-    np.testing.assert_allclose(gradient, draw.gradient(x), rtol=0, atol=1e-14)
-    np.testing.assert_allclose(hessian, draw.hessian(x), rtol=0, atol=1e-14)
+    both = network_peers.products(np, draw.problem)
+    for point in x:
+        gradient, hessian = both(point)
+        np.testing.assert_allclose(gradient, draw.gradient(point), rtol=0, atol=1e-14)
+        np.testing.assert_allclose(hessian, draw.hessian(point), rtol=0, atol=1e-14)
 
 
-def test_peers_of_networks_know_no_other_function_and_no_other_network():
+@pytest.mark.parametrize("name", peers.ROOT_FINDERS)
+def test_the_root_finders_of_networks_end_at_critical_points(name):
+    pytest.importorskip("jax", reason="jax is not installed: pip install jax")
+    draw, starts = NETWORK.draw(seed=1), NETWORK.starts(seed=1, draw=0, first=0, count=8)
+    ends = peers.root_finder(name, peers.Problem(draw.problem, starts, math.inf), 1e-10)(8)
+    assert ends.shape == starts.shape
+    assert sum(np.linalg.norm(draw.gradient(end)) < 1e-9 for end in ends) >= (6 if "lm" in name else 2)
+
+
+def test_peers_of_networks_know_no_other_function(monkeypatch):
     wave, net = GaussianField(n=3, features=64).draw(seed=0).problem, NETWORK.draw(seed=0).problem
-    assert peers.supports("jax lm", net)
+    monkeypatch.setattr(peers.util, "find_spec", lambda name: object())
     assert not peers.supports("jax lm", wave)
     assert peers.supports("scipy lm", wave)
-    assert not peers.supports("scipy lm", net._replace(activation="relu"))
+    assert [name for name in peers.LIBRARY if peers.supports(name, net)] == list(peers.ROOT_FINDERS)
+    deep = net._replace(activation="relu")
+    assert peers.supports("jax lm", deep)
+    assert not peers.supports("jax lm gemm", deep)
+    monkeypatch.setattr(peers.util, "find_spec", lambda name: None)  # all of them take JAX's derivatives
+    assert not peers.supports("scipy lm", net)
 
 
 def test_what_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(peers.util, "find_spec", lambda name: None if name in ("jax", "torch") else object())
     present, missing = peers.installed()
     assert present == ["numpy loop", "scipy hybr", "scipy lm"]
-    assert missing == ["torch batched", "jax gemm", "jax autodiff", "jax lm"]
+    assert missing == ["torch batched", "jax gemm", "jax autodiff", "jax lm", "jax lm gemm"]
 
 
 def test_peers_of_the_device_are_measured_there_or_named(monkeypatch):
@@ -138,7 +156,13 @@ def test_peers_of_the_device_are_measured_there_or_named(monkeypatch):
     monkeypatch.setattr(peers, "import_module", lambda name: found[name])
     present, missing = peers.installed(on_device=True)
     assert present == ["numpy loop", "simcore cpu", "cupy batched", "scipy hybr", "scipy lm"]
-    assert missing == ["torch batched (installed, but without a CUDA device)", "jax gemm", "jax autodiff", "jax lm"]
+    assert missing == [
+        "torch batched (installed, but without a CUDA device)",
+        "jax gemm",
+        "jax autodiff",
+        "jax lm",
+        "jax lm gemm",
+    ]
     assert "cupy batched" not in peers.installed()[0]
 
     landscape = GaussianField(n=3, features=32)
