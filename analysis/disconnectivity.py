@@ -12,11 +12,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from simcore.errors import InputError
-from simcore.landscapes import registry
 from simcore.search.graph import MorseGraph, morse_graph
 
 from . import canvas
-from .samples import Sample, build_landscape, load_samples, run_configuration
+from .samples import Sample, load_samples, run_configuration
 
 MOST_MINIMA = 2000
 """Minima of a graph that is drawn: more make a black area."""
@@ -89,8 +88,7 @@ def graphs_of_runs(runs: Sequence[Any]) -> list[tuple[MorseGraph, str]]:
             if sample.label not in families or sample.n > families[sample.label].n:
                 families[sample.label] = sample
         for sample in families.values():
-            landscape = registry.from_dict(sample.entry) if sample.entry else build_landscape(sample.parameters)
-            graph = morse_graph(landscape, draw=0, seed=configuration["seed"])
+            graph = morse_graph(sample.built, draw=0, seed=configuration["seed"])
             graphs.append((graph, f"{sample.title}, $n = {sample.n}$, draw 0"))
     return graphs
 

@@ -152,12 +152,13 @@ class Sample:
         """
         finite = self.parameters.get("frequencies") == "random"
         try:
-            return self._landscape.expected_counts(finite_features=finite)
+            return self.built.expected_counts(finite_features=finite)
         except InputError:
             return None
 
-    @property
-    def _landscape(self) -> Any:
+    @cached_property
+    def built(self) -> Any:
+        """The landscape itself: from run.json's table where the sample was read from a run."""
         from simcore.landscapes.registry import from_dict
 
         return from_dict(self.entry) if self.entry else build_landscape(self.parameters)
@@ -178,7 +179,9 @@ def ratio_of_law(law: pd.DataFrame) -> float:
 def build_landscape(parameters: dict[str, Any]) -> Any:
     """Return the landscape of a combination's parameters (``landscape`` is the registry name).
 
-    Rows hold lists as JSON text, and n of a network, where it is no parameter.
+    For a frame that knows no run (``simcore.load``'s, filtered, joined or read from a file): its cells show lists as
+    JSON text (``simcore.sweep.read.parameter_values``), and n of a network, where it is no parameter. Runs are resolved
+    by their own run.json (``Sample.entry``).
     """
     from simcore.landscapes import registry
 
@@ -277,17 +280,18 @@ def samples_from_starts(starts: pd.DataFrame, *, entries: Sequence[dict[str, Any
     return samples
 
 
-def samples_from_counts(counts: pd.DataFrame, method: str) -> list[Sample]:
+def samples_from_counts(
+    counts: pd.DataFrame, method: str, *, entries: Sequence[dict[str, Any]] | None = None
+) -> list[Sample]:
     """Return one Sample a combination from a ``walk`` or ``paths`` run's rows (a row a draw and index).
 
     ``counts`` of the Sample are estimates, and ``complete`` says which draws' are trusted; there are no hits and no
     costs. In R^n, where the walk knows shares alone, counts are relative to one minimum a draw.
     """
-    names = parameter_columns(counts)
+    names = parameter_columns(counts) if entries is None else ["combination"]
     samples = []
     for key, frame in _groups(counts, names):
-        parameters = combination(names, key)
-        dimension = int(build_landscape(parameters).dimension)
+        parameters, entry, dimension = _resolved(names, key, entries)
         shape = (-1, dimension + 1)
         number = frame["count"].to_numpy(np.float64).reshape(shape)
         relative = np.exp(frame["log_ratio"].to_numpy(np.float64)).reshape(shape)
@@ -295,7 +299,7 @@ def samples_from_counts(counts: pd.DataFrame, method: str) -> list[Sample]:
         trusted = frame["trusted"].to_numpy(bool).reshape(shape)[:, 0]
         nothing = np.zeros(number.shape)
         starts = np.full(len(number), np.nan)
-        samples.append(Sample(parameters, dimension, number, nothing, nothing, trusted, starts, method))
+        samples.append(Sample(parameters, dimension, number, nothing, nothing, trusted, starts, method, entry=entry))
     return samples
 
 
@@ -313,7 +317,8 @@ def load_samples(runs: Sequence[Any] | Any) -> list[Sample]:
         if method == "newton":
             samples += samples_from_starts(_sums(run, ["status", "morse_index"], ["cost"]), entries=entries)
         elif method in ESTIMATED:
-            samples += samples_from_counts(load(run), method)
+            counts = load(run, columns=[COMBINATION, *data_columns(run)])
+            samples += samples_from_counts(counts, method, entries=entries)
         else:
             # before the points: the run may still be going, and gain draws meanwhile
             audits = load(run, kind="audits", columns=[COMBINATION, *data_columns(run, "audits")])

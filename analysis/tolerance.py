@@ -19,12 +19,11 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from simcore.errors import InputError
+from simcore.landscapes.registry import from_dict
 
 from . import canvas
 from .samples import (
     Sample,
-    build_landscape,
-    combination,
     parameter_columns,
     parameter_names,
     rows_of,
@@ -43,16 +42,16 @@ def tolerance_rows(run: Any) -> Iterator[pd.DataFrame]:
     ``morse_index`` counts the negative Hessian eigenvalues where a start ended, critical or not: where the run stores
     positions it is computed for the others, else it is -1 there.
     """
-    from simcore.sweep import iter_shards
+    from simcore.sweep.read import COMBINATION, iter_shards
 
     configuration = run_configuration(run)
     if configuration["method"] != "newton":
         raise InputError(f'{run} holds accepted points only; a tolerance figure needs a run with method = "newton"')
-    places = ["x"] if configuration["positions"] else []
+    places = ["x", COMBINATION] if configuration["positions"] else []
     wanted = [*parameter_names(run), "draw", "status", "morse_index", "cost", "grad_norm"]
     for rows in iter_shards(run, columns=[*wanted, *places]):
         if places:
-            rows["morse_index"] = _everywhere(rows, configuration["seed"])
+            rows["morse_index"] = _everywhere(rows, configuration["seed"], configuration["combinations"])
         yield rows[wanted]
 
 
@@ -92,14 +91,12 @@ def _binned(rows: pd.DataFrame) -> pd.DataFrame:
     return made.groupby([*names, "draw", "group", "bin"], dropna=False, sort=False, observed=True).sum().reset_index()
 
 
-def _everywhere(rows: pd.DataFrame, seed: int) -> NDArray[np.int64]:
-    """Index of every start's last point, -1 where the gradient there is not finite."""
+def _everywhere(rows: pd.DataFrame, seed: int, entries: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
+    """Index of every start's last point, -1 where the gradient there is not finite; ``entries`` are run.json's."""
     index = rows["morse_index"].to_numpy(np.int64).copy()
     unknown = np.flatnonzero((index < 0) & np.isfinite(rows["grad_norm"].to_numpy()))
-    names = parameter_columns(rows)
-    for key, part in rows.iloc[unknown].groupby([*names, "draw"], dropna=False, sort=False, observed=True):
-        landscape = build_landscape(combination(names, key[:-1]))
-        function = landscape.draw(seed=seed, draw=int(key[-1]))
+    for (number, draw), part in rows.iloc[unknown].groupby(["combination", "draw"], sort=False):
+        function = from_dict(dict(entries[number])).draw(seed=seed, draw=int(draw))
         places = part.index.to_numpy()
         for low in range(0, len(places), _CHUNK):
             some = places[low : low + _CHUNK]

@@ -71,7 +71,7 @@ def configuration(source: random.Random, scratch: Path) -> bool:
     """Junk in a configuration file: in its values, its keys, or its bytes."""
     from simcore.landscapes import registry
     from simcore.sweep.config import configuration_of
-    from simcore.sweep.estimate import refuse_what_does_not_fit
+    from simcore.sweep.dry_run import refuse_what_does_not_fit
     from simcore.sweep.store import RunDirectory
 
     text = registry.example_configuration(source.choice(registry.names()))

@@ -115,7 +115,7 @@ def scale(scratch: Path, rounds: int) -> list[str]:
     from simcore.sweep.agenda import Agenda
     from simcore.sweep.compute import shard_rows
     from simcore.sweep.config import Configuration, read_configuration
-    from simcore.sweep.estimate import estimate, refuse_what_does_not_fit
+    from simcore.sweep.dry_run import estimate, refuse_what_does_not_fit
     from simcore.sweep.plan import Shard
     from simcore.sweep.store import RunDirectory, write_shard
 

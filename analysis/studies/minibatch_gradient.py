@@ -25,6 +25,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
+from simcore.backends import reference_network
+from simcore.backends.cpu.network_points import products as cpu_products
+from simcore.backends.network_problems import Mlp
+
 from .. import canvas
 from ..estimates import Array, Estimate, mean, student
 from ..writers import Column, Table
@@ -48,16 +52,16 @@ SECTION = f"{BOOK}, 8.1.3"
 # ---- the two students --------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Student:
-    """A student of a fixed teacher: parameters have shape (..., n), inputs (..., d), targets (...)."""
+    """A student of a fixed teacher; S students, or S batches of one, are rows."""
 
     name: str
     parameters: int
     inputs: int
     sample: Callable[[np.random.Generator, tuple[int, ...]], tuple[Array, Array]]  # x, y of so many examples
-    gradients: Callable[[Array, Array, Array], Array]  # (w, x, y) -> one gradient an example
-    exact: Callable[[Array], Array]  # w (..., n) -> the generalisation gradient (..., n)
-    error: Callable[[Array], Array]  # w (..., n) -> the generalisation error (...)
-    outputs: Callable[[Array, Array], Array]
+    gradient: Callable[[Array, Array, Array], Array]  # w (S, n), x (S, batch, d), y (S, batch) -> its mean gradient
+    exact: Callable[[Array], Array]  # w (n,) or (S, n) -> the generalisation gradient
+    error: Callable[[Array], Array]  # w (S, n) -> the generalisation error (S,)
+    cost: Callable[[Array, Array, Array], Array]  # as gradient -> its mean cost (S,)
 
 
 def linear_student() -> Student:
@@ -69,16 +73,19 @@ def linear_student() -> Student:
         x = rng.standard_normal((*shape, d)) * np.sqrt(SPECTRUM)
         return x, x @ teacher + math.sqrt(NOISE) * rng.standard_normal(shape)
 
-    def outputs(w: Array, x: Array) -> Array:
-        return (x * w).sum(axis=-1)
+    def residual(w: Array, x: Array, y: Array) -> Array:
+        return (x * w[:, None]).sum(axis=-1) - y
 
-    def gradients(w: Array, x: Array, y: Array) -> Array:
-        return x * (outputs(w, x) - y)[..., None]
+    def gradient(w: Array, x: Array, y: Array) -> Array:
+        return (x * residual(w, x, y)[..., None]).mean(axis=1)
+
+    def cost(w: Array, x: Array, y: Array) -> Array:
+        return 0.5 * (residual(w, x, y) ** 2).mean(axis=1)
 
     def error(w: Array) -> Array:
         return 0.5 * (((w - teacher) ** 2 * SPECTRUM).sum(axis=-1) + NOISE)
 
-    return Student("linear", d, d, sample, gradients, lambda w: (w - teacher) * SPECTRUM, error, outputs)
+    return Student("linear", d, d, sample, gradient, lambda w: (w - teacher) * SPECTRUM, error, cost)
 
 
 def network_student(count: int = NODES) -> Student:
@@ -86,46 +93,42 @@ def network_student(count: int = NODES) -> Student:
     teacher = SCALE * np.random.default_rng([SEED, 0]).standard_normal(HIDDEN * (INPUTS + 2) + 1)
     nodes, weights = np.polynomial.hermite_e.hermegauss(count)
     grid = np.stack(np.meshgrid(nodes, nodes), axis=-1).reshape(-1, INPUTS)
-    mass = np.outer(weights, weights).ravel() / weights.sum() ** 2
-    aims = network_outputs(teacher, grid)
+    mass = np.outer(weights, weights).reshape(-1, 1) / weights.sum() ** 2
+    at_nodes = tanh_network(grid, reference_network.outputs(tanh_network(grid), teacher)[0, :, 0])
 
     def sample(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Array, Array]:
         x = rng.standard_normal((*shape, INPUTS))
-        return x, network_outputs(teacher, x) + math.sqrt(NOISE) * rng.standard_normal(shape)
+        clean = reference_network.outputs(tanh_network(x.reshape(-1, INPUTS)), teacher).reshape(shape)
+        return x, clean + math.sqrt(NOISE) * rng.standard_normal(shape)
 
     def exact(w: Array) -> Array:
-        flat = w.reshape(-1, w.shape[-1])
-        found = [mass @ network_gradients(row, grid, aims) for row in flat]
-        return np.array(found).reshape(w.shape)
+        rows = np.atleast_2d(w)
+        residual = reference_network.outputs(at_nodes, rows) - at_nodes.targets
+        return reference_network.pulled_back(at_nodes, rows, mass * residual).reshape(w.shape)
 
     def error(w: Array) -> Array:
-        flat = w.reshape(-1, w.shape[-1])
-        found = [mass @ (network_outputs(row, grid) - aims) ** 2 for row in flat]
-        return 0.5 * (np.array(found).reshape(w.shape[:-1]) + NOISE)
+        squares = (reference_network.outputs(at_nodes, w) - at_nodes.targets) ** 2
+        return 0.5 * ((squares * mass).sum(axis=(1, 2)).reshape(w.shape[:-1]) + NOISE)
 
-    return Student("network", len(teacher), INPUTS, sample, network_gradients, exact, error, network_outputs)
-
-
-def _layers(w: Array) -> tuple[Array, Array, Array, Array]:
-    split = HIDDEN * INPUTS
-    first = w[..., :split].reshape(*w.shape[:-1], HIDDEN, INPUTS)
-    return first, w[..., split : split + HIDDEN], w[..., split + HIDDEN : -1], w[..., -1]
+    return Student("network", len(teacher), INPUTS, sample, network_gradient, exact, error, network_cost)
 
 
-def network_outputs(w: Array, x: Array) -> Array:
-    """Return o, shape (...), of parameters (n,) or (..., n) at inputs (..., d)."""
-    first, b, v, c = _layers(w)
-    return (np.tanh((first * x[..., None, :]).sum(axis=-1) + b) * v).sum(axis=-1) + c
+def tanh_network(x: Array, y: Array | None = None) -> Mlp:
+    """Return the tanh student on inputs (N, d) and targets (N,), cost the mean of (o - y)^2 / 2."""
+    targets = np.zeros(len(x)) if y is None else y
+    return Mlp((INPUTS, HIDDEN, 1), "tanh", "mse", x, targets[:, None], 0.0)
 
 
-def network_gradients(w: Array, x: Array, y: Array) -> Array:
-    """Return the gradient of 1/2 (o - y)^2 at each example, shape (..., n)."""
-    first, b, v, c = _layers(w)
-    a = np.tanh((first * x[..., None, :]).sum(axis=-1) + b)
-    r = ((a * v).sum(axis=-1) + c - y)[..., None]
-    inner = r * v * (1 - a * a)
-    outer = inner[..., :, None] * x[..., None, :]
-    return np.concatenate([outer.reshape(*outer.shape[:-2], -1), inner, r * a, r], axis=-1)
+def network_gradient(w: Array, x: Array, y: Array) -> Array:
+    """Return each row's gradient on its own batch by simcore's kernel: w (S, n), x (S, batch, d), y (S, batch)."""
+    own = np.arange(y.size).reshape(y.shape)
+    return cpu_products(tanh_network(x.reshape(-1, INPUTS), y.ravel()), w, order=1, chosen=own)[1]
+
+
+def network_cost(w: Array, x: Array, y: Array) -> Array:
+    """Return each row's mean cost on its own examples, (S,)."""
+    own = np.arange(y.size).reshape(y.shape)
+    return cpu_products(tanh_network(x.reshape(-1, INPUTS), y.ravel()), w, order=0, chosen=own)[0]
 
 
 # ---- fresh batches -----------------------------------------------------------------------------------------------
@@ -169,7 +172,7 @@ def fresh(student: Student, w: Array, size: int, batches: int, number: int) -> F
     means, squares = np.empty((blocks, student.parameters)), np.empty(blocks)
     for block in range(blocks):
         x, y = student.sample(rng, (batches // blocks, size))
-        gradient = student.gradients(w, x, y).mean(axis=1)
+        gradient = student.gradient(np.broadcast_to(w, (len(x), len(w))), x, y)
         means[block] = gradient.mean(axis=0)
         squares[block] = ((gradient - exact) ** 2).sum(axis=1).mean()
     return Fresh(student, size, batches, w, exact, means, squares)
@@ -211,28 +214,24 @@ def passes(who: Student, examples: int, sets: int) -> Passes:
     w = 0.3 * rng.standard_normal((sets, who.parameters)) if who.name == "network" else np.zeros((sets, who.parameters))
     online = w.copy()
     along, square = np.zeros((sets, PASSES)), np.zeros((sets, PASSES))
-    training, general, fresh_error = [_training(who, w, x, y)], [who.error(w)], [who.error(w)]
+    training, general, fresh_error = [who.cost(w, x, y)], [who.error(w)], [who.error(w)]
     rows = np.arange(sets)[:, None]
     for number in range(PASSES):
         order = np.argsort(rng.random((sets, examples)), axis=1)
         for low in range(0, examples, BATCH):
             chosen = order[:, low : low + BATCH]
-            gradient = who.gradients(w[:, None], x[rows, chosen], y[rows, chosen]).mean(axis=1)
+            gradient = who.gradient(w, x[rows, chosen], y[rows, chosen])
             exact = who.exact(w)
             along[:, number] += ((gradient - exact) * exact).sum(axis=1)
             square[:, number] += (exact * exact).sum(axis=1)
             w = w - RATE[who.name] * gradient
             new_x, new_y = who.sample(rng, (sets, BATCH))
-            online = online - RATE[who.name] * who.gradients(online[:, None], new_x, new_y).mean(axis=1)
-        training.append(_training(who, w, x, y))
+            online = online - RATE[who.name] * who.gradient(online, new_x, new_y)
+        training.append(who.cost(w, x, y))
         general.append(who.error(w))
         fresh_error.append(who.error(online))
     columns = (np.stack(part, axis=1) for part in (training, general, fresh_error))
     return Passes(who.name, examples, along, square, *columns)
-
-
-def _training(who: Student, w: Array, x: Array, y: Array) -> Array:
-    return 0.5 * ((who.outputs(w[:, None], x) - y) ** 2).mean(axis=1)
 
 
 # ---- the study ---------------------------------------------------------------------------------------------------

@@ -20,9 +20,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from simcore.landscapes import registry
+
 from .. import canvas
 from ..estimates import Estimate, annealed_ratio, growth_rate, jackknife, log_means
-from ..samples import Sample, build_landscape, load_samples
+from ..samples import Sample, load_samples
 from ..tables import coin_flip_ratio
 from ..writers import Column, Table
 from .runs import compute, seed_of
@@ -130,8 +132,7 @@ def compare(out: Path, name: str, draws: dict[int, int]) -> list[Comparison]:
 
 def step_cap(landscape: dict[str, Any], cap: float) -> float:
     """Return c / sqrt(n) correlation lengths as a length in x; ``landscape`` is a table of a configuration."""
-    parameters = {"landscape": landscape["name"], **{k: v for k, v in landscape.items() if k != "name"}}
-    return cap / math.sqrt(landscape["n"]) * build_landscape(parameters).scales.length
+    return cap / math.sqrt(landscape["n"]) * registry.from_dict(landscape).scales.length
 
 
 def family_claims(family: Sequence[Comparison]) -> list[Claim]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simcore.arcs import plain
 from simcore.arcs.rule import Rule
-from simcore.backends.network_problems import Chain, Mlp
+from simcore.backends import cpu
 from simcore.backends.problems import Array
 from simcore.progress import share
 
@@ -81,7 +81,7 @@ class Chains:
             plain.State(*each) for each in zip(np.array(x, float), index.tolist(), cost.tolist(), strict=True)
         ]
         self._threads = threads
-        self._kernel = _kernel(problem) if compiled else None
+        self._kernel = cpu.in_lanes(problem) if compiled else None
         self._tiles: list[_Tile] = []
         if self._kernel is not None:
             for rows in _shares(len(self._states), threads):
@@ -165,15 +165,6 @@ def _shares(walkers: int, threads: int) -> list[slice]:
     size = -(-walkers // tiles)
     size = min(LANES, -(-size // GROUP) * GROUP)
     return [slice(begin, min(begin + size, walkers)) for begin in range(0, walkers, size)]
-
-
-def _kernel(problem: Any) -> Any:
-    """Return the compiled problem where a family's kernel can walk on it, else None."""
-    from simcore.backends.cpu import _plain, has_operations, network_points
-
-    if isinstance(problem, (Mlp, Chain)):
-        return network_points.prepared(problem) if problem.dimension < network_points.SINGLE_FROM else None
-    return _plain(problem) if has_operations(problem) else None
 
 
 class _Tile:

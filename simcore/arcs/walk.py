@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from simcore.arcs.linear import substitute_two
 from simcore.arcs.rule import (
     ARRIVED,
     ESCAPED,
@@ -36,7 +35,7 @@ from simcore.arcs.rule import (
     UNSETTLED,
 )
 from simcore.backends.cpu.dispatch import evaluate, prepare, system
-from simcore.backends.cpu.ldlt import count_below, factor, tridiagonalise
+from simcore.backends.cpu.ldlt import count_below, factor, substitute_two, tridiagonalise
 from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import load, store, zeros
 from simcore.compilation import jit

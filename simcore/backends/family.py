@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -76,8 +77,12 @@ class Family:
     problem : the named tuple of its coefficients, with properties ``domain`` and ``dimension``.
     evaluate : (problem, x) -> value (S,), gradient (S, n), Hessian (S, n, n) at x of shape (S, n), Riemannian: the slow
         twin, written from the definition.
-    products : (problem, x) -> ``Local`` with exact Hessian-vector products, or None where the Hessian is cheaper.
-        Without them trajectories form Hessians.
+    products : (problem, x, at_once) -> ``Local`` with exact Hessian-vector products, ``at_once`` saying that that with
+        the gradient will be asked for; or None where the Hessian is cheaper. Without them trajectories form Hessians.
+        This one and the next may be named, "module:function", where compiled code has them.
+    sample_gradient : (problem, x, chosen) -> the gradient (S, n) of the cost that each start has on its own samples,
+        numbers ``chosen`` (S, batch) of the rows of ``problem.inputs``; its mean over batches is the gradient. Without
+        it there is no stochastic gradient descent.
     bounds : problem -> ``Bound``, or None for a problem without one. Without it no point is certified.
     flops : problem -> useful flops of one Newton iteration of one start, None where no formula is defined. Without them
         ``simcore bench`` reports times alone.
@@ -90,7 +95,8 @@ class Family:
 
     problem: type
     evaluate: Callable[[Any, Array], Evaluation]
-    products: Callable[[Any, Array], Local | None] | Without
+    products: Callable[[Any, Array, bool], Local | None] | str | Without
+    sample_gradient: Callable[[Any, Array, NDArray[np.int64]], Array] | str | Without
     bounds: Callable[[Any], Bound | None] | Without
     flops: Callable[[Any], float | None] | Without
     cpu: str | Without
@@ -107,13 +113,37 @@ class Family:
         for field in fields(self)[1:]:
             given = vars(self)[field.name]
             module = field.name in ("cpu", "cuda", "pool")
-            if not isinstance(given, Without) and not (isinstance(given, str) if module else callable(given)):
+            named = field.name in ("products", "sample_gradient") and isinstance(given, str) and ":" in given
+            if not isinstance(given, Without) and not (isinstance(given, str) if module else callable(given) or named):
                 wanted = "the name of a module" if module else "a function"
                 raise InputError(f"{field.name} of {self.problem.__name__} is {given!r}; give {wanted} or Without(why)")
+
+    def local(self, problem: Any, x: Array, at_once: bool = False) -> Local | None:
+        """Return ``products`` at x; None where there are none, or the Hessian is cheaper."""
+        found: Local | None = None
+        if not isinstance(self.products, Without):
+            found = _function(self.products)(problem, x, at_once)
+        return found
+
+    def gradient_on_samples(self, problem: Any, x: Array, chosen: NDArray[np.int64]) -> Array:
+        """Return ``sample_gradient``; ``InputError`` for a family without samples."""
+        if isinstance(self.sample_gradient, Without):
+            raise InputError(f"{self.problem.__name__} has no samples: {self.sample_gradient.reason}")
+        gradient: Array = _function(self.sample_gradient)(problem, x, chosen)
+        return gradient
 
     @property
     def _entries(self) -> tuple[str, ...]:
         return tuple(vars(self.problem).get("_fields", ()))
+
+
+def _function(given: Callable[..., Any] | str) -> Callable[..., Any]:
+    """Return a function, imported where only its place is given."""
+    if not isinstance(given, str):
+        return given
+    module, name = given.split(":")
+    function: Callable[..., Any] = vars(import_module(module))[name]
+    return function
 
 
 _FAMILIES: dict[type, Family] = {}

@@ -119,6 +119,12 @@ def hidden_inputs(problem: Mlp, x: Array) -> Array:
     return np.concatenate(found, axis=2)
 
 
+def pulled_back(problem: Mlp, x: Array, delta: Array) -> Array:
+    """Return the gradient (S, n) of sum over samples and outputs of delta o, delta (S, N, C) held fixed."""
+    weights, inputs, slopes, _ = _forward(problem, x)
+    return _gradient(problem._replace(l2=0.0), x, weights, inputs, slopes, delta)[0]
+
+
 # ---- multilayer perceptron ---------------------------------------------------------------------------------------
 def _gradient(problem: Mlp, x: Array, weights: list, inputs: list, slopes: list, delta: Array) -> tuple[Array, list]:
     gradient = problem.l2 * x

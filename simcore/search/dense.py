@@ -58,7 +58,7 @@ def search(
 ) -> Outcome:
     """Search from each start, shape (S, n), with any solver, and return how each ended.
 
-    draw : the function; where it has ``symmetry_dimension(x)`` that is the healthy nullity at a point, else 0.
+    draw : the function; ``draw.symmetry_dimension(x)`` is the healthy nullity at a point.
     solver : None or ``Auto`` is the landscape's own.
     evaluate : value, gradient, Hessian at points (S, n); default the reference backend's.
     options : the solver's limits; default those for the draw's landscape.
@@ -88,10 +88,8 @@ def _in_doubt(draw: Draw, outcome: Outcome) -> NDArray[np.bool_]:
     """Return which ends are to be judged by all eigenvalues: null modes to be counted, a symmetry, a kink."""
     doubt = np.asarray(outcome.status == _RUNNING)
     sure = np.flatnonzero(outcome.status == CRITICAL)
-    for name in ("symmetry_dimension", "kinked"):
-        method = getattr(draw, name, None)
-        if method is not None and len(sure):
-            doubt[sure] |= method(outcome.x[sure]) > 0
+    if len(sure):
+        doubt[sure] = (draw.symmetry_dimension(outcome.x[sure]) > 0) | draw.kinked(outcome.x[sure])
     return doubt
 
 

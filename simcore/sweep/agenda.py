@@ -23,7 +23,7 @@ from simcore.sweep.plan import (
     seconds_per_draw,
     shard_count,
 )
-from simcore.sweep.stopping import ratio_error
+from simcore.sweep.ratio_error import ratio_error
 from simcore.sweep.store import ENDING, MissingFile, RunDirectory, checked_bytes
 
 

@@ -132,7 +132,7 @@ def run_sweep(
     allow_version : bool
         Continue a run that another version of simcore began, or other libraries, another BLAS or processor.
     dry_run : bool
-        Print what the sweep would take and return that (``simcore.sweep.estimate.Estimate``); compute nothing.
+        Print what the sweep would take and return that (``simcore.sweep.dry_run.Estimate``); compute nothing.
     json : bool
         Print the result as one JSON document on standard output.
     progress : bool
@@ -164,7 +164,7 @@ def run_sweep(
     run = RunDirectory(out)
     count = default_workers(backend) if workers is None else workers
     provenance.check_run(run, configuration, backend=backend, allow_version=allow_version)
-    from simcore.sweep.estimate import estimate, refuse_what_does_not_fit
+    from simcore.sweep.dry_run import estimate, refuse_what_does_not_fit
 
     refuse_what_does_not_fit(run, configuration, workers=count, part=part)  # before a calibration allocates anything
     if dry_run:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simcore.arrays import real_array
-from simcore.backends.network_problems import Mlp
 from simcore.backends.problems import Array
 from simcore.blas import single_threaded_blas
 from simcore.errors import InputError
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TOGETHER = 128  # starts advanced together at most
-WORK = 2**18  # doubles of a layer's activations on minibatches held at a time, about: they should stay in the cache
+WORK = 2**18  # numbers of samples of minibatches held at a time, about: they should stay in the cache
 
 
 def trajectory(
@@ -155,7 +154,7 @@ def trajectory(
     prepared = [derivatives.Function(draw.problem) for draw in functions]
     record = Record(len(functions) * starts, len(chosen.recorded()), landscape.n, index, positions)
     workers_wanted = thread_count(threads)
-    size = _block(chosen, functions[0].problem, starts, -(-starts * len(functions) // (2 * workers_wanted)))
+    size = _block(chosen, starts, -(-starts * len(functions) // (2 * workers_wanted)))
     items = [(i, low) for i in range(len(functions)) for low in range(0, starts, size)]
 
     def work(item: tuple[int, int]) -> None:
@@ -209,10 +208,9 @@ def _batched(chosen: Walk, draw: Draw) -> Walk:
     return chosen
 
 
-def _block(chosen: Walk, problem: Any, starts: int, fair: int) -> int:
+def _block(chosen: Walk, starts: int, fair: int) -> int:
     """Return how many starts go together, whole groups of lanes, about ``fair``; it changes the speed, never a row."""
-    wide = (chosen.batch_size or 0) * (max(problem.widths) if isinstance(problem, Mlp) else 1)
-    return min(starts, TOGETHER, -(-fair // 8) * 8, max(8, WORK // max(1, wide) // 8 * 8))
+    return min(starts, TOGETHER, -(-fair // 8) * 8, max(8, WORK // (chosen.batch_size or 1) // 8 * 8))
 
 
 def _frame(numbers: list[int], first_start: int, starts: int, chosen: Walk, record: Record) -> pd.DataFrame:

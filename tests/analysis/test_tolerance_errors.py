@@ -55,7 +55,8 @@ def test_a_soft_mode_is_no_null_mode():
     x = np.repeat(turns, 2) + np.tile([-1e-7, 1e-7], len(turns))
     w = np.array([bend(place) for place in x])
     assert len(turns) >= 2 and (np.abs(w) < 1e-5).all()
-    rows = starts(np.ones(len(x)), 0, 0.0).assign(landscape="torus_field", morse_index=-1, x=list(x[:, None]))
-    assert list(_everywhere(rows, 3)) == list((w < 0).astype(int))
+    rows = starts(np.ones(len(x)), 0, 0.0).assign(combination=0, morse_index=-1, x=list(x[:, None]))
+    entries = [{"name": "torus_field", "n": 1}]
+    assert list(_everywhere(rows, 3, entries)) == list((w < 0).astype(int))
     rows.loc[0, "grad_norm"] = np.nan
-    assert _everywhere(rows, 3)[0] == -1
+    assert _everywhere(rows, 3, entries)[0] == -1

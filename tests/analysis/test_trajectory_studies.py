@@ -107,12 +107,14 @@ def test_saddles_on_the_way_are_the_exact_table():
 # ---- minibatch_gradient ------------------------------------------------------------------------------------------
 def test_the_students_gradients_are_simcores():
     rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((7, 2)), rng.standard_normal((7, 1))
-    w = rng.standard_normal(13)
-    network = simcore.MLP(widths=[2, 3, 1], activation="tanh", loss="mse", data=(x, y)).draw(seed=0)
-    each = minibatch_gradient.network_gradients(w, x, y[:, 0])
-    np.testing.assert_allclose(each.mean(axis=0), network.gradient(w), rtol=1e-12)
-    np.testing.assert_allclose(minibatch_gradient.network_outputs(w, x), network.outputs(w)[0, :, 0], rtol=1e-12)
+    x, y = rng.standard_normal((2, 7, 2)), rng.standard_normal((2, 7))
+    w = rng.standard_normal((2, 13))
+    gradient, cost = minibatch_gradient.network_gradient(w, x, y), minibatch_gradient.network_cost(w, x, y)
+    for k in range(2):
+        data = (x[k], y[k][:, None])
+        network = simcore.MLP(widths=[2, 3, 1], activation="tanh", loss="mse", data=data).draw(seed=0)
+        np.testing.assert_allclose(gradient[k], network.gradient(w[k]), rtol=1e-12)
+        assert cost[k] == pytest.approx(network.value(w[k]), rel=1e-12)
 
 
 @pytest.mark.parametrize("student", [minibatch_gradient.linear_student(), minibatch_gradient.network_student()])

@@ -61,6 +61,7 @@ PAIRS = add(
         problem=Pairs,
         evaluate=evaluate,
         products=Without("a Hessian costs no more than a product"),
+        sample_gradient=Without("no samples"),
         bounds=bounds,
         flops=flops,
         cpu="cosine_pairs.cpu",

@@ -113,7 +113,7 @@ def single_precision(problem, x):
     """Value (24,), gradient (24, n), Hessian (24, n, n) and H x (24, n), the latter two by float32 sums."""
     n = x.shape[1]
     A = np.zeros((3, n * (n + 1) // 2 * 8))
-    memory, image = amplitudes_and_hessian(cpu._plain(problem), np.ascontiguousarray(x.T).ravel(), A)
+    memory, image = amplitudes_and_hessian(cpu.in_lanes(problem), np.ascontiguousarray(x.T).ravel(), A)
     hessian = np.zeros((24, n, n))
     rows, columns = np.tril_indices(n)
     hessian[:, rows, columns] = A.reshape(3, -1, 8).transpose(0, 2, 1).reshape(24, -1)
@@ -143,7 +143,7 @@ def test_descent_matches_its_reference_twin(n):
     landscape, problem, starts = problem_and_starts(n, 200, 40)
     options = RegularisedNewton().options(landscape)
     fast = np.empty_like(starts)
-    descend(cpu._plain(problem), starts, options.step_cap, options.region, fast, np.zeros(3, np.int64))
+    descend(cpu.in_lanes(problem), starts, options.step_cap, options.region, fast, np.zeros(3, np.int64))
     slow = np.array([reference.descend(problem, x, options) for x in starts])
     assert (np.abs(fast - slow).max(axis=1) < 1e-3).mean() >= 0.9
     before, after = (np.linalg.norm(reference.evaluate(problem, x)[1], axis=1) for x in (starts, fast))

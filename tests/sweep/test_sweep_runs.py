@@ -401,7 +401,7 @@ def test_a_dry_run_computes_nothing_and_says_what_it_would_take(tmp_path, capsys
 
 
 def test_what_would_not_fit_is_refused_with_the_numbers(tmp_path, monkeypatch):
-    from simcore.sweep import estimate
+    from simcore.sweep import dry_run
 
     huge = {
         "seed": 1,
@@ -410,11 +410,11 @@ def test_what_would_not_fit_is_refused_with_the_numbers(tmp_path, monkeypatch):
     }
     with pytest.raises(InputError, match="shards, more than"):
         run_sweep(huge, tmp_path / "run", workers=0)
-    monkeypatch.setattr(estimate, "free_memory", lambda: 2e8)
+    monkeypatch.setattr(dry_run, "free_memory", lambda: 2e8)
     with pytest.raises(RunError, match=r"MB of memory with 2 workers .* 200 MB are free"):
         run_sweep(NEWTON, tmp_path / "run", workers=2)
     monkeypatch.undo()
-    monkeypatch.setattr(estimate, "free_disk", lambda path: 10.0)
+    monkeypatch.setattr(dry_run, "free_disk", lambda path: 10.0)
     with pytest.raises(RunError, match="10 bytes are free"):
         run_sweep(NEWTON, tmp_path / "run", workers=2)
     assert not (tmp_path / "run").exists()

@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.arrays import plain
 from simcore.backends import families, reference
 from simcore.backends.families import Without
-from simcore.backends.network_problems import Chain, Mlp
-from simcore.backends.problems import DESCENT_FROM, SINGLE_FROM, Custom, NewtonOptions, Outcome, Waves
+from simcore.backends.problems import DESCENT_FROM, SINGLE_FROM, NewtonOptions, Outcome
 
 Array = NDArray[np.float64]
 
@@ -34,15 +32,13 @@ def status() -> dict[str, Any]:
 
 def evaluate(problem: Any, x: Array) -> tuple[Array, Array, Array]:
     """Return value (S,), gradient (S, n) and Hessian (S, n, n) at x of shape (S, n), as ``reference.evaluate``."""
-    if isinstance(problem, (Mlp, Chain)):
-        from simcore.backends.cpu import network_points
-
-        return network_points.evaluate(problem, x)
     from simcore.backends.cpu.derivatives import fill
 
-    x = np.ascontiguousarray(x, dtype=np.float64)
-    if not _serves(problem):
+    x, service = np.ascontiguousarray(x, dtype=np.float64), _service(problem)
+    if service is None:
         return reference.evaluate(problem, x)
+    if service.evaluate is not None:
+        return service.evaluate(problem, x)
     rows, n = x.shape
     none = np.empty(0)
     result = np.empty(rows), np.empty((rows, n)), np.empty((rows, n, n))
@@ -57,7 +53,8 @@ def gaps(problem: Any, x: Array) -> tuple[Array, Array, Array, NDArray[np.int64]
     """
     from simcore.backends.cpu.derivatives import fill
 
-    if not has_operations(problem):
+    service = _service(problem)
+    if service is None or not service.certifies:
         return None
     x = np.ascontiguousarray(x, dtype=np.float64)
     rows = len(x)
@@ -75,7 +72,8 @@ def flow(problem: Any, x: Array, way: Array, steps: int, longest: float) -> Arra
     """
     from simcore.backends.cpu.descent import follow
 
-    if not _serves(problem):
+    service = _service(problem)
+    if service is None or not service.flows:
         return None
     x = np.array(x, dtype=np.float64, order="C")
     if len(x) > 0:
@@ -91,7 +89,7 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
     """
     from simcore.backends.cpu.loop import search
 
-    if not isinstance(problem, (Mlp, Chain)) and not _serves(problem):
+    if _service(problem) is None:
         return reference.newton(problem, starts, options)
     starts, limits, outcome = _laid_out(problem, starts, options)
     if len(starts) > 0:
@@ -106,16 +104,12 @@ def levenberg_marquardt(problem: Any, starts: Array, options: NewtonOptions, rul
     Statuses ``marquardt.UNDECIDED`` are for the caller to judge. None for a problem that has no such kernel, and for
     networks of so many parameters that one start at a time is faster.
     """
-    if not isinstance(problem, (Mlp, Chain)):
-        return None
-    from simcore.backends.cpu import network_points
-    from simcore.backends.cpu.marquardt import search
-
-    if problem.dimension >= network_points.SINGLE_FROM:
+    service = _service(problem)
+    if service is None or service.marquardt is None or not service.in_lanes(problem):
         return None
     starts, limits, outcome = _laid_out(problem, starts, options)
     if len(starts) > 0:
-        search(network_points.prepared(problem), starts, limits, tuple(float(number) for number in rule), *outcome)
+        service.marquardt(in_lanes(problem), starts, limits, tuple(float(number) for number in rule), *outcome)
     return outcome
 
 
@@ -126,10 +120,11 @@ def regularised_newton(
 
     ``counters``, int64 of shape (3,), is added to: lane Hessians, those of running starts, gradients beside them.
     From ``DESCENT_FROM`` variables on the search begins with ``krylov.descend``, from ``SINGLE_FROM`` on its Hessians
-    are summed in single precision first: what is recorded is judged in double precision. None for problems that are no
-    sums of waves.
+    are summed in single precision first: what is recorded is judged in double precision. None for problems that it does
+    not serve, those that are no sums of waves.
     """
-    if not isinstance(problem, Waves):
+    service = _service(problem)
+    if service is None or not service.chords:
         return None
     from simcore.backends.cpu.krylov import descend
     from simcore.backends.cpu.regularised import search
@@ -137,7 +132,7 @@ def regularised_newton(
     starts, limits, outcome = _laid_out(problem, starts, options)
     if len(starts) > 0:
         counters = np.zeros(3, np.int64) if counters is None else counters
-        n, given, points = starts.shape[1], _plain(problem), outcome.x
+        n, given, points = starts.shape[1], in_lanes(problem), outcome.x
         points[:] = starts
         outcome.iterations[:] = 0
         # Each part keeps its own tiles full, and leaves its points where the next part finds its starts.
@@ -148,35 +143,31 @@ def regularised_newton(
     return outcome._replace(x=problem.domain.wrap(outcome.x))
 
 
-def has_operations(problem: Any) -> bool:
-    """Whether the loop has the operations of this kind of problem, after importing those of its family."""
-    from simcore.backends.cpu.dispatch import problems
-
-    if type(problem) not in problems():
-        family = families.of(problem)
-        if isinstance(family.cpu, Without):
-            return False
-        import_module(family.cpu)
-    return type(problem) in problems()
+def in_lanes(problem: Any) -> Any | None:
+    """Return the problem as compiled loops with a start in each lane take it; None where they do not serve it."""
+    service = _service(problem)
+    return service.enter(problem) if service is not None and service.enter and service.in_lanes(problem) else None
 
 
-def _serves(problem: Any) -> bool:
-    """Whether the loops serve this problem: a family's, by its operations, or a user's own, by a call a tile."""
-    return isinstance(problem, Custom) or has_operations(problem)
+def _service(problem: Any) -> Any:
+    """Return how the loops serve this problem (``dispatch.Service``), after importing its family's operations; None
+    where they do not."""
+    from simcore.backends.cpu.dispatch import service_of
+
+    found = service_of(problem)
+    if found is None and not isinstance(module := families.of(problem).cpu, Without):
+        import_module(module)
+        found = service_of(problem)
+    return found
 
 
 def _run(problem: Any, loop: Any, *arguments: Any) -> None:
     """Call a compiled loop on a problem: ``loop(problem, dimension, *arguments)``."""
-    if isinstance(problem, Custom):
-        from simcore.backends.cpu import own
-
-        own.run(problem, loop, *arguments)
-    elif isinstance(problem, (Mlp, Chain)):
-        from simcore.backends.cpu.network_points import prepared
-
-        loop(prepared(problem), problem.dimension, *arguments)
+    service = _service(problem)
+    if service.run is not None:
+        service.run(problem, loop, *arguments)
     else:
-        _loop(problem, loop)(_plain(problem), problem.dimension, *arguments)
+        _loop(problem, loop)(service.enter(problem), problem.dimension, *arguments)
 
 
 def _loop(problem: Any, loop: Any) -> Any:
@@ -194,19 +185,3 @@ def _laid_out(problem: Any, starts: Array, options: NewtonOptions) -> tuple[Arra
     starts = problem.domain.wrap(np.ascontiguousarray(starts, dtype=np.float64))
     limits = tuple(int(v) if name == "max_iterations" else float(v) for name, v in options._asdict().items())
     return starts, limits, Outcome.empty(*starts.shape)
-
-
-def _plain(problem: Any) -> Any:
-    """Return the problem with writable, contiguous float64 arrays and plain numbers: one compiled signature a
-    family.
-    """
-    values = []
-    for value in problem:
-        if isinstance(value, np.ndarray):
-            value = plain(value)
-        elif isinstance(value, (bool, int, np.integer)):
-            value = int(value)
-        else:
-            value = float(value)
-        values.append(value)
-    return type(problem)(*values)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from simcore.backends.cpu.dispatch import evaluate, prepare, system
-from simcore.backends.cpu.ldlt import count_below, tridiagonalise
+from simcore.backends.cpu.ldlt import count_below, dot, square_packed, tridiagonalise
 from simcore.backends.cpu.tile import LANES
-from simcore.backends.cpu.vector import any_lane, load, store, zeros
+from simcore.backends.cpu.vector import any_lane, store
 from simcore.compilation import jit
-from simcore.formulas.intrinsics import fma, select, sqrt
+from simcore.formulas.intrinsics import select, sqrt
 
 T = LANES
 
@@ -68,19 +68,7 @@ def _copy(A, g, size, lane, row, gradient, hessian):
 @jit
 def _gaps(A, g, size, diagonal, off_diagonal, scales, scratch, out):
     """Set out[8:] to |g|, |H|_F, negative eigenvalues and gap of eight lanes; A is overwritten."""
-    steepness, square = zeros(), zeros()
-    k = 0
-    for i in range(size):
-        gi = load(g, i * 8)
-        steepness = fma(gi, gi, steepness)
-        for _ in range(i):
-            entry = load(A, k)
-            square = fma(entry + entry, entry, square)
-            k += 8
-        entry = load(A, k)
-        square = fma(entry, entry, square)
-        k += 8
-    norm = sqrt(square)
+    steepness, norm = dot(g, g, size), sqrt(square_packed(A, size))
     tridiagonalise(A, size, diagonal, off_diagonal, scales, scratch)
     below, free = _free(diagonal, off_diagonal, size, norm * (0.5 / size))
     store(out, 8, sqrt(steepness))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from simcore.backends.cpu.dispatch import advance, evaluate, prepare, system
+from simcore.backends.cpu.ldlt import dot, square_packed
 from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import load, zeros
 from simcore.compilation import jit
-from simcore.formulas.intrinsics import fma, minimum, select, sqrt
+from simcore.formulas.intrinsics import minimum, select, sqrt
 
 T = LANES
 
@@ -34,19 +35,8 @@ def follow(problem, size, x, way, steps, longest):
             evaluate(tables, tile, X)
             for s in range(0, min(T, count - begin), 8):
                 system(tile, X, s, A, g)
-                slope, square = zeros(), zeros()
-                k = 0
-                for i in range(size):
-                    gi = load(g, i * 8)
-                    slope = fma(gi, gi, slope)
-                    for _ in range(i):
-                        entry = load(A, k)
-                        square = fma(entry + entry, entry, square)
-                        k += 8
-                    entry = load(A, k)
-                    square = fma(entry, entry, square)
-                    k += 8
-                length = minimum(2.0 / sqrt(square), longest / sqrt(slope))
+                slope = dot(g, g, size)
+                length = minimum(2.0 / sqrt(square_packed(A, size)), longest / sqrt(slope))
                 advance(tile, X, s, g, select(slope > 0.0, -load(direction, s) * length, zeros()))
         for lane in range(min(T, count - begin)):
             for i in range(n):

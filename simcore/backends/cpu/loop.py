@@ -17,13 +17,13 @@ import numpy as np
 
 from simcore.backends.cpu.dispatch import advance, claim, evaluate, prepare, reach, system
 from simcore.backends.cpu.lanes import ENDED, fill, refill
-from simcore.backends.cpu.ldlt import count_below, solve, solve_pivoted, tridiagonalise
+from simcore.backends.cpu.ldlt import count_below, dot, solve, solve_pivoted, square_packed, tridiagonalise
 from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import any_lane, first_lane, lane_bits, load, store, zeros
 from simcore.compilation import jit
 from simcore.formulas.intrinsics import absolute, fma, invert, maximum, sqrt
 from simcore.formulas.outcome import CRITICAL, DEGENERATE, MAX_ITERATIONS
-from simcore.formulas.steps import capped_fraction
+from simcore.formulas.step_cap import capped_fraction
 from simcore.formulas.verdict import GO_ON, confirmed, exhausted, flat, verdict
 
 T = LANES
@@ -40,16 +40,6 @@ def _lane_matrix(A, size, lane, full):
             full[i, j] = A[k]
             full[j, i] = A[k]
             k += 8
-
-
-@jit
-def _square(d, size):
-    """Return |d|^2 of eight lanes."""
-    total = zeros()
-    for i in range(size):
-        di = load(d, i * 8)
-        total = fma(di, di, total)
-    return total
 
 
 @jit
@@ -79,17 +69,8 @@ def _enqueue(A, packed, lane, queue, slot):
 @jit
 def _inertia(queue, size, packed, zero, scratch, negative, null):
     """Index and nullity of the queue's first eight matrices, which are overwritten; zero = (tolerance, floor)."""
-    square = zeros()
-    k = 0
-    for i in range(size):
-        for _ in range(i):
-            entry = load(queue, k)
-            square = fma(entry + entry, entry, square)
-            k += 8
-        entry = load(queue, k)
-        square = fma(entry, entry, square)
-        k += 8
-    limit = maximum(sqrt(square) * zero[0], zeros() + maximum(zero[1], 1e-200))  # a Hessian of zeros is null, too
+    norm = sqrt(square_packed(queue, size))
+    limit = maximum(norm * zero[0], zeros() + maximum(zero[1], 1e-200))  # a Hessian of zeros is null, too
     rows = size * 8
     diagonal, off_diagonal = scratch[:rows], scratch[rows : 2 * rows]
     tridiagonalise(queue, size, diagonal, off_diagonal, scratch[2 * rows : 3 * rows], scratch[3 * rows :])
@@ -197,7 +178,7 @@ def search(
                         flat_lane[lane] = flat(is_small, hg, hh, g_square[lane], flat_tolerance)
 
             growth = solve(A, size, pivots, scratch, d)
-            dd = _square(d, size)
+            dd = dot(d, d, size)
             doubtful = invert(growth < trace * _GROWTH) | invert(dd < _HUGE)
             if any_lane(doubtful):
                 store(fraction, 0, growth / trace)
@@ -212,7 +193,7 @@ def search(
                         for i in range(size):
                             d[i * 8 + lane] = rhs[i]
                         counters[2] += 1
-                dd = _square(d, size)
+                dd = dot(d, d, size)
             t = capped_fraction(dd, cap)
             rest = lane_bits(ended | invert(dd < _HUGE))  # all other lanes go on
             store(steps, s, load(steps, s) + 1.0)

@@ -22,15 +22,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from simcore.backends.cpu.ldlt import count_below, rotate, tridiagonalise
+from simcore.backends.cpu.dispatch import Service, serve
+from simcore.backends.cpu.ldlt import count_below, dot, rotate, tridiagonalise
 from simcore.backends.cpu.network import SIZE, X
-from simcore.backends.cpu.network_points import slope, system
-from simcore.backends.cpu.regularised import _dot, _solve
+from simcore.backends.cpu.network_points import SINGLE_FROM, evaluate, prepared, slope, system
+from simcore.backends.cpu.regularised import _solve
 from simcore.backends.cpu.vector import any_lane, load, store, zeros
+from simcore.backends.network_problems import Chain, Mlp
 from simcore.compilation import jit
 from simcore.formulas.intrinsics import absolute, fma, maximum, select, sqrt
 from simcore.formulas.outcome import CRITICAL, GRADIENT_FLAT, LEFT_DOMAIN, MAX_ITERATIONS, NOT_FINITE
-from simcore.formulas.steps import capped_fraction
+from simcore.formulas.step_cap import capped_fraction
 
 UNDECIDED = -1
 """Status of a settled start whose null modes have to be looked at one by one."""
@@ -97,12 +99,12 @@ def search(laid, starts, options, rule, status, iterations, cost, grad_norm, dec
         taken += 1
     while running > 0:
         store(value, 0, system(laid, memory, A, b))
-        gg, far = _dot(b, b, n), zeros()
+        gg, far = dot(b, b, n), zeros()
         for i in range(0, n * 8, 8):
             far = maximum(far, absolute(load(memory, at_x + i)))
         tridiagonalise(A, n, diagonal, off_diagonal, scales, scratch)
         rotate(A, n, scales, b, False)
-        frobenius = sqrt(_dot(diagonal, diagonal, n) + 2.0 * _dot(off_diagonal, off_diagonal, n))
+        frobenius = sqrt(dot(diagonal, diagonal, n) + 2.0 * dot(off_diagonal, off_diagonal, n))
         step = _solve(diagonal, off_diagonal, n, frobenius * zero_tolerance, b, newton, imaginary, scratch)
         store(length, 0, sqrt(step))
         store(bent, 0, _times(diagonal, off_diagonal, n, b, along))
@@ -202,13 +204,13 @@ def search(laid, starts, options, rule, status, iterations, cost, grad_norm, dec
                     change = (load(ahead, i) - load(b, i)) * (1.0 / part)
                     store(ahead, i, (change + load(along, i)) * (2.0 / part))
                 bend = _solve(diagonal, off_diagonal, n, shift, ahead, real, imaginary, scratch)
-                walked = 4.0 * bend <= acceleration * acceleration * _dot(d, d, n)
+                walked = 4.0 * bend <= acceleration * acceleration * dot(d, d, n)
                 for i in range(0, n * 8, 8):
                     store(d, i, load(d, i) + select(walked, 0.5 * load(real, i), zeros()))
             rotate(A, n, scales, d, True)
             _move(memory, at_x, n, home, d, one)
             reached = slope(laid, memory, real)
-            store(after, 0, select(absolute(reached) < _HUGE, _dot(real, real, n), zeros() + 2.0 * _HUGE))
+            store(after, 0, select(absolute(reached) < _HUGE, dot(real, real, n), zeros() + 2.0 * _HUGE))
             for lane in range(8):
                 if active[lane] != WALK:
                     continue
@@ -227,3 +229,14 @@ def search(laid, starts, options, rule, status, iterations, cost, grad_norm, dec
                     if rejected[lane] >= most_rejected or steps[lane] >= max_iterations:
                         active[lane] = ENDS
                 mu[lane] = max(mu[lane] * factor, 1e-30)
+
+
+def _in_lanes(problem):
+    return problem.dimension < SINGLE_FROM
+
+
+for _kind in (Mlp, Chain):
+    serve(
+        _kind,
+        Service(prepared, evaluate=evaluate, marquardt=search, in_lanes=_in_lanes, certifies=False, flows=False),
+    )

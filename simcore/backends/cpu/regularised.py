@@ -28,7 +28,7 @@ import numpy as np
 
 from simcore.backends.cpu.dispatch import prepare
 from simcore.backends.cpu.lanes import ENDED, fill, refill
-from simcore.backends.cpu.ldlt import count_below, rotate, tridiagonalise
+from simcore.backends.cpu.ldlt import count_below, dot, rotate, tridiagonalise
 from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import any_lane, load, store, zeros
 from simcore.backends.cpu.waves import advance, evaluate, evaluate_gradient, slope, system
@@ -80,15 +80,6 @@ def _solve(diagonal, off_diagonal, n, shift, right, real, imaginary, memory):
 
 
 @jit
-def _dot(x, y, n):
-    """Return x.y of eight lanes."""
-    total = zeros()
-    for k in range(0, n * 8, 8):
-        total = fma(load(x, k), load(y, k), total)
-    return total
-
-
-@jit
 def _held_back(diagonal, off_diagonal, n, cap, exact, right, real, imaginary, memory):
     """Set real to (T^2 + s^2)^-1 T right with |real| = cap where the Newton step is longer; return s (exact
     elsewhere).
@@ -97,7 +88,7 @@ def _held_back(diagonal, off_diagonal, n, cap, exact, right, real, imaginary, me
     capped = full > cap * cap
     if not any_lane(capped):
         return exact
-    high = sqrt(_dot(right, right, n)) * (0.5 / cap)  # |d| <= |g| / (2 s)
+    high = sqrt(dot(right, right, n)) * (0.5 / cap)  # |d| <= |g| / (2 s)
     low = high * 1e-7
     for _ in range(_TRIALS):
         middle = sqrt(low * high)
@@ -117,8 +108,8 @@ def _keep_momentum(diagonal, off_diagonal, n, shift, active, last, d, real, imag
     step -d has a negative component along p, d <- d - 2 (d.p) p / |p|^2.
     """
     _solve(diagonal, off_diagonal, n, shift * 4.0, last, real, imaginary, memory)
-    square = _dot(imaginary, imaginary, n)
-    overlap = _dot(imaginary, d, n)  # p is a negative multiple of ``imaginary``: d.p > 0 where this is negative
+    square = dot(imaginary, imaginary, n)
+    overlap = dot(imaginary, d, n)  # p is a negative multiple of ``imaginary``: d.p > 0 where this is negative
     undoes = active & (overlap < 0.0) & (square > 0.0)
     factor = select(undoes, overlap * -2.0 / square, zeros())
     for k in range(0, n * 8, 8):
@@ -186,10 +177,10 @@ def search(
                 copy_hessian(single, tile, s, A[group])
             else:
                 f = system(tile, X, s, A[group], g)
-            gg = _dot(g, g, n)
+            gg = dot(g, g, n)
             tridiagonalise(A[group], n, diagonal, off_diagonal, scales, memory)
             rotate(A[group], n, scales, g, False)
-            frobenius = sqrt(_dot(diagonal, diagonal, n) + 2.0 * _dot(off_diagonal, off_diagonal, n))
+            frobenius = sqrt(dot(diagonal, diagonal, n) + 2.0 * dot(off_diagonal, off_diagonal, n))
             exact = frobenius * _EXACT
             newton = _solve(diagonal, off_diagonal, n, exact, g, d, imaginary, memory)
             zero = maximum(frobenius * zero_tolerance, zeros() + zero_floor)
@@ -361,7 +352,7 @@ def _chord(
     if not any_lane(moving):
         return
     slope(tile, X, s, g)
-    gg = _dot(g, g, n)
+    gg = dot(g, g, n)
     go = moving & (gg >= tolerance_square) & (gg < _HUGE)
     store(square, s, gg)
     store(active, s, select(go, zeros() + 1.0, zeros()))

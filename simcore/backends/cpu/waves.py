@@ -257,4 +257,4 @@ def advance(tile, X, s, d, t):
         store(X, at, x)
 
 
-register(Waves, WavesTile, prepare=prepare, evaluate=evaluate, system=system, advance=advance)
+register(Waves, WavesTile, prepare=prepare, evaluate=evaluate, system=system, advance=advance, chords=True)

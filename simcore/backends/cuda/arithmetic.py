@@ -10,7 +10,7 @@ from simcore.compilation import jit
 from simcore.formulas import exponential, intrinsics
 from simcore.formulas.elementary import log as _log
 from simcore.formulas.elementary import sincos as _sincos
-from simcore.formulas.steps import capped_fraction as _capped_fraction
+from simcore.formulas.step_cap import capped_fraction as _capped_fraction
 
 
 @jit(inline=True)

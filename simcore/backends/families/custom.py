@@ -13,6 +13,7 @@ CUSTOM = add(
         problem=Custom,
         evaluate=evaluate,
         products=Without(_UNKNOWN),
+        sample_gradient=Without(_UNKNOWN),
         bounds=Without(_UNKNOWN),
         flops=Without(_UNKNOWN),
         cpu="simcore.backends.cpu.own",

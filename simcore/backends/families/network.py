@@ -21,10 +21,11 @@ NETWORK = add(
     Family(
         problem=Mlp,
         evaluate=evaluate_mlp,
-        products=Without("compiled: simcore.trajectories.derivatives asks the kernel"),
+        products="simcore.backends.cpu.network_products:Passes",
+        sample_gradient="simcore.backends.cpu.network_products:sample_gradient",
         bounds=terms_of,
         flops=flops,
-        cpu="simcore.backends.cpu.network_points",
+        cpu="simcore.backends.cpu.marquardt",
         cuda="simcore.backends.cuda.network",
         pool=Without("Hessians of one start fill the device already"),
     )
@@ -34,10 +35,11 @@ CHAIN = add(
     Family(
         problem=Chain,
         evaluate=evaluate_chain,
-        products=Without("compiled: simcore.trajectories.derivatives asks the kernel"),
+        products="simcore.backends.cpu.network_products:Passes",
+        sample_gradient="simcore.backends.cpu.network_products:sample_gradient",
         bounds=Without("no bound on third derivatives is known where weights are shared"),
         flops=Without("searched by Levenberg-Marquardt: see bench network"),
-        cpu="simcore.backends.cpu.network_points",
+        cpu="simcore.backends.cpu.marquardt",
         cuda="simcore.backends.cuda.network",
         pool=Without("Hessians of one start fill the device already"),
     )

@@ -114,6 +114,7 @@ SPIN = add(
         problem=Spin,
         evaluate=evaluate,
         products=Without("a Hessian costs no more than a few products"),
+        sample_gradient=Without("no samples"),
         bounds=bounds,
         flops=flops,
         cpu="simcore.backends.cpu.spin",

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from simcore.arrays import plain
-from simcore.backends.family import Array, Bound, Derivatives, Evaluation, Family, Terms, add
+from simcore.backends.family import Array, Bound, Derivatives, Evaluation, Family, Terms, Without, add
 from simcore.backends.problems import Waves
 from simcore.steps import newton_flops
 
@@ -45,7 +45,7 @@ class ManyWaves:
         return self.confinement * v - (along[:, None, :] @ self.w)[:, 0]
 
 
-def products(problem: Waves, x: Array) -> ManyWaves | None:
+def products(problem: Waves, x: Array, at_once: bool = False) -> ManyWaves | None:
     """Return H v by waves where there are ``MANY`` variables."""
     return ManyWaves(problem, x) if x.shape[1] >= MANY else None
 
@@ -78,6 +78,7 @@ WAVES = add(
         problem=Waves,
         evaluate=evaluate,
         products=products,
+        sample_gradient=Without("no samples"),
         bounds=bounds,
         flops=flops,
         cpu="simcore.backends.cpu.waves",

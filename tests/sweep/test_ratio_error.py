@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from simcore.sweep.stopping import add_counts
+from simcore.sweep.ratio_error import add_counts
 
 
 def test_minima_and_maxima_are_no_saddles():
