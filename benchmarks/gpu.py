@@ -438,11 +438,12 @@ def main() -> int:
         return 1
     name = status["devices"][0]["name"] if status["devices"] else "simulator"
     report: dict[str, Any] = {"device": name, "status": status, "python": platform.python_version()}
-    for library in ("simcore", "numba", "numba-cuda", "cuda-toolkit", "nvidia-cublas", "cupy-cuda13x", "torch", "jax"):
+    report["versions"] = {"simcore": simcore.__version__, "numpy": np.__version__}
+    for library in ("numba", "numba-cuda", "cuda-toolkit", "nvidia-cublas", "cupy-cuda13x", "torch", "jax"):
         try:
-            report.setdefault("versions", {})[library] = metadata.version(library)
+            report["versions"][library] = metadata.version(library)
         except metadata.PackageNotFoundError:
-            report.setdefault("versions", {})[library] = None
+            report["versions"][library] = None
     arguments.out.mkdir(parents=True, exist_ok=True)
     stem = name.lower().replace(" ", "-")
     earlier = arguments.out / f"{stem}.json"
