@@ -42,6 +42,14 @@ def test_a_run_that_is_too_short_is_not_trusted():
     assert found.diagnostics["moves"] == 1600
 
 
+@pytest.mark.long
+def test_a_tenth_of_the_moves_is_not_trusted_at_fifty():
+    """3-spin n = 50, where a round trip takes some 9,000 moves, with 24,000: `results/counts` has three more draws."""
+    found = simcore.estimate_counts(simcore.SphericalSpin(n=50, p=3), seed=2, moves=24_000, walkers=24, threads=1)
+    assert not found.trusted
+    assert any("round trips" in reason for reason in found.diagnostics["reasons"])
+
+
 def test_few_walkers_are_not_trusted():
     found = simcore.estimate_counts(simcore.SphericalSpin(n=6, p=3), seed=1, moves=4000, walkers=4, threads=1)
     assert not found.trusted

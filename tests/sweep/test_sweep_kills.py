@@ -150,3 +150,31 @@ def test_a_kill_before_every_file_operation(small_shards, tmp_path, name, record
     struck = kills(name, tmp_path, every=1)
     record_property("kills", struck)
     print(f"{name}: {struck} kills")
+
+
+def test_a_kill_inside_a_walk(small_shards, tmp_path):
+    """SIGKILL while a draw's walkers are half-way: resumed, the draw's rows are those of the undisturbed run."""
+    from simcore.counts.walks import Walk
+
+    tables = WALK | {"search": {**WALK["search"], "moves": 48_000}}  # three chunks a draw
+    assert int(run_sweep(tables, tmp_path / "whole", workers=0)) == 0
+    out = tmp_path / "killed"
+    for deadly in (1, 4):  # the second chunk of the first draw, the second of the second
+        pid = os.fork()
+        if pid == 0:
+            advanced, made = Walk._advance, 0
+
+            def dies(self, moves, advanced=advanced, deadly=deadly):
+                nonlocal made
+                if made == deadly:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                made += 1
+                return advanced(self, moves)
+
+            Walk._advance = dies
+            run_sweep(tables, out, workers=0)
+            os._exit(1)
+        assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+    assert int(run_sweep(tables, out, workers=0)) == 0
+    assert row_sums(out) == row_sums(tmp_path / "whole")
+    assert verify_run(out).ok
