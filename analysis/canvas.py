@@ -42,6 +42,7 @@ STYLE = {
 
 # Colours differ in lightness too, and each role has its own marker or line style, so that print in grey stays readable.
 DISTINCT = {"color": "black", "marker": "o", "linestyle": "none"}
+WALKED = {"color": "#d55e00", "marker": "s", "linestyle": "none", "markerfacecolor": "white"}
 HITS = {"color": "#c46a1b", "marker": "s", "linestyle": "none", "markerfacecolor": "white"}
 EXACT = {"color": "#1f5fa8", "linestyle": "-"}
 COIN = {"color": "#777777", "linestyle": "--"}

@@ -79,8 +79,8 @@ def panel(axis, family):
     if points:
         values, errors, _ = (np.array(column) for column in zip(*points.values(), strict=True))
         axis.errorbar(
-            list(points), values / decade, yerr=1.96 * errors / decade, color="#d55e00", marker="s", linestyle="none",
-            markerfacecolor="white", markersize=5, capsize=2, label="arc walk", zorder=5,
+            list(points), values / decade, yerr=1.96 * errors / decade, **canvas.WALKED, markersize=5, capsize=2,
+            label="arc walk", zorder=5,
         )  # fmt: skip
     axis.set(xscale="log", xlabel="dimension $n$", title=FAMILIES[family], ylim=(0, 8.5), xlim=(1.8, 58))
     axis.set_xticks([2, 3, 5, 10, 20, 30, 50], ["2", "3", "5", "10", "20", "30", "50"])

@@ -2,13 +2,14 @@
 
 The claim of Goodfellow, Bengio and Courville (2016), section 8.2.3, after Dauphin et al. (2014). Four classes whose
 exact law is known at every n are enumerated completely: isotropic Gaussian fields (on the torus) and spherical p-spins,
-p = 3, 4, 5. The control is the 2-spin, whose critical points are the eigenvectors of a random matrix: two of every
-index, so its ratio is D - 1, the number of indices between minima and maxima, and grows as a power. Exponential growth
-is tested as such (``growth.py``): ln(ratio) must bend upwards against ln(D - 1), where a power law is straight, as it
-does by the exact law; and the exact law is followed to n = 200, where the local slope of ln(ratio) per dimension tends
-to a constant, 1 for the fields and (p - 2)/p for p-spins (the complexity of all critical points less that of the
-minima; Auffinger, Ben Arous and Cerny 2013), 0 for p = 2. Two pictures that are put in the law's place are to be
-refuted: coin flips for the eigenvalues' signs and plain random matrices.
+p = 3, 4, 5; beyond lists of points the arc walk counts fields and 3-spins (``simcore.counts``). The control is the
+2-spin, whose critical points are the eigenvectors of a random matrix: two of every index, so its ratio is D - 1, the
+number of indices between minima and maxima, and grows as a power. Exponential growth is tested as such (``growth.py``):
+ln(ratio) must bend upwards against ln(D - 1), where a power law is straight, as it does by the exact law; and the exact
+law is followed to n = 200, where the local slope of ln(ratio) per dimension tends to a constant, 1 for the fields and
+(p - 2)/p for p-spins (the complexity of all critical points less that of the minima; Auffinger, Ben Arous and Cerny
+2013), 0 for p = 2. Two pictures that are put in the law's place are to be refuted: coin flips for the eigenvalues'
+signs and plain random matrices.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class FunctionClass:
     words : its name in a sentence.
     quick, full : draws for each n, fewer at large n, where a draw takes longer and its ratio fluctuates less.
     limit : the slope of ln(ratio) per dimension as n grows.
+    walked : draws counted by the arc walk for each n beyond, quick and full.
     """
 
     landscape: dict[str, Any]
@@ -62,6 +64,7 @@ class FunctionClass:
     quick: Mapping[int, int] = field(repr=False)
     full: Mapping[int, int] = field(repr=False)
     limit: float
+    walked: tuple[Mapping[int, int], Mapping[int, int]] = ({}, {})
 
     @property
     def degree(self) -> int | None:
@@ -74,31 +77,38 @@ class FunctionClass:
         return self.limit > 0
 
 
-def spin(p: int, quick: Mapping[int, int], full: Mapping[int, int]) -> FunctionClass:
-    """Return the class of spherical p-spins."""
-    return FunctionClass({"name": "spherical_spin", "p": p}, f"spherical {p}-spin", quick, full, (p - 2) / p)
+def spin(p: int, quick: Mapping[int, int], full: Mapping[int, int], *walked: Mapping[int, int]) -> FunctionClass:
+    """Return the class of spherical p-spins; ``walked`` are none, or quick and full."""
+    first, last = walked or ({}, {})
+    table = {"name": "spherical_spin", "p": p}
+    return FunctionClass(table, f"spherical {p}-spin", quick, full, (p - 2) / p, (first, last))
 
 
 CLASSES = (
     FunctionClass(
         {"name": "torus_field"}, "isotropic Gaussian field", {2: 600, 3: 600, 4: 600, 5: 250},
-        {2: 4000, 3: 4000, 4: 4000, 5: 2000, 6: 600}, 1.0,
+        {2: 4000, 3: 4000, 4: 4000, 5: 2000, 6: 600}, 1.0, ({7: 12}, {7: 16, 8: 16}),
     ),
     spin(3, {3: 300, 4: 300, 5: 300, 6: 300, 7: 300, 8: 300, 10: 80},
-         {3: 4000, 4: 4000, 5: 4000, 6: 4000, 7: 2000, 8: 2000, 9: 1000, 10: 1000, 11: 400, 12: 400}),
+         {3: 4000, 4: 4000, 5: 4000, 6: 4000, 7: 2000, 8: 2000, 9: 1000, 10: 1000, 11: 400, 12: 400},
+         {15: 12, 20: 12}, {16: 16, 20: 16, 30: 16}),
     spin(4, {3: 800, 4: 800, 5: 800, 6: 800}, {3: 4000, 4: 4000, 5: 4000, 6: 2000, 7: 600, 8: 200}),
     spin(5, {3: 200, 4: 200, 5: 200, 6: 200}, {3: 4000, 4: 4000, 5: 2000, 6: 1000, 7: 200}),
     spin(2, {3: 40, 4: 40, 5: 40, 6: 40, 8: 40, 10: 40}, dict.fromkeys((3, 4, 5, 6, 8, 10, 12), 400)),
 )  # fmt: skip
 """Quick plans: the curvature's interval is narrower than half of it in every class, by the spreads of a pilot."""
+MOVES = 24_000, 96_000
+"""Moves of a walk, quick and full: 25 round trips or more at the largest n, fixed so that no stopping rule enters."""
 
 
 def measure(full: bool, out: Path) -> Result:
-    """Enumerate all classes and judge how their ratios grow."""
+    """Count all classes, by lists of points and beyond them by walks, and judge how their ratios grow."""
     found = {}
     for c in CLASSES:
         runs = out / "runs" / (f"p{c.degree}" if c.degree else "field")
-        found[c.words] = counted(runs, c.landscape, c.full if full else c.quick, seed=SEED)
+        listed = counted(runs, c.landscape, c.full if full else c.quick, seed=SEED)
+        walked = counted(runs / "walk", c.landscape, c.walked[full], seed=SEED, method="walk", moves=MOVES[full])
+        found[c.words] = [*listed, *walked]
     claims = [claim for c in CLASSES for claim in (class_claims if c.grows else control_claims)(c, found[c.words])]
     return Result(growth_table(found), growth_figure(found), claims)
 
@@ -252,7 +262,8 @@ def growth_table(found: Mapping[str, Sequence[Sample]]) -> Table:
             ratio, top = s.ratio(), math.exp(exact(c, s.n))
             rows.append(
                 {
-                    "class": c.words, "n": s.n, "functions": s.draws, "complete": int(s.complete.sum()),
+                    "class": c.words, "n": s.n, "way": WAYS[s.method], "functions": s.draws,
+                    "complete": int(s.complete.sum()),
                     "minima": int(s.minima.sum()), "ratio": ratio, "exact": top,
                     "z": ratio.z(top) if s.complete.all() else None, "quenched": s.ratio_quenched(),
                     "slope": slopes[j], "slope_exact": exact_slope(c, n[j - 1], s.n) if j else None,
@@ -261,9 +272,10 @@ def growth_table(found: Mapping[str, Sequence[Sample]]) -> Table:
             )  # fmt: skip
         notes.append(fit_note(c, n, logs))
     columns = [
-        Column("class", "class"), Column("n", "n", "$n$"), Column("functions", "functions"),
-        Column("complete", "complete"), Column("minima", "minima"), Column("ratio", "saddles/minima (annealed)"),
-        Column("exact", "exact"), Column("z", "z", "$z$", places=2), Column("quenched", "quenched"),
+        Column("class", "class"), Column("n", "n", "$n$"), Column("way", "counted by"),
+        Column("functions", "functions"), Column("complete", "complete, or trusted"), Column("minima", "minima"),
+        Column("ratio", "saddles/minima (annealed)"), Column("exact", "exact"),
+        Column("z", "z", "$z$", places=2), Column("quenched", "quenched"),
         Column("slope", "slope of ln ratio per n, from the row above"), Column("slope_exact", "exact", digits=4),
         Column("coin_flip", "coin flips", "$2^D-2$"), Column("goe", "plain GOE", digits=4),
     ]  # fmt: skip
@@ -272,6 +284,9 @@ def growth_table(found: Mapping[str, Sequence[Sample]]) -> Table:
         "Errors: one standard error between draws. D = n, n - 1 for spins."
     )
     return Table(columns, rows, "Saddle points per minimum against dimension", [about, *notes])
+
+
+WAYS = {"enumerate": "lists", "walk": "arc walk"}
 
 
 def fit_note(c: FunctionClass, n: Sequence[int], logs: Sequence[Estimate]) -> str:
@@ -316,11 +331,16 @@ def _measured(axis: Axes, c: FunctionClass, x: Sequence[float], estimates: Seque
 
 def _picture_panel(axis: Axes, c: FunctionClass, family: Sequence[Sample]) -> None:
     n = [s.n for s in family]
+    listed, walked = ([s for s in family if s.method == method] for method in WAYS)
     axis.plot(n, [math.exp(exact(c, k)) for k in n], **canvas.EXACT, label="exact law")
     axis.plot(n, [coin_flip_ratio(s.dimension) for s in family], **canvas.COIN, label="coin flips, $2^D-2$")
     axis.plot(n, [goe_ratio(s.dimension) for s in family], **canvas.GOE, label="plain GOE")
     ratios = [s.ratio() for s in family]
-    axis.errorbar(n, [e.value for e in ratios], yerr=canvas.bars(ratios), **canvas.DISTINCT, label="measured, 95 %")
+    looks = ({**canvas.DISTINCT, "label": "lists of points, 95 %"}, {**canvas.WALKED, "label": walk_label(walked)})
+    for some, look in zip((listed, walked), looks, strict=True):
+        if some:
+            found = [s.ratio() for s in some]
+            axis.errorbar([s.n for s in some], [e.value for e in found], yerr=canvas.bars(found), **look)
     highest = max(coin_flip_ratio(family[-1].dimension), ratios[-1].value)
     axis.set(
         yscale="log", ylim=(0.5 * ratios[0].value, 300 * highest), xlabel="dimension $n$", ylabel="saddles / minima"
@@ -328,6 +348,12 @@ def _picture_panel(axis: Axes, c: FunctionClass, family: Sequence[Sample]) -> No
     axis.set_title(c.words)
     canvas.whole_ticks(axis, n)
     axis.legend(loc="upper left")
+
+
+def walk_label(walked: Sequence[Sample]) -> str:
+    """Return what a legend says of counts by the walk, with the words where some are not trusted."""
+    trusted = all(bool(s.complete.all()) for s in walked)
+    return "arc walk, 95 %" if trusted else "arc walk (some not trusted), 95 %"
 
 
 def _far_panel(axis: Axes, found: Mapping[str, Sequence[Sample]]) -> None:
