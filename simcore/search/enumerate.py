@@ -6,7 +6,10 @@ A draw is ``complete`` when, together,
 2. every symmetry orbit has at least 4 hits by ordinary starts, where half of them descend 8, plain and descended
    together (``audit.enough_hits``);
 3. searches from every orbit (``targeted.py``) give nothing new;
-4. no start ended at a degenerate point, and every image under the draw's symmetries is a critical point itself.
+4. no start ended at a degenerate point, and every image under the draw's symmetries is a critical point itself;
+5. for a function of the user's own on a torus or sphere (``CustomLandscape``), whose error rate nobody has measured:
+   short walks by arcs, which know no basins (``targeted.walk_from``), give nothing new. Their arrivals count like hits
+   in rule 2.
 
 This is an empirical rule, not a proof. The Euler sum alone does not see points missed in pairs; hits alone do not see
 basins below about 3/starts: a bump of width 0.03 on a torus function of two variables was missed in six draws of six.
@@ -276,6 +279,7 @@ def enumerate_draw(
         decidable=euler is not None,
         descended=descended_of(target),
         settled=by_boxes if tried and isinstance(target.problem, Waves) else None,
+        walked=euler is not None and target.search.landscape.name == "custom",
     )
     rounds.run(*limits)
     if rounds.proved and attempt is not None and starts == 0:

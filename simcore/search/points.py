@@ -24,6 +24,7 @@ class Points:
     ----------
     hits : (K,) int64, plain ordinary starts that ended at the point.
     reached : (K,) int64, those and the ordinary starts that descended first.
+    arrivals : (K,) int64, arcs of short walks that ended at the point.
     first : (K,) int64, the first plain one; ``NEVER`` without one.
     orbit : (K,) int64, the lowest number among the point's images under the draw's symmetries.
     statuses : (6,) int64, how plain ordinary starts ended, in the order of ``STATUSES``.
@@ -37,6 +38,7 @@ class Points:
         self.table = PointTable(chosen.landscape, chosen.options.decrement_tolerance, target.cost_unit)
         self.hits = np.empty(0, np.int64)
         self.reached = np.empty(0, np.int64)
+        self.arrivals = np.empty(0, np.int64)
         self.first = np.empty(0, np.int64)
         self.orbit = np.empty(0, np.int64)
         self.statuses = np.zeros(len(STATUSES), np.int64)
@@ -66,6 +68,11 @@ class Points:
         """Add the ends of searches that are no ordinary starts: they bring points, but no hits."""
         self._absorb(outcome, np.flatnonzero(outcome.status == CRITICAL))
 
+    def add_walked(self, outcome: Outcome) -> None:
+        """Add where a walk's arcs ended, and count it."""
+        labels = self._absorb(outcome, np.flatnonzero(outcome.status == CRITICAL))
+        self.arrivals += np.bincount(labels, minlength=len(self))
+
     def forget_hits(self) -> None:
         """Leave the ordinary starts out of account."""
         for counts in (self.hits, self.reached, self.statuses):
@@ -93,6 +100,7 @@ class Points:
         new = np.arange(len(self.hits), len(self))
         self.hits = np.concatenate([self.hits, np.zeros(len(new), np.int64)])
         self.reached = np.concatenate([self.reached, np.zeros(len(new), np.int64)])
+        self.arrivals = np.concatenate([self.arrivals, np.zeros(len(new), np.int64)])
         self.first = np.concatenate([self.first, np.full(len(new), NEVER)])
         self.orbit = np.concatenate([self.orbit, new])
 

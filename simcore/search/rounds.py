@@ -17,7 +17,7 @@ from simcore.progress import current
 from simcore.search.audit import chao1, coverage, enough_hits
 from simcore.search.points import Points
 from simcore.search.target import TILE, Target, Workers
-from simcore.search.targeted import starts_from
+from simcore.search.targeted import starts_from, walk_from
 from simcore.validate import COUNTERS, whole
 
 Array = NDArray[np.float64]
@@ -29,6 +29,8 @@ GROWTH = (1.3, 4.0)
 KNOWN = 0.5
 """Good-Turing coverage from which on points are searched from. A function with a continuum of critical points that look
 isolated never gets there."""
+WALKS = 8
+"""Short walks after one that gave a new point, at most, until one gives none and every orbit was reached often."""
 AT_ONCE = 2**16
 """Starts whose outcomes are held at a time: bounds the memory of long rounds."""
 
@@ -53,6 +55,7 @@ class Rounds:
     local : whether a part of the domain is searched: then there may be no point at all, and no flow is followed.
     settled : () -> bool, tried wherever the rest is right: whether a proof says that nothing is missing.
     descended : as ``ordinary``, of starts that begin with a few gradient steps: as many are made, or none.
+    walked : whether a draw that looks complete is walked on by arcs before it is called so.
     decidable : whether anything can show the draw complete; where nothing can, hits end the search, unproved.
     """
 
@@ -67,6 +70,7 @@ class Rounds:
     decidable: bool = True
     descended: Callable[[int, int], Outcome] | None = None
     settled: Callable[[], bool] | None = None
+    walked: bool = False
     starts: int = 0
     descended_starts: int = 0
     rounds: int = 0
@@ -75,6 +79,7 @@ class Rounds:
     complete: bool = False
     proved: bool = False
     saturation: list[tuple[int, int]] = field(default_factory=list)
+    walks: int = 0
     _tried: int = -1
     _searched: Mask = field(default_factory=lambda: np.zeros(0, np.bool_))
 
@@ -85,12 +90,14 @@ class Rounds:
             self._round(wanted)
             if coverage(self.hits()) >= KNOWN:  # before that ordinary starts find points faster
                 self._search_from_points()
-            least, right = self.least_hits(), self.right()
+            least, right = self._least_reached(), self.right()
             sound = self.points.broken == 0 and self.points.degenerate == 0
             # A ball or box may hold no point; the second look guards against calling it empty too early.
             may_be_empty = self.local or not self.decidable
             enough = least >= self.enough if len(self.hits()) else may_be_empty and self.rounds > 1
             self.complete = bool(right and enough and sound)
+            if self.complete and self.walked and self._walk():
+                self.complete = self.right() and self._least_reached() >= self.enough and self.points.broken == 0
             if right and sound and self.settled is not None and len(self.points) != self._tried:
                 self._tried = len(self.points)
                 self.proved = self.settled()
@@ -145,10 +152,38 @@ class Rounds:
             self.targeted_starts += len(begin)
             self.targeted_points += len(points) - before
 
+    def _walk(self) -> bool:
+        """Walk on the points by arcs; return whether that gave new ones, and gave none any more in the end."""
+        points, known = self.points, len(self.points)
+        for _ in range(WALKS):
+            before = len(points)
+            leaders = np.flatnonzero(points.orbit == np.arange(before))
+            order = leaders[np.argsort((points.reached + points.arrivals)[leaders], kind="stable")]
+            table = points.table
+            met = walk_from(self.target, table.x[order], table.index[order], table.cost[order], self.walks)
+            self.walks += 1
+            if len(met):
+                points.add_walked(self.target.newton(met))
+            self.targeted_starts += len(met)
+            self.targeted_points += len(points) - before
+            if len(points) > before:
+                self._search_from_points()
+            elif before == known or self._least_reached() >= self.enough:
+                break
+        return len(points) > known
+
     def hits(self) -> NDArray[np.int64]:
         """Return the ordinary hits of every counted orbit, by starts of both kinds."""
+        return self._by_orbit(self.points.reached)
+
+    def _least_reached(self) -> int:
+        """Return how often starts or arcs reached the rarest counted orbit, 0 where there is none."""
+        reached = self._by_orbit(self.points.reached + self.points.arrivals)
+        return int(reached.min()) if len(reached) else 0
+
+    def _by_orbit(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
         points = self.points
-        total = np.bincount(points.orbit, weights=points.reached, minlength=len(points)).astype(np.int64)
+        total = np.bincount(points.orbit, weights=times, minlength=len(points)).astype(np.int64)
         return total[(points.orbit == np.arange(len(points))) & self.counted()]
 
     def least_hits(self) -> int:

@@ -9,6 +9,9 @@ From each critical point two kinds of start:
   to a maximum, both ways, by gradient steps of length min(|g|/|H|_F, a fraction of the correlation length).
 
 All go through the same Newton search at the end.
+
+Arcs between critical points (``simcore.arcs``) know no basins: the walk that they make is uniform over the points, so
+it reaches one that no start ever met. ``walk_from`` makes a short one.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore.arcs.chains import Chains
+from simcore.arcs.rule import ARRIVED, arc_rule
 from simcore.search.target import Target
 
 Array = NDArray[np.float64]
@@ -24,6 +29,10 @@ REACHES = (0.35, 1.0)
 """Distances from the point along a soft direction, in correlation lengths."""
 DESCENT_STEPS = 24
 DESCENT_REACH = 0.4
+WALKERS, WALK_MOVES = 16, 10
+"""Walkers of a short walk and the moves of each: a second or less for a plain Python function of two variables."""
+WALK_TOLERANCE = 0.1
+"""Longest correction of a step of its arcs: curves turn sharply in narrow places."""
 
 
 def starts_from(target: Target, x: Array, *, flows: bool = True) -> Array:
@@ -55,6 +64,27 @@ def starts_from(target: Target, x: Array, *, flows: bool = True) -> Array:
             slope.append(np.full(len(flowing), way))
     flowed = flow(target, np.concatenate(start), np.concatenate(slope), DESCENT_STEPS)
     return np.concatenate([*soft, flowed])
+
+
+def walk_from(target: Target, x: Array, index: NDArray[np.int64], cost: Array, number: int) -> Array:
+    """Return the critical points that the ``number``-th short walk of this draw proposed, (K, n), copies included.
+
+    x (W, n), index and cost (W,) are points to rounding; walkers begin at the first ``WALKERS`` of them, in turn. By
+    NumPy even where a kernel is at hand: compiling one takes longer than the walk.
+    """
+    landscape = target.search.landscape
+    begin = np.arange(WALKERS) % len(x)
+    scales, period = landscape.scales, landscape.domain.period
+    rule = arc_rule(scales.length, scales.gradient * target.scale, landscape.dimension, period, WALK_TOLERANCE)
+    streams = [landscape.stream(f"targeted:{number}:{walker}") for walker in range(WALKERS)]
+    address, flat = (target.search.seed, target.draw.number), np.zeros(landscape.dimension + 1)
+    chains = Chains(
+        target.problem, landscape.dimension, x[begin], index[begin], cost[begin], rule, flat, address, streams,
+        compiled=False,
+    )  # fmt: skip
+    with np.errstate(all="ignore"):  # arcs that run into singular matrices are given up
+        made = chains.advance(WALK_MOVES)
+    return made.x[made.status == ARRIVED]
 
 
 def flow(target: Target, x: Array, way: Array, steps: int, reach: float = DESCENT_REACH) -> Array:
