@@ -9,7 +9,15 @@ searches within seconds, there).
 from __future__ import annotations
 
 import pytest
+import warming
 from instances import BACKENDS, instances
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Before tests are handed out to several processes, share out what they would all compile."""
+    if hasattr(session.config, "workerinput") and len(session.items) >= warming.WORTH_IT:
+        warming.warm(session.config._tmp_path_factory.getbasetemp().parent)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -101,3 +101,45 @@ def test_bad_input_is_refused_in_one_line():
     ):
         with pytest.raises(simcore.InputError, match=word):
             simcore.estimate_counts(landscape, **given)
+
+
+def test_the_next_look_is_where_the_error_should_do(monkeypatch):
+    """Errors fall as 1/sqrt(moves): 1.2 times the target asks for 1.1 (1.2)^2 = 1.584 times the moves; never for less
+    than 1.3 or more than 2 times as many, and where the diagnostics do not hold for 1.5 times."""
+    from types import SimpleNamespace
+
+    from simcore.counts import estimate, walks
+
+    def looks(errors, trusted=True):
+        made = []
+
+        class Fixed:
+            def __init__(self, targets, walkers, threads, pool):
+                self.record = SimpleNamespace(units=range(walkers), moves=0)
+
+            def first_look(self):
+                return 1000
+
+            def advance(self, moves):
+                self.record.moves += moves
+                made.append(self.record.moves)
+
+            def look(self):
+                error = errors[len(made) - 1]
+                return SimpleNamespace(log_ratio=1.0, log_ratio_se=error), {"trusted": trusted}
+
+            def alone(self):
+                return False
+
+            def result(self, found, diagnostics):
+                return made
+
+        monkeypatch.setattr(walks, "Walk", Fixed)
+        limits = estimate.Limits(0.1, None, 10**6)
+        search = estimate.Search.of(simcore.SphericalSpin(3, 3), seed=1, threads=1)
+        return estimate.count_by_walk(search.landscape, None, 0, search, limits, 16, estimate.Workers(1))
+
+    assert looks([0.12, 0.1]) == [1000, 1584]
+    assert looks([0.101, 0.09]) == [1000, 1300]
+    assert looks([0.3, float("nan"), 0.09]) == [1000, 2000, 4000]
+    assert looks([0.09, 0.024], trusted=False) == [1000, 1500]

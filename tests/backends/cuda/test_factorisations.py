@@ -99,3 +99,22 @@ def test_null_eigenvalues_lie_between_the_thresholds() -> None:
     basis = np.linalg.qr(generator.normal(size=(LANES, 5, 5)))[0]
     matrices = basis * np.array([-2.0, 0.0, 0.0, 1.0, 3.0]) @ basis.swapaxes(1, 2)
     np.testing.assert_array_equal(counts_below(matrices, [-1e-9, 1e-9]), [[1, 3], [1, 3]])
+
+
+def test_a_shift_that_is_an_eigenvalue_counts_it_as_below() -> None:
+    """The convention of the host's kernel, for each place in the sequence at which a term may vanish."""
+    matrices = np.array([np.diag([1.0, 2.0, 3.0]), np.diag([2.0, 1.0, 1.0])])
+    np.testing.assert_array_equal(counts_below(matrices, [1.0, 2.0, 3.0]), [[1, 2, 3], [2, 3, 3]])
+
+
+def test_reflections_of_rows_that_are_nearly_reduced_keep_their_digits() -> None:
+    """With the other sign of beta |u|^2 is a difference of nearly equal numbers: relative errors of 1e-6 for entries
+    of 1e-5 beside 1, where orthogonal reflections err by rounding."""
+    matrices, _ = symmetric(5, 3)
+    matrices[:, 4, :3] *= 1e-5
+    matrices[:, :3, 4] *= 1e-5
+    matrices[:, 3, 4] = matrices[:, 4, 3] = [1.0, -1.0]
+    eigenvalues = np.linalg.eigvalsh(matrices)
+    shifts = [w + error for w in eigenvalues.ravel() for error in (-1e-10, 1e-10)]
+    expected = [[int((w < shift).sum()) for shift in shifts] for w in eigenvalues]
+    np.testing.assert_array_equal(counts_below(matrices, shifts), expected)
