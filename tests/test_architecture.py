@@ -1,6 +1,7 @@
 """The house keeps its shape: imports point downwards, files stay readable, public names are documented."""
 
 import ast
+import functools
 import re
 import tomllib
 from pathlib import Path
@@ -54,20 +55,27 @@ def source(node: ast.ImportFrom, path: Path) -> str:
     return ".".join([*above, *([node.module] if node.module else [])])
 
 
-def statements(tree: ast.Module):
-    """Yield the import statements of a file, anywhere, but for those that only a type checker sees."""
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def statements(path: Path) -> list[ast.Import | ast.ImportFrom]:
+    """Return the import statements of a file, anywhere, but for those that only a type checker sees."""
+    nodes = list(ast.walk(tree(path)))
     hidden = {
         inner
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
-    yield from (n for n in ast.walk(tree) if n not in hidden and isinstance(n, (ast.Import, ast.ImportFrom)))
+    return [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) and node not in hidden]
 
 
 def imported(path: Path):
     """Yield the modules that a file imports."""
-    for node in statements(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in statements(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         else:
@@ -93,7 +101,7 @@ def test_no_import_goes_round_in_a_circle():
     needs = {}
     for name, path in modules.items():
         named = set()
-        for node in statements(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in statements(path):
             if isinstance(node, ast.Import):
                 named |= {alias.name for alias in node.names}
             else:
@@ -124,7 +132,7 @@ def test_no_file_is_too_long():
 def test_every_public_definition_has_a_docstring():
     missing = []
     for path in SOURCES:
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in tree(path).body:
             public = isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
             if public and not ast.get_docstring(node):
                 missing.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
@@ -164,7 +172,7 @@ def test_no_function_is_too_long():
     for path in SOURCES:
         if {"cpu", "cuda", "arcs"} & set(path.parts):
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef) and "jit" not in map(ast.unparse, node.decorator_list):
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 lines = (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
@@ -180,5 +188,5 @@ def test_a_draw_goes_from_configuration_to_table_in_ten_hops():
     hops = re.findall(r"^(\d+)\. `([\w/.]+)` `(\w+)`", walk, flags=re.M)
     assert [int(number) for number, _, _ in hops] == list(range(1, len(hops) + 1)) and 5 <= len(hops) <= 10
     for _, path, name in hops:
-        defined = {node.name for node in ast.parse((ROOT / path).read_text()).body if hasattr(node, "name")}
+        defined = {node.name for node in tree(ROOT / path).body if hasattr(node, "name")}
         assert name in defined, f"{path} defines no {name}"

@@ -16,20 +16,23 @@ WORTH_IT = 1000
 """Tests from which on a run needs nearly all kernels."""
 
 
-def _search(name: str, **parameters: object) -> None:
+def _networks() -> None:
     import simcore
     from simcore.landscapes import registry
 
-    simcore.find_critical_points(registry.from_dict({"name": name, **parameters}), draws=1, starts=2)
+    table = registry.get_class("mlp").conformance[0]
+    landscape = registry.from_dict({"name": "mlp", **table})
+    simcore.find_critical_points(landscape, starts=2)
+    simcore.trajectory(landscape, method="gradient_descent", step_size=0.1, steps=1, starts=2)
 
 
-def _network(name: str) -> None:
-    from simcore.landscapes import registry
+def _search(landscape: str, *sizes: int) -> None:
+    import simcore
 
-    _search(name, **registry.get_class(name).conformance[0])
+    simcore.find_critical_points(getattr(simcore, landscape)(*sizes), starts=2)
 
 
-def _enumeration(landscape: str, *sizes: int) -> None:
+def _proof(landscape: str, *sizes: int) -> None:
     import simcore
 
     simcore.enumerate_critical_points(getattr(simcore, landscape)(*sizes), starts=64, prove=True)
@@ -42,16 +45,15 @@ def _counts(landscape: str, *sizes: int) -> None:
 
 
 JOBS: dict[str, Callable[[], None]] = {
-    "waves": lambda: _search("torus_field", n=2),
-    "spins": lambda: _search("spherical_spin", n=4, p=3),
-    "perceptron": lambda: _network("mlp"),
-    "convolution": lambda: _network("convolutional_network"),
-    "spins proved": lambda: _enumeration("SphericalSpin", 4, 3),
-    "waves proved": lambda: _enumeration("TorusField", 2),
-    "spins counted": lambda: _counts("SphericalSpin", 4, 3),
-    "waves counted": lambda: _counts("TorusField", 2),
+    "networks": _networks,
+    "waves": lambda: _search("TorusField", 2),
+    "spins": lambda: _search("SphericalSpin", 4, 3),
+    "counts of waves": lambda: _counts("TorusField", 2),
+    "proofs of spins": lambda: _proof("SphericalSpin", 4, 3),
+    "counts of spins": lambda: _counts("SphericalSpin", 4, 3),
+    "proofs of waves": lambda: _proof("TorusField", 2),
 }
-"""In the order in which they are claimed: what others build upon first, then the longest."""
+"""In the order in which they are claimed: what others build upon before these, the longest first."""
 
 
 def warm(claims: Path) -> None:

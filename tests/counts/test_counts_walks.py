@@ -59,6 +59,7 @@ def test_a_minimum_met_three_times_keeps_the_list_open(walk, monkeypatch):
     assert found["minima_closed"] is False and found["minima_met"] == 1 and found["minima_coverage"] == 1.0
 
 
-def test_looks_come_after_a_number_of_moves_that_grows_with_the_dimension(walk):
-    assert walk.first_look() == 256  # 4 D^2 = 36 is too few
-    assert walk_of(simcore.SphericalSpin(12, 3), 2).first_look() == 484
+@pytest.mark.parametrize(("dimension", "moves"), [(3, 1000), (15, 1000), (16, 1024), (31, 3844), (32, 4000)])
+def test_the_first_look_comes_after_four_times_the_squared_dimension(walk, monkeypatch, dimension, moves):
+    monkeypatch.setattr(walk, "dimension", dimension)
+    assert walk.first_look() == moves

@@ -96,6 +96,61 @@ def test_two_paths_at_one_real_zero_are_doubtful():
     assert {first, stray} <= set(solver._doubtful(zeros, owner))
 
 
+def complex_zero(solver):
+    """An end well off both edges of the sector, and its path."""
+    ends, arrived, _ = solver.follow(np.arange(solver.paths), 2)
+    assert arrived.all()
+    zeros = solver.settle(ends.astype(np.float64), np.arange(solver.paths))
+    row = np.flatnonzero(~zeros.line)[0]
+    return zeros.points[row : row + 1].copy(), zeros.path[row : row + 1]
+
+
+def with_radius(solver, monkeypatch, r):
+    """Every point is certified with the radius r, and alone."""
+    monkeypatch.setattr(
+        solver,
+        "certify",
+        lambda points, rounds, sign=1: (np.full(len(points), r), np.full(len(points), 9.0), points[:, 0]),
+    )
+
+
+@pytest.mark.parametrize("p", [3, 4])
+def test_a_ball_across_an_edge_of_the_sector_is_no_certified_class(p, monkeypatch):
+    """It may hold a real zero, or one of the conjugate: b.y must keep off both edges by more than r."""
+    solver = Homotopy(simcore.SphericalSpin(n=4, p=p).draw(seed=27).problem)
+    point, path = complex_zero(solver)
+    along = point[0, :4] @ solver.b + 1j * (point[0, 4:] @ solver.b)
+    gap = along.imag if p == 3 else min(along.imag, along.real)  # the sector is the half plane, or the quadrant
+    for share, kept in ((0.97, 1), (1.03, 0)):
+        with_radius(solver, monkeypatch, share * gap)
+        assert len(solver.settle(point.copy(), path).r) == kept
+
+
+def test_of_even_degree_a_ball_that_may_hold_both_signs_is_no_class(monkeypatch):
+    """y and -y are one class: b.y > r tells which of them is meant."""
+    solver = Homotopy(simcore.SphericalSpin(n=4, p=4).draw(seed=27).problem)
+    real = solver.run().real[:1]
+    point = np.hstack([real, np.zeros_like(real)])
+    along = abs(real[0] @ solver.b)
+    for share, kept in ((0.97, 1), (1.03, 0)):
+        with_radius(solver, monkeypatch, share * along)
+        found = solver.settle(point.copy(), np.zeros(1, np.int64))
+        assert len(found.r) == kept
+
+
+def test_one_lower_end_without_a_partner_is_certified():
+    solver = Homotopy(simcore.SphericalSpin(n=4, p=3).draw(seed=27).problem)
+    point, path = complex_zero(solver)
+    below = point.copy()
+    below[:, 4:] *= -1
+    none = solver.settle(np.empty((0, 8)), np.empty(0, np.int64))
+    zeros, owner = solver._add_unmatched(none, below, path)
+    assert (len(zeros.r), zeros.pairs, zeros.real) == (1, 1, 0) and not zeros.upper[0]
+    assert np.linalg.norm(zeros.points - point) < 1e-12 and (owner == -1).all()
+    again, owner = solver._add_unmatched(zeros, below, path)  # now it has one
+    assert len(again.r) == 1 and owner[1, path[0]] == 0
+
+
 def test_threads_seed_and_chunks_change_nothing():
     problem = simcore.SphericalSpin(n=9, p=3).draw(seed=22).problem
     one = Homotopy(problem).run()

@@ -118,3 +118,14 @@ def test_what_is_too_large_is_refused_or_left():
         enumerated(simcore.TorusField(7), prove=True)
     found = enumerated(simcore.TorusField(5), prove="auto")
     assert not found.audit["proved"] and found.audit["proof"] is None
+
+
+def test_the_bounds_on_rounding_by_hand():
+    """One wave cos 2x of amplitude 3, at |x| <= X: e = 3 u 2 X + 12 u, and with the sum e + 8 u; the confinement's own
+    10 u mu (X)."""
+    u, mu, extent = 2.0**-53, 0.5, 7.0
+    waves = Waves(np.array([[2.0]]), np.array([0.0]), np.array([3.0]), mu, 0.0)
+    relative = (3 * 2 * extent + 12 + 8) * u
+    first, second = slacks(waves, extent)
+    assert first == pytest.approx(6 * relative + 10 * u * mu * extent, rel=1e-8)
+    assert second == pytest.approx(12 * relative + 10 * u * mu, rel=1e-8)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 
 import simcore
 from simcore.proof import bezout
-from simcore.proof.paths import count_by_paths
+from simcore.proof.paths import _Sample, count_by_paths
 
 
 def proved(draw):
@@ -71,6 +72,41 @@ def test_jumps_are_seen(monkeypatch):
     draw = simcore.SphericalSpin(n=10, p=3).draw(seed=4)
     diagnostics = count_by_paths(draw, seed=0, paths=400)[4]
     assert diagnostics["jumped"] > 8 and diagnostics["jump_rate"] > 0.02 and not diagnostics["trusted"]
+
+
+def test_intervals_are_clopper_and_pearsons_for_a_finite_number_of_paths():
+    """An index other than its mirror image is met once a path: its limits are those of the binomial share, drawn
+    towards the count by sqrt(1 - sampled/all)."""
+    draw = simcore.SphericalSpin(n=8, p=3).draw(seed=4)
+    counts, _, _, _, diagnostics = count_by_paths(draw, seed=0, paths=24)
+    size, every = diagnostics["paths"] - diagnostics["lost"], diagnostics["all_paths"]
+    shrink = np.sqrt(1 - size / every)
+    times = np.rint(counts["count"] * size / every).astype(int)
+    assert size == 24 and every == 255 and {0, 1, 2} <= {min(t, 2) for t in times}
+    for row, k in zip(counts.itertuples(), times, strict=True):
+        low = beta.ppf(0.025, k, size - k + 1) if k else 0.0
+        high = beta.ppf(0.975, k + 1, size - k)
+        assert row.low - row[2] == pytest.approx(shrink * (every * low - row[2]), abs=1e-9)
+        assert row.high - row[2] == pytest.approx(shrink * (every * high - row[2]), abs=1e-9)
+
+
+def test_the_rate_of_jumps_is_an_upper_bound_of_95_percent():
+    """Three of fifty paths end elsewhere at the closer look, one of them nowhere."""
+    sample = object.__new__(_Sample)
+    solver = bezout.Homotopy(simcore.SphericalSpin(n=6, p=3).draw(seed=4).problem)
+    sample.solver, sample.paths, sample.real = solver, np.arange(50), np.zeros(50, bool)
+    sample.ends = np.random.default_rng(1).normal(size=(50, 12))
+
+    def elsewhere(paths, level):
+        ends = sample.ends[paths].copy()
+        ends[np.isin(paths, (7, 9))] += 1e-3
+        ends[paths == 11] = np.nan
+        return ends
+
+    sample._ends = elsewhere
+    found = sample.diagnostics(np.random.default_rng(2), 100.0, 1.0)
+    assert (found["jumped"], found["retracked"], found["lost"]) == (3, 50, 0)
+    assert found["jump_rate"] == pytest.approx(beta.ppf(0.95, 4, 47)) and not found["trusted"]
 
 
 @pytest.mark.parametrize(

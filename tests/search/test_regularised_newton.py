@@ -150,7 +150,8 @@ def test_descent_matches_its_reference_twin(n):
     assert n < 30 or np.median(after) < 0.3 * np.median(before)  # in few variables the cap is longer than the waves
 
 
-@pytest.mark.parametrize("processor", ["x86-64", pytest.param("haswell", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("processor", ["x86-64", "haswell"])
 def test_other_processors_sum_single_precision_alike(processor, tmp_path):
     """The blocks of the AVX2 tile and of the fallback: same sums as this processor's, to rounding of the sines."""
     script = (
