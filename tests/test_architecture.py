@@ -190,3 +190,80 @@ def test_a_draw_goes_from_configuration_to_table_in_ten_hops():
     for _, path, name in hops:
         defined = {node.name for node in tree(ROOT / path).body if hasattr(node, "name")}
         assert name in defined, f"{path} defines no {name}"
+
+
+EXERCISED = {
+    "simcore.__main__": ("test_cli.py", '"-m", "simcore"'),
+    "simcore.interrupt": ("test_progress_of_calls.py", "SIGINT"),
+    "simcore.info": ("test_cli.py", '"info"'),
+    "simcore.arcs.walk": ("arcs/test_arc_walk.py", "test_compiled_walk_is_its_twin"),
+    "simcore.backends.cpu.marquardt": ("search/test_network_search.py", "LevenbergMarquardt"),
+    "simcore.backends.cpu.network_layout": ("backends/cpu/test_network_kernel.py", "network_points"),
+    "simcore.backends.cpu.outer": ("backends/cpu/test_network_kernel.py", "network_points"),
+    "simcore.backends.cpu.regularised": ("search/test_regularised_newton.py", "regularised_newton"),
+    "simcore.backends.cpu.small": ("backends/cpu/test_cpu_backend.py", "solve_alone"),
+    "simcore.backends.cpu.sphere": ("conformance/test_every_backend_and_family.py", "family"),
+    "simcore.backends.cpu.spin": ("conformance/test_every_backend_and_family.py", "family"),
+    "simcore.backends.cuda.loop": ("backends/cuda/test_newton.py", "newton"),
+    "simcore.backends.cuda.monomials": ("backends/cuda/test_pool.py", "SphericalSpin"),
+    "simcore.backends.cuda.spin": ("backends/cuda/test_newton.py", "SphericalSpin"),
+    "simcore.backends.cuda.spin_pool": ("backends/cuda/test_pool.py", "SphericalSpin"),
+    "simcore.backends.families.wave_bounds": ("search/test_search_certify.py", "_wave_terms"),
+    "simcore.benchmarks.dgemm": ("benchmarks/test_benchmarks.py", "test_the_ceiling_is_the_best_core_type"),
+    "simcore.benchmarks.micro_kernel": ("benchmarks/test_benchmarks.py", "micro_kernel"),
+    "simcore.benchmarks.timing": ("benchmarks/test_benchmarks.py", "us_per_start_iteration"),
+    "simcore.benchmarks.walk": ("benchmarks/test_benchmarks.py", "test_walk_times_whole_counts"),
+    "simcore.counts.beginnings": ("counts/test_estimate_counts.py", "estimate_counts"),
+    "simcore.counts.records": ("counts/test_estimate_counts.py", "estimate_counts"),
+    "simcore.counts.result": ("counts/test_estimate_counts.py", "diagnostics"),
+    "simcore.counts.shards": ("sweep/test_sweep_walk.py", "walk"),
+    "simcore.networks.base": ("networks/test_network_derivatives.py", "MLP"),
+    "simcore.sweep.compute": ("sweep/test_sweep_runs.py", "test_the_size_of_shards_changes_no_bit"),
+    "simcore.sweep.dask_worker": ("sweep/test_sweep_dask.py", "dask"),
+    "simcore.sweep.local": ("sweep/test_sweep_runs.py", "test_worker_processes_and_their_number_change_no_bit"),
+    "simcore.sweep.merge": ("sweep/test_sweep_parts.py", "merge"),
+    "simcore.sweep.repair": ("sweep/test_sweep_runs.py", "test_a_lost_run_json_is_made_again_from_the_shards"),
+    "simcore.trajectories.flow": ("trajectories/test_trajectory.py", "test_gradient_flow_of_a_quadratic"),
+    "simcore.trajectories.paths": ("trajectories/test_trajectory.py", "gradient_descent"),
+    "simcore_analysis.disconnectivity": ("search/test_graph.py", "simcore.plot.disconnectivity"),
+    "simcore_analysis.plots": ("analysis/test_doors.py", "plot"),
+}
+"""Modules that no test imports, since nothing calls them but others: the test that goes through them, and a word of it.
+A module that is not here is imported by a test, offers a public name that one uses, or has a test file of its name."""
+
+
+def named_in(texts: dict[Path, str]) -> set[str]:
+    """Return the modules that tests import, or whose public names they use."""
+    named = set()
+    for path, text in texts.items():
+        for node in ast.walk(ast.parse(text, str(path))):
+            if isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                named |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    used = set(re.findall(r"\bsimcore\.(\w+)", "\n".join(texts.values())))
+    for node in ast.walk(ast.parse((ROOT / "simcore" / "__init__.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if alias.name in used:
+                    named |= {node.module or "", f"{node.module}.{alias.name}"}
+    return named
+
+
+def test_every_module_has_its_test():
+    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")}
+    named, files = named_in(texts), {(path.parent.name, path.stem): path for path in texts}
+    missing = []
+    for path in SOURCES:
+        name = module_name(path).removesuffix(".__init__")
+        room, stem = path.parent.name, path.stem
+        room = "tests" if path.parent == ROOT / "simcore" else room
+        mirrored = any((room, f"test_{prefix}{stem}") in files for prefix in ("", f"{room}_"))
+        if name in named or mirrored or path.name == "__init__.py":
+            continue
+        if name not in EXERCISED:
+            missing.append(name)
+        else:
+            file, word = EXERCISED[name]
+            assert word in (ROOT / "tests" / file).read_text(encoding="utf-8"), f"{file} has no word {word} for {name}"
+    assert missing == [], "give each a test, or the place of one that goes through it in EXERCISED"

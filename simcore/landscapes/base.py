@@ -299,6 +299,10 @@ class Draw(ABC):
         """Return one representative of each point's symmetry orbit, shape as x: equal for copies to be merged."""
         return x
 
+    def orbit_size(self, x: Array) -> int:
+        """Return how many different images a point, shape (n,), has where ``canonical`` merges them."""
+        return 1
+
     def value(self, x: ArrayLike) -> Any:
         """Return f(x): a float for x of shape (n,), shape (batch,) for (batch, n)."""
         return self._evaluate(x, 0)

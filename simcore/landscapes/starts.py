@@ -18,17 +18,17 @@ Array = NDArray[np.float64]
 def box(stream: int, seed: int, draw: int, first: int, count: int, low: Any, high: Any) -> Array:
     """Return points uniform in the box with sides ``low``, ``high`` of shape (n,), shape (count, n)."""
     low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
-    return low + (high - low) * _random("start_uniforms", stream, seed, draw, first, count, len(low))
+    return low + (high - low) * _random(False, stream, seed, draw, first, count, len(low))
 
 
 def normal(stream: int, seed: int, draw: int, first: int, count: int, n: int, spread: float) -> Array:
     """Return points with independent normal coordinates of standard deviation ``spread``, shape (count, n)."""
-    return spread * _random("start_normals", stream, seed, draw, first, count, n)
+    return spread * _random(True, stream, seed, draw, first, count, n)
 
 
 def sphere(stream: int, seed: int, draw: int, first: int, count: int, n: int, radius: float) -> Array:
     """Return points uniform on the sphere |x| = radius in R^n, shape (count, n): normals divided by their norm."""
-    z = _random("start_normals", stream, seed, draw, first, count, n)
+    z = _random(True, stream, seed, draw, first, count, n)
     return z * (radius / _norm(z))[:, None]
 
 
@@ -47,9 +47,10 @@ def _norm(z: Array) -> Array:
     return np.sqrt(np.add.accumulate(z * z, axis=1)[:, -1])
 
 
-def _random(kind: str, stream: int, seed: int, draw: int, first: int, count: int, n: int) -> Array:
-    from simcore.formulas import random
+def _random(normals: bool, stream: int, seed: int, draw: int, first: int, count: int, n: int) -> Array:
+    from simcore.formulas.random import start_normals, start_uniforms
 
     seed, draw = validate.address(seed, draw)
     first, count = validate.start_range(first, count)
-    return getattr(random, kind)(seed, stream, draw, first, count, n)
+    numbers: Array = (start_normals if normals else start_uniforms)(seed, stream, draw, first, count, n)
+    return numbers

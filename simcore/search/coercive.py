@@ -63,11 +63,11 @@ class Classes:
         before = self.table.count
         labels = self.table.absorb(self.target.canonical(x), index, cost, decrement)
         new = self.table.count - before
-        orbit = [self.target.draw.orbit_size(row) for row in self.table.x[before:]]  # type: ignore[attr-defined]
+        orbit = [self.target.draw.orbit_size(row) for row in self.table.x[before:]]
         self.orbit = np.concatenate([self.orbit, np.array(orbit, np.int64)])
         self.first = np.concatenate([self.first, np.full(new, moves, np.int64)])
-        for name in ("hits", "reached"):
-            setattr(self, name, np.concatenate([getattr(self, name), np.zeros(new, np.int64)]))
+        none = np.zeros(new, np.int64)
+        self.hits, self.reached = np.concatenate([self.hits, none]), np.concatenate([self.reached, none])
         return labels
 
     @property

@@ -48,8 +48,8 @@ class Target:
         scale = float(draw.scale)
         if scale != 1.0:
             given = search.options
-            scaled = {name: getattr(given, name) * scale for name in ("gradient_tolerance", "zero_floor")}
-            search = replace(search, options=given._replace(**scaled))
+            small, floor = given.gradient_tolerance * scale, given.zero_floor * scale
+            search = replace(search, options=given._replace(gradient_tolerance=small, zero_floor=floor))
         return cls(search, draw, draw.problem, scale)
 
     @classmethod

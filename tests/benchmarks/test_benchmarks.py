@@ -3,6 +3,7 @@
 import json
 import math
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from simcore import benchmarks
 from simcore.backends import reference
 from simcore.backends.problems import Waves
-from simcore.benchmarks import enumeration, first_call, flops, formulas, network_peers, newton, peers, report
+from simcore.benchmarks import enumeration, first_call, flops, formulas, laws, network_peers, newton, peers, report
 from simcore.benchmarks.ceiling import Ceiling, supported_core_types
 from simcore.benchmarks.settings import Settings
 from simcore.cli import main
@@ -18,6 +19,7 @@ from simcore.errors import InputError
 from simcore.landscapes.spin import SphericalSpin
 from simcore.landscapes.waves import GaussianField, TorusField
 from simcore.networks.mlp import MLP
+from simcore.sweep.config import read_configuration
 
 FIELDS = {
     "us_per_start_iteration",
@@ -219,6 +221,30 @@ def test_walk_times_whole_counts(quick):
     assert 2 < result["moves_per_round_trip"] < 1000
     assert 20 < result["evaluations_per_move"] < 80
     assert result["seconds_for_10_percent"] > 0
+
+
+def test_a_law_is_timed_from_a_new_process(quick, monkeypatch):
+    asked = []
+    monkeypatch.setattr(laws.subprocess, "run", lambda command, **options: asked.append((command, options)))
+    result = benchmarks.measure("theory", Settings(landscape="spherical_spin", n=7, p=4, repeats=2))
+    assert len(asked) >= 3 and all(options["check"] for _, options in asked)
+    assert asked[0][0][1:] == ["-m", "simcore.cli", "theory", "spherical_spin", "--n", "7", "--json", "--p", "4"]
+    assert result["n"] == 7 and 0 <= result["seconds_low"] <= result["seconds"] <= result["seconds_high"]
+
+
+def test_a_sweep_is_timed_from_configuration_to_files(quick, monkeypatch):
+    read = []
+
+    def run(command, **options):
+        config = Path(command[command.index("run") + 1])
+        read.append((read_configuration(config), command[command.index("--out") + 1]))
+
+    monkeypatch.setattr(laws.subprocess, "run", run)
+    result = benchmarks.measure("sweep", Settings(landscape="torus_field", n=2, repeats=2))
+    assert len({out for _, out in read}) == len(read) >= 3  # a new directory each time: nothing is resumed
+    assert read[0][0].draws * read[0][0].starts == result["rows"] == 19200
+    assert dict(read[0][0].combinations[0]) == {"name": "torus_field", "n": 2}
+    assert result["rows_per_second"] == result["rows"] / result["seconds"]
 
 
 @pytest.mark.parametrize("case", ["normals", "sincos", "ldlt"])
