@@ -43,15 +43,16 @@ from simcore.proof.certificate import SPARE, UNIT, local_radii, operator_bound, 
 from simcore.proof.distinct import match, separate
 from simcore.proof.linear import packed
 from simcore.proof.polish import polish
-from simcore.proof.tensor import Tables, multisets, tables
+from simcore.proof.tensor import Tables, multisets, tables, workspace
 from simcore.proof.tracker import track
 
 Array = NDArray[np.float64]
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 
 LEVELS = ((2e-2, 5e-2), (3e-3, 1e-2), (1e-3, 3e-3), (1e-4, 3e-4), (1e-6, 1e-5))
-"""(aim, closeness) of ``track``: all paths at the first, doubtful ones again; the first two in single precision."""
-SINGLE_LEVELS = 2
+"""(aim, closeness) of ``track``: all paths at the first, doubtful ones again; all but the last in single precision,
+so that the tracker in double precision is hardly ever used, and compiled when it is."""
+SINGLE_LEVELS = 4
 MOST_TRIES = 1000
 ANGLE = 0.5
 """g is drawn from the arc of this length about i: near the real axis, where F's own paths are real and meet, a path
@@ -193,7 +194,8 @@ class Homotopy:
             part = ends[rows]
             part[:, : self.n], part[:, self.n :] = first.real, first.imag
             g = kind(self.g.real), kind(self.g.imag)
-            track(coefficients, self.tables, self.n, self.p, *g, limits, part, arrived[rows], tries[rows])
+            space = workspace(coefficients, self.n, self.p)
+            track(coefficients, self.tables, self.n, self.p, *g, limits, space, part, arrived[rows], tries[rows])
 
         self.map(piece, range(0, len(paths), CHUNK))
         return ends, arrived & np.isfinite(ends).all(axis=1), int(tries.sum())
@@ -206,7 +208,8 @@ class Homotopy:
 
         def piece(begin: int) -> None:
             rows = slice(begin, begin + CHUNK)
-            polish(coefficients, self.tables, self.n, self.p, rounds, certify, points[rows], facts[rows])
+            space = workspace(coefficients, self.n, self.p)
+            polish(coefficients, self.tables, self.n, self.p, rounds, certify, space, points[rows], facts[rows])
 
         self.map(piece, range(0, len(points), CHUNK))
         return facts
@@ -419,7 +422,7 @@ class _Layout:
     orderings: Array
     places: NDArray[np.int64]
     unfolding: NDArray[np.int64]
-    tables: Tables
+    tables: Tables | None
 
 
 @functools.lru_cache(maxsize=16)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from simcore.compilation import jit
 from simcore.proof.lanes import fma, load, sqrt, store, width, zeros
 from simcore.proof.linear import factor, multiply, solve, square_norm
@@ -30,20 +28,21 @@ def _derivative(n, m, A, J):
 
 
 @jit
-def polish(T, tables, n, p, rounds, certify, points, facts):
+def polish(T, tables, n, p, rounds, certify, space, points, facts):
     """Make Newton steps from points (N, 2 n) and, where asked to, gather what a certificate needs at the last place.
 
     ``facts`` (N, 5) receives |K|_F, |1 - J K|_F, |F|, |J|_F for an approximate inverse K, and the length of the last
-    step; without ``certify`` the first two are 0. ``T``, ``tables``: ``simcore.proof.tensor``; double precision.
+    step; without ``certify`` the first two are 0. ``T``, ``tables``, ``space``: ``simcore.proof.tensor``; double
+    precision.
     """
     w = width(T)
     step, rows = 2 * w, len(points)
-    y, e, f, d = np.zeros(step * n), np.zeros(step * n), np.zeros(step * n), np.zeros(step * n)
-    room = step * (tables[2][2] + 4)
-    above = np.zeros((3, step * (tables[2][p - 1] + 4) if p > 3 else 0))
-    A, J, scratch, out = np.zeros(room), np.zeros(room), np.zeros(2 * step * n), np.zeros(5 * w)
+    vectors, matrices, above = space
+    A, J, out, scratch = matrices[0], matrices[1], matrices[2], vectors[0]
+    y, e, f, d = vectors[1], vectors[2], vectors[3], vectors[4]
+    lanes = vectors.shape[1] // (4 * n)  # w, but no constant: loops over the lanes would be unrolled and compile long
     for first in range(0, rows, w):
-        for lane in range(w):
+        for lane in range(lanes):
             row = min(first + lane, rows - 1)
             for i in range(n):
                 y[step * i + lane] = points[row, i]
@@ -78,7 +77,7 @@ def polish(T, tables, n, p, rounds, certify, points, facts):
         store(out, 0, sqrt(inverse))
         store(out, w, sqrt(defect))
         store(out, 3 * w, sqrt(size))
-        for lane in range(w):
+        for lane in range(lanes):
             if first + lane < rows:
                 for k in range(5):
                     facts[first + lane, k] = out[k * w + lane]

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simcore.compilation import jit
-from simcore.proof.lanes import fma, load, store, width, zeros
-from simcore.proof.linear import contract, multiply
+from simcore.proof.lanes import REGISTER, fma, load, store, width, zeros
+from simcore.proof.linear import BLOCK, contract, multiply
 
 Tables = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
@@ -27,13 +28,17 @@ def multisets(n: int, q: int) -> list[tuple[int, ...]]:
     return list(itertools.combinations_with_replacement(range(n), q))
 
 
-def tables(n: int, p: int) -> Tables:
-    """Return (rows, first row of each level, entries of each level).
+def tables(n: int, p: int) -> Tables | None:
+    """Return (rows, first row of each level, entries of each level), or None for p = 3, which needs none.
 
     Row of a multiset of level q, q = 2, ..., p - 2, holds the places of it and one more index in level q + 1;
-    ``first[q]`` is where level q begins. Of p = 3 there are no rows.
+    ``first[q]`` is where level q begins. Kernels ask ``tables is None``, not p == 3: Numba leaves out what the type of
+    an argument excludes, and half of what a tracker would compile with it.
     """
-    parts, first, begin = [np.zeros((0, n), np.int64)], np.zeros(p, np.int64), 0
+    if p == 3:
+        return None
+    parts: list[NDArray[np.int64]] = []
+    first, begin = np.zeros(p, np.int64), 0
     for q in range(2, p - 1):
         place = {s: i for i, s in enumerate(multisets(n, q + 1))}
         rows = [[place[tuple(sorted((*s, l)))] for l in range(n)] for s in multisets(n, q)]  # noqa: E741
@@ -41,6 +46,20 @@ def tables(n: int, p: int) -> Tables:
         first[q] = begin
         begin += len(rows)
     return np.concatenate(parts), first, np.array([math.comb(n + q - 1, q) for q in range(p)], np.int64)
+
+
+def workspace(T: NDArray[Any], n: int, p: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return room for a tracker, a row each: vectors of 2 n complex numbers a lane, packed matrices, levels below T.
+
+    Made here, three arrays in all: what a kernel allocates, and every array handed to it, takes time to compile.
+    """
+    step = 2 * REGISTER // (8 * T.itemsize)
+    level = step * (T.size // n + BLOCK) if p > 3 else 0
+    return (
+        np.zeros((15, 2 * step * n), T.dtype),
+        np.zeros((3, step * (n * (n + 1) // 2 + BLOCK)), T.dtype),
+        np.zeros((3, level), T.dtype),
+    )
 
 
 @jit(inner=True)
@@ -63,19 +82,18 @@ def _lower(tables, q, n, M, v, A):
 @jit(inner=True)
 def descend(T, tables, n, p, y, above, A):
     """A = T y^(p-2), packed; above[q % 2] keep the levels q = 3 and 4, T y^(p-3) and T y^(p-4), where they exist."""
-    if p == 3:
+    if tables is None:
         contract(T, n, y, A)
-        return
-    contract(T, n, y, above[(p - 1) % 2])
-    for q in range(p - 2, 2, -1):
-        _lower(tables, q, n, above[(q + 1) % 2], y, above[q % 2])
-    _lower(tables, 2, n, above[1], y, A)
+    else:
+        contract(T, n, y, above[(p - 1) % 2])
+        for q in range(p - 2, 1, -1):
+            _lower(tables, q, n, above[(q + 1) % 2], y, above[q % 2] if q > 2 else A)
 
 
 @jit(inner=True)
 def bend(T, tables, n, p, above, u, B):
     """B = T y^(p-3) u, packed, after ``descend``."""
-    if p == 3:
+    if tables is None:
         contract(T, n, u, B)
     else:
         _lower(tables, 2, n, above[1], u, B)

@@ -23,8 +23,6 @@ Nothing here is trusted: where a path ends is certified afterwards, whatever pat
 
 from __future__ import annotations
 
-import numpy as np
-
 from simcore.compilation import jit
 from simcore.proof.lanes import any_lane, fma, load, maximum, minimum, select, sqrt, store, width, zeros
 from simcore.proof.linear import factor, multiply, product, solve, square_norm
@@ -64,53 +62,75 @@ def _jacobian(n, m, A, J, diagonal, a, b):
 
 
 @jit(inner=True)
-def _next(following, lane, n, starts, y, t, halvings, count):
-    """Put path ``following`` into a lane; return its number, or -1 where there is none and the lane idles."""
+def _reap(lanes, n, y, t, halvings, count, most, owner, following, ends, arrived, tries):
+    """Store the paths that have ended and put the next ones, from ``following`` on, in their lanes; return the number
+    of (paths stored, paths begun)."""
     w = width(y)
-    t[lane], halvings[lane], count[lane] = 0.0, 1.0, 0.0
-    if following >= len(starts):
-        return -1
-    for i in range(n):
-        y[2 * w * i + lane] = starts[following, i]
-        y[2 * w * i + w + lane] = starts[following, n + i]
-    return following
+    step = 2 * w
+    stored, begun = 0, 0
+    for lane in range(lanes):
+        if not (t[lane] >= 1.0 or count[lane] >= most or halvings[lane] < _SMALLEST):
+            continue
+        row = int(owner[lane])  # exact up to 2^24 in single precision
+        if row >= 0:
+            for i in range(n):
+                ends[row, i] = y[step * i + lane]
+                ends[row, n + i] = y[step * i + w + lane]
+            arrived[row] = t[lane] >= 1.0
+            tries[row] = int(count[lane])
+            stored += 1
+        row = following + begun
+        t[lane], halvings[lane], count[lane], owner[lane] = 0.0, 1.0, 0.0, -1.0  # without a path the lane idles
+        if row < len(ends):
+            owner[lane] = row
+            begun += 1
+            for i in range(n):
+                y[step * i + lane] = ends[row, i]
+                y[step * i + w + lane] = ends[row, n + i]
+    return stored, begun
+
+
+@jit(inner=True)
+def _linearise(T, tables, n, p, y, gr, gi, a, b, above, A, low, high, J, d, scratch):
+    """A = T y^(m-1), low = g y^(m-2), high = g y^(m-1), J and d the factors of J at y."""
+    descend(T, tables, n, p, y, above, A)
+    _powers(n, p - 3, y, gr, gi, low, high)
+    _jacobian(n, p - 1, A, J, high, a, b)
+    factor(n, J, d, scratch)
 
 
 @jit
-def track(T, tables, n, p, gr, gi, limits, ends, arrived, tries):
+def track(T, tables, n, p, gr, gi, limits, space, ends, arrived, tries):
     """Follow paths; ``ends`` (N, 2 n), real parts first, holds where they begin and receives where they end.
 
-    ``T``, ``tables``: ``simcore.proof.tensor``. ``limits`` = (aim, closeness, closeness at the end, most tries).
-    ``arrived`` (N,) receives whether t = 1 was reached, ``tries`` (N,) how many were made. The precision of ``T`` and
-    ``ends`` is that of the arithmetic.
+    ``T``, ``tables``, ``space``: ``simcore.proof.tensor``. ``limits`` = (aim, closeness, closeness at the end, most
+    tries). ``arrived`` (N,) receives whether t = 1 was reached, ``tries`` (N,) how many were made. The precision of
+    ``T`` and ``ends`` is that of the arithmetic.
     """
-    w, kind = width(T), T.dtype
+    w = width(T)
     step, m = 2 * w, p - 1
     aim, closeness, final, most = limits
     two, three = m * (m - 1) / 2.0, m * (m - 1) * (m - 2) / 6.0
-    y, q, c1, c2, c3 = (np.zeros(step * n, kind), np.zeros(step * n, kind), np.zeros(step * n, kind),
-                        np.zeros(step * n, kind), np.zeros(step * n, kind))  # fmt: skip
-    e, z, low, high = (np.zeros(step * n, kind), np.zeros(step * n, kind), np.zeros(step * n, kind),
-                       np.zeros(step * n, kind))  # fmt: skip
-    room, levels = step * (tables[2][2] + 4), tables[2][m]
-    above = np.zeros((3, step * (levels + 4) if p > 3 else 0), kind)
-    A, B, J = np.zeros(room, kind), np.zeros(room, kind), np.zeros(room, kind)
-    d, scratch = np.zeros(step * n, kind), np.zeros(2 * step * n, kind)
-    t, halvings, count = np.zeros(w, kind), np.ones(w, kind), np.zeros(w, kind)
-    owner = np.zeros(w, np.int64)
+    vectors, matrices, above = space
+    A, B, J, scratch = matrices[0], matrices[1], matrices[2], vectors[0]
+    y, q, c1, c2, c3, e, z = vectors[1], vectors[2], vectors[3], vectors[4], vectors[5], vectors[6], vectors[7]
+    low, high, d, t, halvings, count = vectors[8], vectors[9], vectors[10], vectors[11], vectors[12], vectors[13]
+    owner = vectors[14]
     nothing = zeros(T)
-    following, live = 0, 0
-    for lane in range(w):
-        owner[lane] = _next(following, lane, n, ends, y, t, halvings, count)
-        following += 1
-        live += owner[lane] >= 0
-    while live > 0:
+    lanes = vectors.shape[1] // (4 * n)  # w, but no constant: loops over the lanes would be unrolled and compile long
+    for lane in range(lanes):
+        t[lane], owner[lane] = 1.0, -1.0
+    following, left = 0, len(ends)
+    while True:
+        if any_lane((load(t, 0) >= 1.0) | (load(count, 0) >= most) | (load(halvings, 0) < _SMALLEST)):
+            stored, begun = _reap(lanes, n, y, t, halvings, count, most, owner, following, ends, arrived, tries)
+            following += begun
+            left -= stored
+            if left == 0:
+                return
         b = load(t, 0)
         a = 1.0 - b
-        descend(T, tables, n, p, y, above, A)
-        _powers(n, m - 2, y, gr, gi, low, high)
-        _jacobian(n, m, A, J, high, a, b)
-        factor(n, J, d, scratch)
+        _linearise(T, tables, n, p, y, gr, gi, a, b, above, A, low, high, J, d, scratch)
         multiply(n, A, y, c1)
         for o in range(0, step * n, step):
             qr, qi = product(load(high, o), load(high, o + w), load(y, o), load(y, o + w))
@@ -143,7 +163,7 @@ def track(T, tables, n, p, gr, gi, limits, ends, arrived, tries):
             zi = fma(2.0 * two, fma(a, qi, b * load(e, o + w)), load(z, o + w))
             store(c3, o, fma(m, load(c3, o) - mr, zr))
             store(c3, o + w, fma(m, load(c3, o + w) - mi, zi))
-        if p > 3:
+        if tables is not None:
             third(T, tables, n, p, above, c1, B, e)
             _powers(n, m - 3, y, gr, gi, low, high)
             for o in range(0, step * n, step):
@@ -163,10 +183,7 @@ def track(T, tables, n, p, gr, gi, limits, ends, arrived, tries):
         for o in range(0, step * n, w):
             store(q, o, fma(h, fma(h, fma(h, load(c3, o), load(c2, o)), load(c1, o)), load(y, o)))
         a = 1.0 - after
-        descend(T, tables, n, p, q, above, A)
-        _powers(n, m - 2, q, gr, gi, low, high)
-        _jacobian(n, m, A, J, high, a, after)
-        factor(n, J, d, scratch)
+        _linearise(T, tables, n, p, q, gr, gi, a, after, above, A, low, high, J, d, scratch)
         multiply(n, A, q, e)
         for o in range(0, step * n, step):
             xr, xi = load(q, o), load(q, o + w)
@@ -183,19 +200,3 @@ def track(T, tables, n, p, gr, gi, limits, ends, arrived, tries):
         store(t, 0, select(good, after, b))
         store(halvings, 0, select(good, minimum(2.0 * load(halvings, 0), 1.0), 0.5 * load(halvings, 0)))
         store(count, 0, load(count, 0) + 1.0)
-        if not any_lane((load(t, 0) >= 1.0) | (load(count, 0) >= most) | (load(halvings, 0) < _SMALLEST)):
-            continue
-        for lane in range(w):
-            if not (t[lane] >= 1.0 or count[lane] >= most or halvings[lane] < _SMALLEST):
-                continue
-            row = owner[lane]
-            if row >= 0:
-                for i in range(n):
-                    ends[row, i] = y[step * i + lane]
-                    ends[row, n + i] = y[step * i + w + lane]
-                arrived[row] = t[lane] >= 1.0
-                tries[row] = int(count[lane])
-                live -= 1
-            owner[lane] = _next(following, lane, n, ends, y, t, halvings, count)
-            following += 1
-            live += owner[lane] >= 0

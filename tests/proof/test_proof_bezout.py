@@ -6,6 +6,7 @@ import pytest
 import simcore
 from simcore.proof import bezout
 from simcore.proof.bezout import LEVELS, Homotopy
+from simcore.proof.tensor import workspace
 from simcore.proof.tracker import track
 
 
@@ -174,7 +175,7 @@ def test_both_precisions_follow_the_same_paths():
         part = np.hstack([first.real, first.imag]).astype(kind)
         arrived, tries = np.zeros(len(part), np.bool_), np.zeros(len(part), np.int64)
         limits, g = (*LEVELS[2], 1e-3, 1e4), (kind(solver.g.real), kind(solver.g.imag))
-        track(coefficients, solver.tables, 6, 3, *g, limits, part, arrived, tries)
+        track(coefficients, solver.tables, 6, 3, *g, limits, workspace(coefficients, 6, 3), part, arrived, tries)
         assert arrived.all()
         ends.append(part.astype(np.float64))
     assert np.abs(ends[0] - ends[1]).max() < 1e-3 * np.abs(ends[1]).max()

@@ -10,6 +10,7 @@ from simcore.landscapes.spin import multiplicities
 from simcore.proof.bezout import Homotopy
 from simcore.proof.certificate import UNIT, judge, local_radii, operator_bound, radii
 from simcore.proof.polish import polish
+from simcore.proof.tensor import workspace
 
 
 def exact_tensor(problem, scaled):
@@ -63,7 +64,7 @@ def test_no_residual_errs_by_more_than_its_bound(n, number):
     tensor = exact_tensor(problem, scale_of(problem, solver))
     points = points_round(solver, number, rng)
     facts = np.empty((number, 5))
-    polish(solver.double, solver.tables, n, 3, 0, True, points, facts)
+    polish(solver.double, solver.tables, n, 3, 0, True, workspace(solver.double, n, 3), points, facts)
     norm = np.linalg.norm(points, axis=1)
     bound = (4 * n + 16) * UNIT * (solver.tensor * norm**2 + norm)
     for point, computed, allowed in zip(points, facts[:, 2], bound, strict=True):
