@@ -26,6 +26,7 @@ from simcore.statistics.intervals import (
     proportion,
     quenched_ratio,
     signed_ratio,
+    skewed_reach,
     standard_deviation,
     student,
 )
@@ -82,6 +83,7 @@ def growth_rate(
     se: ArrayLike,
     *,
     degrees: ArrayLike | None = None,
+    skewness: ArrayLike = 0.0,
     level: float = 0.95,
 ) -> Estimate:
     """Return the slope per dimension of a weighted straight-line fit of ln ratio, weights 1 / se^2.
@@ -93,12 +95,14 @@ def growth_rate(
     ----------
     dimension, log_ratio, se : (rows,) at least two different dimensions; se is the standard error of ln ratio.
     degrees : (rows,) degrees of freedom of each se (draws - 1); None for large.
+    skewness : (rows,) skewness of the sampling law of each ln ratio, ``Estimate.skewness`` of ``log_means``.
 
     Notes
     -----
     The slope is a weighted sum of the rows, sum_j c_j y_j, so its error is sqrt(sum c_j^2 se_j^2). Weights made from
     estimated errors favour rows whose error came out too small, which Welch and Satterthwaite's degrees of freedom do
-    not know; Student's t therefore has the fewest degrees of freedom of any row (Meier 1953 on weighted means).
+    not know; Student's t therefore has the fewest degrees of freedom of any row (Meier 1953 on weighted means). Third
+    cumulants add up like variances, sum c_j^3 se_j^3 g_j, and widen the interval on their side as a mean's.
     """
     x, y, s = (per_draw(v) for v in (dimension, log_ratio, se))
     coefficients = _slope_coefficients(x, s)
@@ -106,8 +110,12 @@ def growth_rate(
     parts = (coefficients * s) ** 2
     error = math.sqrt(parts.sum())
     freedom = math.inf if degrees is None else float(per_draw(degrees).min())
-    half = student(level, freedom) * error
-    return Estimate(slope, error, slope - half, slope + half, level, 2, len(x), "slope")
+    g = float(((coefficients * s) ** 3 * np.asarray(skewness, float)).sum()) / error**3
+    draws = min(freedom + 1, 1e9)  # the reach is made for single draws: sqrt N times as skewed and as far apart
+    root = math.sqrt(draws)
+    t = student(level, freedom)
+    down, up = (error * root * skewed_reach(sign * g * root, t / root, draws) for sign in (-1, 1))
+    return Estimate(slope, error, slope - down, slope + up, level, 2, len(x), "slope")
 
 
 def growth_slope(dimension: ArrayLike, log_ratio: ArrayLike, se: ArrayLike) -> float:

@@ -6,9 +6,8 @@ or slope. Of every cell the script says how often nominal 95 % and 99.5 % interv
 interval is against one that knows the true spread (2 z sigma / sqrt N), and in how many experiments the draws cannot
 tell. In a cell where more than half cannot, no coverage is given.
 
-Ten thousand experiments a cell are made at once: whether the truth is inside needs no ends (Fieller), so the rule of
-``simcore.statistics.intervals`` is written here for arrays, and checked against the library's own intervals in every
-cell.
+Ten thousand experiments a cell are made at once: the rule of ``simcore.statistics.intervals`` is written here for
+arrays, and checked against the library's own intervals in every cell.
 
     python -m benchmarks.interval_coverage --run coverage-run --out results/coverage
 
@@ -24,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy import special
-from simcore_analysis.estimates import growth_slope
+from simcore_analysis.estimates import growth_rate
 from simcore_analysis.samples import Sample, load_samples
 from simcore_analysis.studies.runs import compute
 from simcore_analysis.writers import Column, Table
@@ -58,7 +57,7 @@ SIZES = (10, 20, 40, 100)
 LEVELS = (0.95, 0.995)
 SEED = 11
 CHECKED = 60
-"""Experiments of a cell whose interval the library makes too: for the median length, and as the check."""
+"""Experiments of a cell whose interval the library makes too, as the check."""
 
 
 def main() -> None:
@@ -136,20 +135,22 @@ def cell(rng: np.random.Generator, name: str, s, m, n: int, experiments: int) ->
     if row["told"] < 0.5:
         return row
     spread = (s - truth * m).std() / m.mean()
+    a, b, degrees = a[told], b[told], effective[told] - 1
+    rare = np.zeros(len(a), bool)
+    if ratio:  # rare kinds have an interval of their own
+        rare = np.minimum((a > 0).sum(axis=1), (b > 0).sum(axis=1)) < intervals.RARE_DRAWS
     for level in LEVELS:
-        inside = covered(a - truth * b, level, effective - 1)
-        some = np.flatnonzero(told)[:CHECKED]
-        made = [interval(name, a[i], b[i], level) for i in some]
-        if ratio:  # rare kinds have an interval of their own: judge those by the library alone
-            rare = np.minimum((a[some] > 0).sum(axis=1), (b[some] > 0).sum(axis=1)) < intervals.RARE_DRAWS
-        else:
-            rare = np.zeros(len(some), bool)
-        for e, i, odd in zip(made, some, rare, strict=True):
-            assert odd or e.covers(truth) == inside[i], f"{name}, {n} draws: {e}, {truth}, {inside[i]}"
+        low, high = linear(a, b, level, degrees) if cost else cubed(a, b, level)
+        for i in np.flatnonzero(rare):
+            e = interval(name, a[i], b[i], level)
+            low[i], high[i] = e.low, e.high
+        for i in range(min(CHECKED, len(a))):
+            e = interval(name, a[i], b[i], level)
+            assert np.allclose((low[i], high[i]), (e.low, e.high), rtol=1e-9), f"{name}, {n} draws: {e}, {low[i]}"
         ideal = 2 * float(special.ndtri((1 + level) / 2)) * spread / math.sqrt(n)
         key = f"{100 * level:g}"
-        row[f"covered_{key}"] = float(inside[told].mean())
-        row[f"length_{key}"] = float(np.median([e.high - e.low for e in made])) / ideal
+        row[f"covered_{key}"] = float(((low <= truth) & (truth <= high)).mean())
+        row[f"length_{key}"] = float(np.median(high - low)) / ideal
     return row
 
 
@@ -157,18 +158,42 @@ def interval(name: str, s, m, level: float):
     """Return the library's own interval."""
     if name == "saddles/minima":
         return intervals.annealed_ratio(s, m, level=level)
-    return intervals.signed_ratio(s, m, level=level) if name.startswith("mean cost") else intervals.mean(s, level=level)
+    return (
+        intervals.signed_ratio(s, m, level=level)
+        if name.startswith("mean cost")
+        else intervals.mean_count(s, level=level)
+    )
 
 
-def covered(x, level: float, degrees):
-    """Return whether the interval of each row's mean contains 0 (module's docstring of ``intervals``)."""
-    n = x.shape[1]
-    mean, s = x.mean(axis=1), np.maximum(x.std(axis=1, ddof=1), 1e-150)
-    g = n**2 / ((n - 1) * (n - 2)) * ((x - mean[:, None]) ** 3).mean(axis=1) / s**3
+def cubed(s, m, level: float):
+    """Return the ends of the intervals of ratios of means, or of means over a constant, a row an experiment."""
+    value = s.mean(axis=1) / m.mean(axis=1)
+    e = s / s.mean(axis=1, keepdims=True) - m / m.mean(axis=1, keepdims=True)
+    down, up = reaches(e, level, e.shape[1] - 1, 1.0, 0.0)
+    return value * np.maximum(1 - down / 3, 0) ** 3, value * (1 + up / 3) ** 3
+
+
+def linear(s, m, level: float, degrees):
+    """Return the ends of the intervals of mean costs."""
+    value = s.mean(axis=1) / m.mean(axis=1)
+    e = (s - value[:, None] * m) / m.mean(axis=1, keepdims=True)
+    down, up = reaches(e, level, degrees, intervals.UNSEEN, math.sqrt(6 / e.shape[1]))
+    return value - down, value + up
+
+
+def reaches(e, level: float, degrees, factor: float, doubt: float):
+    """Return how far down and up the mean of each row's deviations may lie (module's docstring of ``intervals``)."""
+    n = e.shape[1]
+    s = np.maximum(e.std(axis=1, ddof=1), 1e-150)
+    g = n**2 / ((n - 1) * (n - 2)) * (((e - e.mean(axis=1, keepdims=True)) / s[:, None]) ** 3).mean(axis=1)
+    return tuple(s * reach(factor * (doubt + sign * g), level, degrees, n) for sign in (-1, 1))
+
+
+def reach(g, level: float, degrees, n: int):
+    """Return the reach w(g) for arrays."""
     tau = special.stdtrit(np.maximum(degrees, 1.0), (1 + level) / 2) / math.sqrt(n)
-    bend = np.where(mean > 0, -g, g) * tau**2 / (2 * (1 + tau**2))
-    reach = np.maximum(tau, bend + np.hypot(tau, bend) + np.where(mean > 0, -g, g) / (6 * n))
-    return np.abs(mean) <= reach * s
+    bend = g * tau**2 / (3 * (1 + tau**2))
+    return np.maximum(tau, bend + np.hypot(tau, bend) + g / (6 * n))
 
 
 def different(a, b):
@@ -184,34 +209,42 @@ def different(a, b):
 def growth(rng: np.random.Generator, family: list[Sample], n: int, experiments: int) -> dict:
     """Return the same for the growth rate of ln(saddles/minima) over a family's dimensions."""
     dimension = np.array([s.n for s in family], float)
-    log, error, told = [], [], np.ones(experiments, bool)
-    exact, spread = [], []
+    told = np.ones(experiments, bool)
+    log, error, third, exact, spread = [], [], [], [], []
     for sample in family:
         s, m = sample.saddles, sample.minima
         picks = rng.integers(0, len(s), (experiments, n))
         a, b = s[picks], m[picks]
         told &= (different(a, b) >= LEAST_DIFFERENT) & (b.mean(axis=1) > 0) & (a.mean(axis=1) > 0)
         top, bottom = np.maximum(a.mean(axis=1), 1e-9), np.maximum(b.mean(axis=1), 1e-9)
+        e = a / top[:, None] - b / bottom[:, None]
         log.append(np.log(top / bottom))
-        error.append(np.maximum((a / top[:, None] - b / bottom[:, None]).std(axis=1, ddof=1) / math.sqrt(n), 1e-9))
+        error.append(np.maximum(e.std(axis=1, ddof=1) / math.sqrt(n), 1e-9))
+        third.append((e**3).mean(axis=1) / ((n - 1) * (n - 2)))
         exact.append(math.log(s.mean() / m.mean()))
         spread.append((s / s.mean() - m / m.mean()).std() / math.sqrt(n))
     row: dict = {"told": float(told.mean())}
     if row["told"] < 0.5:
         return row
-    y, se = np.array(log).T, np.array(error).T
+    y, se, k3 = (np.array(part).T[told] for part in (log, error, third))
     w = 1 / se**2
     centred = dimension - (w * dimension).sum(axis=1, keepdims=True) / w.sum(axis=1, keepdims=True)
     c = w * centred / (w * centred**2).sum(axis=1, keepdims=True)
-    off, size = (c * (y - np.array(exact))).sum(axis=1), np.sqrt(((c * se) ** 2).sum(axis=1))
-    assert math.isclose(growth_slope(dimension, y[0], se[0]), float(c[0] @ y[0]), rel_tol=1e-9)
+    slope, size = (c * y).sum(axis=1), np.sqrt(((c * se) ** 2).sum(axis=1))
+    g = (c**3 * k3).sum(axis=1) / size**3 * math.sqrt(n)
     w = 1 / np.array(spread) ** 2
     ideal = 1 / math.sqrt((w * (dimension - np.average(dimension, weights=w)) ** 2).sum())
+    truth = c @ np.array(exact)
     for level in LEVELS:
-        t = intervals.student(level, n - 1)
+        down, up = (math.sqrt(n) * size * reach(sign * g, level, n - 1, n) for sign in (-1, 1))
+        for i in range(min(CHECKED, len(y))):
+            e = growth_rate(
+                dimension, y[i], se[i], degrees=[n - 1] * len(family), skewness=k3[i] / se[i] ** 3, level=level
+            )
+            assert np.allclose((slope[i] - down[i], slope[i] + up[i]), (e.low, e.high), rtol=1e-9)
         key = f"{100 * level:g}"
-        row[f"covered_{key}"] = float((np.abs(off) <= t * size)[told].mean())
-        row[f"length_{key}"] = float(np.median(t * size[told]) / float(special.ndtri((1 + level) / 2)) / ideal)
+        row[f"covered_{key}"] = float(((slope - down <= truth) & (truth <= slope + up)).mean())
+        row[f"length_{key}"] = float(np.median(down + up) / (2 * special.ndtri((1 + level) / 2)) / ideal)
     return row
 
 

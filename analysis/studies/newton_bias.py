@@ -275,8 +275,8 @@ def _factor(c: Comparison, cap: float):
 
 def _rate(family: Sequence[Comparison], logs: Sequence[Estimate]):
     n = [c.counted.n for c in family]
-    degrees = [e.draws - 1 for e in logs]
-    return lambda level: growth_rate(n, [e.value for e in logs], [e.se for e in logs], degrees=degrees, level=level)
+    values, errors, degrees, skewness = zip(*((e.value, e.se, e.draws - 1, e.skewness) for e in logs), strict=True)
+    return lambda level: growth_rate(n, values, errors, degrees=degrees, skewness=skewness, level=level)
 
 
 STUDY = Study(

@@ -119,7 +119,8 @@ def growth_claims(family: Sequence[Sample]) -> list[Claim]:
     limit = confined_complexity(m)[0]
 
     def rate(level: float) -> Estimate:
-        return growth_rate(n, [e.value for e in logs], se, degrees=[e.draws - 1 for e in logs], level=level)
+        values, degrees, skewness = zip(*((e.value, e.draws - 1, e.skewness) for e in logs), strict=True)
+        return growth_rate(n, values, se, degrees=degrees, skewness=skewness, level=level)
 
     where = f"m = {m:g}, n = {n[0]}..{n[-1]}: critical points grow exponentially"
     return [

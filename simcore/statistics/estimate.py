@@ -23,6 +23,7 @@ class Estimate:
     sides : 2; 1 for a one-sided interval; 0 where the draws cannot tell, and both sides are open.
     draws : number of draws behind it.
     kind : "annealed", "quenched", "mean", "fraction", "slope", "sd": what is estimated.
+    skewness : of the estimate's own sampling law, where something is made of it; else 0.
     note : a sentence where something needs saying, else ""; it begins with "cannot tell" where ``sides`` is 0.
     """
 
@@ -35,6 +36,7 @@ class Estimate:
     draws: int = 0
     kind: str = "mean"
     note: str = ""
+    skewness: float = 0.0
 
     @property
     def tells(self) -> bool:

@@ -3,18 +3,26 @@
 Symbols: N draws; x_i one number a draw, x-bar and s their mean and standard deviation (divisor N - 1), g their skewness
 (divisor as unbiased for the third cumulant), t Student's quantile on N - 1 degrees, tau = t / sqrt N.
 
-Mean. A mean m is in the interval unless (x-bar - m) / s lies outside -w(-g) .. w(g),
+Reach. How many standard deviations s beyond x-bar a mean may lie, for draws of skewness g:
 
-    w(g) = max(tau, b + tau sqrt(1 + (b / tau)^2) + g / (6 N)),      b = g tau^2 / (2 (1 + tau^2)):
+    w(g) = max(tau, b + tau sqrt(1 + (b / tau)^2) + g / (6 N)),      b = g tau^2 / (3 (1 + tau^2)):
 
 Student's test with the Cornish-Fisher correction for skewness (Johnson 1978: g tau^2 / 3 + g / (6 N)) in a form that
-stays monotone (Hall 1992), half as large again since a sample without its rare large draws shows too little
-skewness, damped where tau is large and the expansion means nothing, and only ever widening: a lattice law that is
-symmetric gets no narrower by the skewness of its sample.
+stays monotone (Hall 1992), damped where tau is large and the expansion means nothing, and only ever widening: a lattice
+law that is symmetric gets no narrower by the skewness of its sample.
 
-Ratio of means R = S-bar / M-bar (annealed). R is in the interval unless the mean of S_i - R M_i is judged to differ
-from 0 by the same test (Fieller 1954); the ends are found on the scale of ln R. Where no R is large enough to be
-excluded, the upper end is open.
+Mean: x-bar - s w(-``UNSEEN`` g) .. x-bar + s w(``UNSEEN`` g), since a sample without its rare large draws shows too
+little skewness.
+
+Positive means and their ratios R = S-bar / M-bar (annealed; a mean count is the ratio over a constant 1), on the scale
+of the cube root, where a mean of clusters of points, nearly a gamma variable, is nearly normal (Wilson & Hilferty 1931;
+for ratios Paulson 1942): with e_i = S_i / S-bar - M_i / M-bar (delta method), s and g those of e,
+
+    R (1 - s w(-g) / 3)^3 .. R (1 + s w(g) / 3)^3,    the lower end at least 0.
+
+Mean costs R = S-bar / M-bar, S of any sign: as a mean, of e_i = (S_i - R M_i) / M-bar, with the degrees of freedom of
+Kish's effective number of draws, and the skewness of both tails larger by its standard error sqrt(6 / N): draws differ
+both in their costs and in how many points they weigh, so that the sample shows still less of it.
 
 Quenched ratio: the mean over draws of S_i / M_i, over the draws that have minima; it estimates another number.
 
@@ -59,11 +67,9 @@ FROZEN_DRAWS = 100
 """Fewer draws than this with one and the same denominator (or numerator) do not tell a ratio: that it never varies is
 not known (of torus fields in four dimensions 72 % have 2 minima: all of ten have in 4 % of all experiments)."""
 
-HALVINGS = 44
-"""Bisections for the ends of a ratio's interval: 25 / 2^44 is 1e-12."""
-
-SPAN = 25.0
-"""Natural logarithm of how far from the estimate an end of a ratio's interval is sought before it is called open."""
+UNSEEN = 1.5
+"""By what factor a law is taken to be more skewed than its sample: of 20 exponential draws the sample's skewness is 1.4
+on average, the law's 2."""
 
 
 # ---- levels ------------------------------------------------------------------------------------------------------
@@ -80,9 +86,9 @@ def student(level: float, degrees: float) -> float:
     return float(special.ndtri(tail) if math.isinf(degrees) else special.stdtrit(degrees, tail))
 
 
-def skewed_reach(skewness: float, tau: float, draws: int) -> float:
+def skewed_reach(skewness: float, tau: float, draws: float) -> float:
     """Return w(g) of the module docstring: how many standard deviations above x-bar the mean may lie."""
-    bend = skewness * tau * tau / (2 * (1 + tau * tau))
+    bend = skewness * tau * tau / (3 * (1 + tau * tau))
     return max(tau, bend + math.hypot(tau, bend) + skewness / (6 * draws))
 
 
@@ -113,10 +119,10 @@ def mean(values: ArrayLike, *, level: float = 0.95) -> Estimate:
 def mean_count(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
     """Return the mean of a count over draws; honest where nearly all draws have the same, smallest count.
 
-    ``mean``, with a lower end of at least 0; but from ``RARE_FROM`` draws up, where fewer than ``LEAST_DIFFERENT`` of
-    them exceed the smallest count, the excess is a rare count: it gets Garwood's interval (for clusters, as in the
-    module's docstring), or, where no draw exceeds it, the exact binomial upper bound on the share of draws that do,
-    times an excess of one orbit.
+    On the scale of the cube root (module's docstring); but from ``RARE_FROM`` draws up, where fewer than
+    ``LEAST_DIFFERENT`` of them exceed the smallest count, the excess is a rare count: it gets Garwood's interval (for
+    clusters, as in the module's docstring), or, where no draw exceeds it, the exact binomial upper bound on the share
+    of draws that do, times an excess of one orbit.
 
     Parameters
     ----------
@@ -128,6 +134,9 @@ def mean_count(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
     plain = mean(x, level=level)
     excess = x - x.min()
     seen = int(np.count_nonzero(excess))
+    if plain.tells:
+        low, high = _cubed(plain.value, x / plain.value - 1, level)
+        return replace(plain, low=low, high=high)
     if seen >= LEAST_DIFFERENT or len(x) < RARE_FROM:
         return replace(plain, low=max(plain.low, 0.0))
     if seen == 0:
@@ -227,8 +236,8 @@ def annealed_ratio(
         return cannot_tell(value, value * se_log, level, n, "annealed", why, low=0.0)
     if min(np.count_nonzero(s), np.count_nonzero(m)) < RARE_DRAWS:
         return _rare(s, m, value, level)
-    low, high = _fieller(s, m, student(level, n - 1), math.log(value), SPAN, math.exp)
-    return Estimate(value, value * se_log, max(low, 0.0), high, level, 2 if math.isfinite(high) else 1, n, "annealed")
+    low, high = _cubed(value, s / s.mean() - m / m.mean(), level)
+    return Estimate(value, value * se_log, low, high, level, 2, n, "annealed")
 
 
 def signed_ratio(numerator: ArrayLike, denominator: ArrayLike, *, level: float = 0.95) -> Estimate:
@@ -236,7 +245,7 @@ def signed_ratio(numerator: ArrayLike, denominator: ArrayLike, *, level: float =
 
     A mean cost is one: summed costs over numbers of points. Where these differ much between draws a few draws carry the
     mean, so Student's t has the degrees of freedom of Kish's (1965) effective number, (sum M)^2 / sum M^2, less one,
-    and fewer than ``LEAST_DRAWS`` effective draws cannot tell.
+    and fewer than ``LEAST_DRAWS`` effective draws cannot tell. See the module's docstring.
     """
     s, m = _pair(numerator, denominator) if np.size(numerator) else (np.zeros(0), np.zeros(0))
     n = len(s)
@@ -251,13 +260,9 @@ def signed_ratio(numerator: ArrayLike, denominator: ArrayLike, *, level: float =
         why = f"some draws hold most points, so that {n} count as {effective:.1f} of the {LEAST_DRAWS} that are needed"
     if why:
         return cannot_tell(value, se, level, n, "mean", why)
-    far = 1e3 * math.sqrt(n) * se
     t = student(level, effective - 1)
-    low, high = _fieller(s, m, t, value, far, float) if far else (value, value)
-    sides = math.isfinite(low) + math.isfinite(high)
-    if sides == 0:
-        return cannot_tell(value, se, level, n, "mean", "the mean denominator may be 0 as far as these draws show")
-    return Estimate(value, se, low, high, level, sides, n, "mean")
+    low, high = _ends(value, math.sqrt(n) * se, _skewness(residual), t, n, math.sqrt(6 / n))
+    return Estimate(value, se, low, high, level, 2, n, "mean")
 
 
 def effective_number(weights: Array) -> float:
@@ -307,8 +312,9 @@ def log_means(terms: Sequence[tuple[float, ArrayLike]], *, level: float = 0.95) 
     why = too_alike(*(x for _, x in columns))
     if why:
         return cannot_tell(value, se, level, draws, "mean", why)
-    low, high = _ends(value, math.sqrt(draws) * se, _skewness(residual), student(level, draws - 1), draws)
-    return Estimate(value, se, low, high, level, 2, draws, "mean")
+    g = _skewness(residual)
+    low, high = _ends(value, math.sqrt(draws) * se, g, student(level, draws - 1), draws)
+    return Estimate(value, se, low, high, level, 2, draws, "mean", skewness=g / math.sqrt(draws))
 
 
 # ---- any statistic -----------------------------------------------------------------------------------------------
@@ -411,10 +417,22 @@ def _skewness(x: Array) -> float:
     return third / deviation**3
 
 
-def _ends(value: float, deviation: float, skewness: float, t: float, draws: int) -> tuple[float, float]:
+def _ends(
+    value: float, deviation: float, skewness: float, t: float, draws: int, doubt: float = 0.0
+) -> tuple[float, float]:
+    """Ends of a mean's interval; ``doubt`` is added to the skewness of both tails."""
     tau = t / math.sqrt(draws)
-    down, up = skewed_reach(-skewness, tau, draws), skewed_reach(skewness, tau, draws)
+    down = skewed_reach(UNSEEN * (doubt - skewness), tau, draws)
+    up = skewed_reach(UNSEEN * (doubt + skewness), tau, draws)
     return value - deviation * down, value + deviation * up
+
+
+def _cubed(value: float, relative: Array, level: float) -> tuple[float, float]:
+    """Ends of the interval of a positive mean or ratio with relative deviations e_i, on the cube root's scale."""
+    n, deviation, g = len(relative), float(relative.std(ddof=1)), _skewness(relative)
+    tau = student(level, n - 1) / math.sqrt(n)
+    down, up = (deviation * skewed_reach(sign * g, tau, n) / 3 for sign in (-1, 1))
+    return value * max(1 - down, 0.0) ** 3, value * (1 + up) ** 3
 
 
 def _pair(numerator: ArrayLike, denominator: ArrayLike) -> tuple[Array, Array]:
@@ -422,45 +440,6 @@ def _pair(numerator: ArrayLike, denominator: ArrayLike) -> tuple[Array, Array]:
     if len(s) != len(m):
         raise InputError(f"numerator has {len(s)} draws, denominator {len(m)}; give one number of each per draw")
     return s, m
-
-
-def _fieller(
-    s: Array, m: Array, t: float, start: float, span: float, unit: Callable[[float], float]
-) -> tuple[float, float]:
-    """Ends of the interval of R = mean(s) / mean(m): where the mean of s - R m is just judged to differ from 0.
-
-    R = unit(u); each end is bisected between u = start, inside, and start -+ span; one that is inside even there comes
-    back infinite. Mean, variance and third moment of s - R m are polynomials in R, so draws are summed over once.
-    """
-    n, tau = len(s), t / math.sqrt(len(s))
-    s_mean, m_mean = float(s.mean()), float(m.mean())
-    a, b = s - s_mean, m - m_mean
-    v0, v1, v2 = (float(x) / (n - 1) for x in (a @ a, -2 * (a @ b), b @ b))
-    third = n / ((n - 1) * (n - 2))
-    k0, k1, k2, k3 = (float(x) * third for x in ((a * a) @ a, -3 * ((a * a) @ b), 3 * ((a * b) @ b), -((b * b) @ b)))
-
-    def excluded(u: float) -> bool:
-        r = unit(u)
-        gap = s_mean - r * m_mean
-        deviation = math.sqrt(max(v0 + r * (v1 + r * v2), 1e-300))
-        skewness = (k0 + r * (k1 + r * (k2 + r * k3))) / deviation**3
-        # were R true, the mean of s - R m would be 0, which lies above what was measured where gap < 0
-        return abs(gap) > skewed_reach(-skewness if gap > 0 else skewness, tau, n) * deviation
-
-    ends = []
-    for side in (-1, 1):
-        inside, outside = start, start + side * span
-        if not excluded(outside):
-            ends.append(side * math.inf)
-            continue
-        for _ in range(HALVINGS):
-            middle = (inside + outside) / 2
-            if excluded(middle):
-                outside = middle
-            else:
-                inside = middle
-        ends.append(unit(inside))
-    return ends[0], ends[1]
 
 
 def _from_jackknife(value: float, without: Array, level: float, kind: str) -> Estimate:

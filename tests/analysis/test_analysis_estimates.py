@@ -10,6 +10,7 @@ import pytest
 from simcore_analysis import estimates
 
 from simcore.errors import InputError
+from simcore.statistics.intervals import skewed_reach
 
 
 def test_fractions_add_up_and_stay_within_0_and_1():
@@ -43,12 +44,14 @@ def test_mean_costs_pool_points():
 
 
 def test_degrees_of_freedom_of_a_mean_cost_are_those_of_the_draws_that_show_the_index():
-    """Twelve of 60 draws show it: symmetric costs, one point each, so the interval is Student's on 11 degrees."""
+    """Twelve of 60 draws show it: symmetric costs, one point each, so the interval is Student's on 11 degrees, longer
+    by the doubt about their skewness, sqrt(6 / 12)."""
     counts, sums = np.zeros((60, 2)), np.zeros((60, 2))
     counts[:12, 1], sums[:12, 1] = 1, [-6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6]
     cost = estimates.mean_costs(sums, counts)[1]
-    half = 2.2009852 * np.std(sums[:12, 1], ddof=1) / math.sqrt(12)
-    assert cost.draws == 12 and cost.se == pytest.approx(half / 2.2009852)
+    deviation, tau = np.std(sums[:12, 1], ddof=1), 2.2009852 / math.sqrt(12)
+    half = deviation * skewed_reach(1.5 * math.sqrt(0.5), tau, 12)
+    assert cost.draws == 12 and cost.se == pytest.approx(deviation / math.sqrt(12)) and half > tau * deviation
     assert (cost.low, cost.high) == pytest.approx((-half, half), rel=1e-6)
 
 
@@ -69,6 +72,19 @@ def test_students_t_is_as_wide_as_the_row_with_the_fewest_draws_asks():
     n, y, se = np.array([3.0, 4, 5, 6]), np.array([1.8, 2.7, 3.5, 4.3]), np.full(4, 0.05)
     slope = estimates.growth_rate(n, y, se, degrees=[9, 29, 9, 9])
     assert slope.high - slope.low == pytest.approx(2 * 2.262157 * slope.se, rel=1e-6)
+
+
+def test_a_slope_has_the_skewness_of_its_rows():
+    """Equal errors at n = 1, 2, 3: the slope is (y_3 - y_1) / 2, so equal skewness cancels and opposite one adds up."""
+    n, y, se = [1.0, 2, 3], [0.0, 1, 2], [0.1] * 3
+    plain, even = (estimates.growth_rate(n, y, se, degrees=[39] * 3, skewness=g) for g in (0.0, [0.4] * 3))
+    assert (even.low, even.high) == pytest.approx((plain.low, plain.high))
+    skewed = estimates.growth_rate(n, y, se, degrees=[39] * 3, skewness=[-0.4, 0, 0.4])
+    t, g = 2.0226909, 2 * 0.4 / 2**1.5
+    b = g * t**2 / (3 * (1 + t**2 / 40))
+    up = b + math.sqrt(t**2 + b**2) + g / 6
+    assert skewed.low == pytest.approx(plain.low)
+    assert skewed.high - 1 == pytest.approx(skewed.se * up, rel=1e-6) and up > 1.1 * t
 
 
 @pytest.mark.parametrize(

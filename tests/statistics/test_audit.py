@@ -111,6 +111,17 @@ def test_power_is_what_it_says():
     assert np.mean(stated) == pytest.approx(alarms / 200, abs=0.2)
 
 
+def test_rare_events_promise_no_power_that_another_run_lacks():
+    """1 + 1 in 2 % of 5,000 draws, as confined fields at m = 2 in five dimensions: how many draws show it decides where
+    the cap lies, so that 0.08 of the runs alarm where 0.27 was stated on average."""
+    source, values = np.random.default_rng(5), np.array([1.0, 2, 3])
+    share = np.array([0.98, 0.0175, 0.0025])
+    runs = [source.choice(values, 5000, p=share) for _ in range(150)]
+    alarms = np.mean([count_test("a", x, float(values @ share) / 0.95).p < 2e-5 for x in runs])
+    stated = np.mean([count_test("a", x, float(values @ share), bound=2e-5).power_5 for x in runs[:40]])
+    assert alarms < 0.15 and stated < alarms + 0.1
+
+
 def test_power_grows_with_draws_and_few_draws_find_nothing_small():
     losses = [count_test("a", np.tile([3.0, 4, 5, 4], n), 4.0, bound=1e-4).found for n in (10, 100, 1000)]
     assert losses[0] > losses[1] > losses[2] > 0
