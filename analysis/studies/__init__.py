@@ -11,8 +11,9 @@ from typing import Any
 
 from simcore.errors import InputError, SimcoreError, unknown_name
 
+from . import together
 from .study import Study, write_study
-from .summary import summary_table, write_summary
+from .summary import read_verdicts, summary_table, write_summary
 
 STUDIES = (
     "ratio_growth",
@@ -69,8 +70,8 @@ def reproduce(
     studies : names; see ``names()``.
     full : more functions, starts and steps than the quick version (under two minutes a study on two cores).
     out : directory; each study writes into its own subdirectory, and resumes what it finds there.
-    all : every study of the registry; the table is written too, as ``summary.md``, ``summary.tex``, ``summary.csv``.
-        A study that fails is named, and the others go on.
+    all : every study of the registry, as many at once as there are processors, one each; the table is written too, as
+        ``summary.md``, ``summary.tex``, ``summary.csv``. A study that fails is named, and the others go on.
 
     Raises
     ------
@@ -82,23 +83,36 @@ def reproduce(
     chosen = list(STUDIES) if all else [studies] if isinstance(studies, str) else list(dict.fromkeys(studies))
     if not chosen:
         raise InputError(f"no study given; name some of {', '.join(STUDIES)}, or give --all")
+    known = [get(name) for name in chosen]  # names are checked before anything is measured
+    if all and together.possible():
+        failed = together.measured_together(chosen, full, Path(out))
+        read = read_verdicts(Path(out), chosen)
+        verdicts = {name: read[name] for name in chosen if name not in failed}
+    else:
+        verdicts, failed = _one_by_one(known, full, Path(out), stop=not all)
+    table = summary_table(verdicts, failed)
+    if all:
+        write_summary(table, Path(out))
+    print(table.markdown().rstrip())
+    return not failed
+
+
+def _one_by_one(
+    known: Sequence[Study], full: bool, out: Path, stop: bool
+) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
+    """Return the verdicts by study and the names of those that failed; ``stop``: raise at the first that fails."""
     verdicts: dict[str, list[dict[str, Any]]] = {}
     failed = []
-    known = [get(name) for name in chosen]  # names are checked before anything is measured
     for number, study in enumerate(known, 1):
         began = time.monotonic()
         try:
-            verdicts[study.name] = write_study(study, full, Path(out) / study.name, len(STUDIES))
+            verdicts[study.name] = write_study(study, full, out / study.name, len(STUDIES))
         except SimcoreError as error:
-            if not all:
+            if stop:
                 raise
             failed.append(study.name)
             print(f"simcore: {study.name} failed: {error}", file=sys.stderr)
             continue
         took = f"claims {len(verdicts[study.name])}, {time.monotonic() - began:.0f} s"
         print(f"simcore: study {number} of {len(known)}, {study.name}: {took}", file=sys.stderr)
-    table = summary_table(verdicts, failed)
-    if all:
-        write_summary(table, Path(out))
-    print(table.markdown().rstrip())
-    return not failed
+    return verdicts, failed

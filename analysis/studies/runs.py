@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simcore.errors import RunError
+from simcore.info import usable_processors
 
 from ..samples import Sample, load_samples
 
@@ -30,7 +31,7 @@ def compute(
     solver: Mapping[str, Any] | None = None,
     **search: Any,
 ) -> Path:
-    """Compute (or resume) one run in directory ``out`` and return it.
+    """Compute (or resume) one run in directory ``out`` and return it; on one processor, in this very process.
 
     Parameters
     ----------
@@ -53,7 +54,8 @@ def compute(
     }
     if solver:
         tables["solver"] = dict(solver)
-    if int(run_sweep(tables, out)) != 0:
+    workers = 0 if usable_processors() == 1 else None  # another process would only load everything again
+    if int(run_sweep(tables, out, workers=workers)) != 0:
         raise RunError(f"some shards of {out} failed; `simcore verify {out}` names them, and a second call tries again")
     return out
 

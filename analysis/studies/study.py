@@ -96,9 +96,10 @@ def made_by(study: Study, full: bool, seconds: float) -> str:
     if commit:
         version += f" at commit {commit[:12]}{' with changes' if commit.endswith('+changes') else ''}"
     command = f"simcore reproduce {study.name}{' --full' if full else ''}"
+    usable = info.threads()["usable"]
     return (
         f"Made by `{command}`, simcore {version}, in {seconds:.0f} s of wall time (shorter where runs were resumed) on "
-        f"{info.processor()['model']}, {info.threads()['usable']} processors."
+        f"{info.processor()['model']}, {usable} processor{'' if usable == 1 else 's'}."
     )
 
 

@@ -122,6 +122,7 @@ def test_all_studies_make_one_summary_and_a_failure_stops_none(tmp_path, monkeyp
     made = {name: Study(name, "A claim.", "Someone (2020).", measured(v)) for name, v in values.items()}
     monkeypatch.setattr(studies, "STUDIES", tuple(made))
     monkeypatch.setattr(studies, "get", made.__getitem__)
+    monkeypatch.setattr(studies.together, "possible", lambda: False)
     assert not studies.reproduce(all=True, out=tmp_path)
     printed = capsys.readouterr()
     assert "broken failed: shards are missing" in printed.err and "study 3 of 3, wrong_one: claims 1" in printed.err
