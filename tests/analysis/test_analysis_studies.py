@@ -155,42 +155,6 @@ def test_registry_knows_its_studies_and_names_the_choices(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-# ---- estimates that studies use -----------------------------------------------------------------------------------
-def test_log_means_of_one_ratio_and_of_a_ratio_with_itself():
-    rng = np.random.default_rng(3)
-    s, m = rng.poisson(20, 50), rng.poisson(4, 50)
-    one = estimates.log_means([(1, s), (-1, m)])
-    ratio = estimates.annealed_ratio(s, m)
-    assert one.value == pytest.approx(math.log(ratio.value))
-    assert one.se == pytest.approx(ratio.relative_error)
-    same = estimates.log_means([(1, s), (-1, m), (-1, s), (1, m)])
-    assert same.value == pytest.approx(0, abs=1e-12)
-    assert same.se == pytest.approx(0, abs=1e-12)
-    with pytest.raises(InputError, match="positive mean"):
-        estimates.log_means([(1, s), (-1, 0 * m)])
-
-
-def test_jackknife_of_a_mean_is_the_standard_error():
-    x = np.random.default_rng(4).normal(size=30)
-    sums = np.stack([np.ones(30), x], axis=1)
-    jack = estimates.jackknife(lambda t: t[1] / t[0], sums)
-    plain = estimates.mean(x)
-    assert (jack.value, jack.se, jack.low) == pytest.approx((plain.value, plain.se, plain.low))
-
-
-def test_mean_count_is_honest_where_all_draws_are_alike():
-    assert estimates.mean_count(np.arange(40)) == estimates.mean(np.arange(40))
-    alike = estimates.mean_count(np.ones(50))
-    assert (alike.value, alike.low, alike.sides) == (1.0, 1.0, 1)
-    assert alike.high == pytest.approx(2 - 0.05 ** (1 / 50))
-    few = np.ones(100)
-    few[:2] = 3
-    rare = estimates.mean_count(few)
-    assert rare.value == pytest.approx(1.04)
-    assert rare.low == pytest.approx(1 + 0.04 * 0.2422 / 2, rel=1e-3)  # Garwood, two clusters of two
-    assert rare.high == pytest.approx(1 + 0.04 * 7.2247 / 2, rel=1e-3)
-
-
 # ---- claims ------------------------------------------------------------------------------------------------------
 def test_ratio_growth_claims_on_a_family_with_the_exact_law():
     """Ten thousand Poisson draws a row: agreement with the law, none with the false pictures (fixed seeds; simultaneous
