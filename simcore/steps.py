@@ -157,6 +157,11 @@ class SaddleFree(Modal):
     index: int = 0
     floor: float = 1e-4
 
+    @property
+    def constants(self) -> tuple[float, ...]:
+        """The constants of the compiled walk, in its order: every step is made, and none is called flat."""
+        return (1.0, math.inf, 0.0, math.inf, *[0.0] * 7, self.floor, float(self.index))
+
     def coefficients(self, w: Array, a: Array) -> Array:
         c: Any = -a / np.maximum(np.abs(w), self.floor * largest(w))
         c[:, : self.index] *= -1.0
@@ -202,7 +207,7 @@ class LevenbergMarquardt(Rule):
     def constants(self) -> tuple[float, ...]:
         """The constants of a compiled walk, in its order."""
         own = (self.damping, self.patience, self.FLAT, self.REJECTED, self.ACCELERATION, self.FALLING, self.RISING)
-        return (*own, self.AHEAD, *self.GAINS)
+        return (*own, self.AHEAD, *self.GAINS, 0.0, 0.0)
 
     def init(self, x: Array) -> State:
         return np.full(len(x), -1.0), np.zeros(len(x)), np.zeros(len(x)), np.zeros(len(x))

@@ -50,7 +50,8 @@ class Backend(Protocol):
     def levenberg_marquardt(
         self, problem: Any, starts: Array, options: NewtonOptions, rule: tuple[float, ...]
     ) -> Any | None:
-        """Walk by Levenberg-Marquardt from each start as far as compiled code can; see ``simcore.backends.cpu``."""
+        """Walk by Levenberg-Marquardt, or saddle-free Newton where ``rule`` is its, from each start as far as compiled
+        code can; see ``simcore.backends.cpu``."""
         ...
 
     def gaps(self, problem: Any, x: Array) -> Any | None:

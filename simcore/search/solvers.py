@@ -77,7 +77,7 @@ class Solver:
         return None
 
     def walked(self, walk: Walk, problem: Any, starts: Array, options: NewtonOptions) -> Outcome | None:
-        """Return as much of the outcome as a compiled Levenberg-Marquardt decides; None for other solvers."""
+        """Return as much of the outcome as a compiled walk decides; None for solvers that have none."""
         return None
 
     def block(self, backend: Backend) -> int:
@@ -263,8 +263,11 @@ class SaddleFreeNewton(Solver):
         if isinstance(self.index, bool) or not isinstance(self.index, int) or self.index < 0:
             raise InputError(f"index is {self.index!r}; give a whole number of at least 0")
 
-    def rule(self, options: NewtonOptions) -> steps.Rule:
+    def rule(self, options: NewtonOptions) -> steps.SaddleFree:
         return steps.SaddleFree(self.index, self.floor, cap=options.step_cap)
+
+    def walked(self, walk: Walk, problem: Any, starts: Array, options: NewtonOptions) -> Outcome | None:
+        return walk(problem, starts, options, self.rule(options).constants)
 
 
 def _fraction(name: str, value: Any) -> None:

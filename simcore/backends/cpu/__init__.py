@@ -99,7 +99,8 @@ def newton(problem: Any, starts: Array, options: NewtonOptions, counters: NDArra
 
 
 def levenberg_marquardt(problem: Any, starts: Array, options: NewtonOptions, rule: tuple[float, ...]) -> Outcome | None:
-    """Search by Levenberg-Marquardt from each start, shape (S, n); see ``marquardt.search`` for ``rule``.
+    """Search by Levenberg-Marquardt or saddle-free Newton from each start, shape (S, n); see ``marquardt.search`` for
+    ``rule``.
 
     Statuses ``marquardt.UNDECIDED`` are for the caller to judge. None for a problem that has no such kernel, and for
     networks of so many parameters that one start at a time is faster.

@@ -1,4 +1,5 @@
-"""Levenberg-Marquardt on |grad f|^2 for eight networks side by side, with geodesic acceleration and its own verdicts.
+"""Levenberg-Marquardt on |grad f|^2 for eight networks side by side, with geodesic acceleration and its own verdicts;
+saddle-free Newton in the same loop.
 
 At x with gradient g and Hessian H the step is v = -(H^2 + mu)^-1 H g, the least-squares step of min |g|^2. A trial is
 judged by its gain, the fall of |g|^2 over the linear model's. With H = Q T Q', T tridiagonal, and b = Q'g the step is
@@ -7,6 +8,8 @@ tried at a point, and a trial costs a gradient.
 
 Geodesic acceleration: with k = d^2/dt^2 g(x + t v), by one more gradient at x + v/10, the parabola v + a/2, a =
 -(H^2 + mu)^-1 H k, is walked where 2|a| <= |v|. It follows the curved valleys of |g|^2 in which most trials are spent.
+
+Saddle-free Newton makes every step, d = -Q |T|^-1 b (``spectral.py``), from the same reduction.
 
 A start that has settled (|g| and the Newton step small) makes undamped Newton steps until these are rounding; where
 Sturm counts then show no eigenvalue anywhere near zero its verdict is final, and index and status are written here.
@@ -27,6 +30,7 @@ from simcore.backends.cpu.ldlt import count_below, dot, rotate, tridiagonalise
 from simcore.backends.cpu.network import SIZE, X
 from simcore.backends.cpu.network_points import SINGLE_FROM, evaluate, prepared, slope, system
 from simcore.backends.cpu.regularised import _solve
+from simcore.backends.cpu.spectral import saddle_free
 from simcore.backends.cpu.vector import any_lane, load, store, zeros
 from simcore.backends.network_problems import Chain, Mlp
 from simcore.compilation import jit
@@ -72,11 +76,14 @@ def search(laid, starts, options, rule, status, iterations, cost, grad_norm, dec
     """Walk from every start, shape (S, n), to its end and write the outcome.
 
     ``options`` = (step_cap, gradient_tolerance, decrement_tolerance, max_iterations, region, zero_tolerance,
-    flat_tolerance, zero_floor); ``rule``: ``simcore.steps.LevenbergMarquardt.constants``.
+    flat_tolerance, zero_floor); ``rule``: the ``constants`` of ``simcore.steps.LevenbergMarquardt`` or ``SaddleFree``,
+    which has a floor.
     """
     cap, gradient_tolerance, decrement_tolerance, max_iterations, region = options[:5]
     zero_tolerance, flat_tolerance, zero_floor = options[5:]
-    damping, patience, flat_early, most_rejected, acceleration, falling, rising, part, enough, poor, rich = rule
+    damping, patience, flat_early, most_rejected, acceleration, falling, rising, part, enough, poor, rich = rule[:11]
+    floor, climbed = rule[11:]
+    turns, sweeps = np.empty(1024), np.empty(64, np.int64)
     count, n = starts.shape
     at_x = laid.table[X]
     memory = np.zeros(laid.table[SIZE])
@@ -179,7 +186,20 @@ def search(laid, starts, options, rule, status, iterations, cost, grad_norm, dec
             _move(memory, at_x, n, home, d, zeros() + 1.0)
             for i in range(0, n * 8, 8):
                 store(home, i, load(memory, at_x + i))
-        for _ in range(_TRIALS):
+        trials = _TRIALS
+        if floor > 0.0:
+            trials, trying = 0, load(active, 0) < 0.5
+            turns, sweeps = saddle_free(
+                diagonal, off_diagonal, n, b, floor, climbed, real, imaginary, ahead, turns, sweeps
+            )
+            t = capped_fraction(dot(real, real, n), cap)
+            for i in range(0, n * 8, 8):
+                store(d, i, select(trying, t * load(real, i), zeros()))
+            rotate(A, n, scales, d, True)
+            _move(memory, at_x, n, home, d, zeros() + 1.0)
+            for lane in range(8):
+                steps[lane] += 1.0 if active[lane] == WALK else 0.0
+        for _ in range(trials):
             trying = load(active, 0) < 0.5
             if not any_lane(trying):
                 break

@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 
+from simcore import steps
 from simcore.backends import cpu, reference
 from simcore.backends.cpu import network_points
 from simcore.backends.cpu.network import SIZE
 from simcore.backends.network_problems import Chain, Layer, Mlp
 from simcore.backends.problems import NewtonOptions
+from simcore.formulas.outcome import CRITICAL
 from simcore.networks.mlp import MLP
 from simcore.search import dense
 from simcore.search.search import Search
-from simcore.search.solvers import LevenbergMarquardt
+from simcore.search.solvers import LevenbergMarquardt, SaddleFreeNewton
 from simcore.search.target import Target
 
 
@@ -191,6 +193,38 @@ def test_a_walk_does_not_depend_on_its_company():
     together, alone = target.newton(starts), target.newton(starts[[7, 30]])
     for a, b in zip(together, alone, strict=True):
         np.testing.assert_array_equal(a[[7, 30]], b)
+
+
+# ---- saddle-free Newton ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("index", [0, 2])
+@pytest.mark.parametrize("given", [network("tanh"), network("softplus", (2, 3, 2, 1)), network("tanh", (2, 9, 1))])
+def test_a_compiled_saddle_free_step_is_the_rules(given, index):
+    """One step from each start, to rounding: all eigenvalues by QL in lanes against LAPACK's."""
+    draw = given.draw(seed=4)
+    starts = given.starts(seed=4, draw=0, first=0, count=19)
+    for cap in (0.2, 1e6):
+        solver = SaddleFreeNewton(index=index, max_iterations=1, step_cap=cap)
+        fast = Target.of(Search.of(given, seed=4, solver=solver), draw).newton(starts)
+        _, g, h = reference.evaluate(draw.problem, starts)
+        step, _ = solver.rule(solver.options(given)).step((), 0, steps.Here(g, h))
+        np.testing.assert_allclose(fast.x - starts, step, rtol=0, atol=1e-11 * np.abs(step).max())
+        np.testing.assert_array_equal(fast.iterations, 1)
+
+
+@pytest.mark.parametrize("given", [network("tanh"), network("softplus")], ids=repr)
+def test_saddle_free_searches_end_in_minima(given):
+    """What the plain search finds too, status by status; a start's row is its own."""
+    draw, solver = given.draw(seed=4), SaddleFreeNewton(max_iterations=100)
+    starts = given.starts(seed=4, draw=0, first=0, count=30)
+    target = Target.of(Search.of(given, seed=4, solver=solver), draw)
+    fast, slow = target.newton(starts), dense.search(draw, starts, solver)
+    same = (fast.status == slow.status) & (fast.index == slow.index) & (np.abs(fast.cost - slow.cost) < 1e-9)
+    assert same.mean() > 0.8
+    ended = fast.status == CRITICAL
+    assert ended.mean() > 0.5
+    np.testing.assert_array_equal(fast.index[ended], 0)
+    for a, b in zip(fast, target.newton(starts[[3, 29]]), strict=True):
+        np.testing.assert_array_equal(a[[3, 29]], b)
 
 
 def test_products_of_wide_networks_need_no_memory_for_hessians():
