@@ -21,7 +21,7 @@ from simcore.steps import LevenbergMarquardt
 
 Array = NDArray[np.float64]
 Derivatives = Callable[[Any], tuple[Any, Any]]
-TOGETHER = 48  # starts of one call of ``jax lm``, which lasts as long as its slowest start
+TOGETHER = 16  # starts of one call of ``jax lm``, which lasts as long as its slowest start
 TRIALS = 200
 RULE = LevenbergMarquardt()
 
