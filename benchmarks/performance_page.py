@@ -4,6 +4,7 @@
     simcore bench enumerate --n 8,10 --peers --save results/benchmarks/enumerate.json
     simcore bench newton --landscape spherical_spin --n 10,30,60,100 --save results/benchmarks/spin.json
     simcore bench sincos --save results/benchmarks/sincos.json
+    simcore bench walk --n 8,12,16,20,30 --threads 1 --repeats 3 --save results/benchmarks/walk.json
     simcore bench newton --landscape mlp --widths 2,25,1 --peers --save results/benchmarks/networks.json  # one of three
     python benchmarks/performance_page.py
 
@@ -196,6 +197,23 @@ def enumerate_table(measured: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def walk_table(measured: list[dict[str, Any]]) -> str:
+    """A row a dimension: what a move of the arc walk costs and how many a round trip takes."""
+    lines = [
+        "| 3-spin | ms a move (there and back) | spread over draws | evaluations a move | moves a round trip | "
+        "seconds for 10 % | trusted |",
+        "|--:|--:|---|--:|--:|--:|--:|",
+    ]
+    for m in measured:
+        trips = m["moves_per_round_trip"]
+        lines.append(
+            f"| n = {m['n']} | {m['ms_per_move']:.3g} | {m['ms_low']:.3g} to {m['ms_high']:.3g} | "
+            f"{m['evaluations_per_move']:.0f} | {'-' if trips is None else f'{trips:,.0f}'} | "
+            f"{m['seconds_for_10_percent']:.2g} | {m['trusted']} of {m['draws']} |"
+        )
+    return "\n".join(lines)
+
+
 def fill(text: str, name: str, table: str) -> str:
     """Return the page with one marked table replaced."""
     pattern = rf"<!-- {name} -->.*?<!-- end {name} -->"
@@ -218,6 +236,7 @@ def main() -> None:
     page = fill(page, "network peers", peers_table([m for m in networks if "peers" in m]))
     page = fill(page, "regularised", solvers_table(json.loads((RESULTS / "solvers.json").read_text(encoding="utf-8"))))
     page = fill(page, "enumerate", enumerate_table(load(str(RESULTS / "enumerate.json"))))
+    page = fill(page, "walk", walk_table(load(str(RESULTS / "walk.json"))))
     PAGE.write_text(page, encoding="utf-8")
 
 
