@@ -26,7 +26,7 @@ from .verdicts import Claim
 SEED = seed_of("topology_trivialisation")
 QUICK: dict[str, Any] = {"n": [1, 2, 3, 5], "m": [0.5, 0.75, 1.0, 1.25, 1.5, 2.0], "draws": 400}
 FULL: dict[str, Any] = {"n": [1, 2, 3, 4, 5, 6], "m": [0.5, 0.75, 1.0, 1.25, 1.5, 2.0], "draws": 2000}
-WALKED: dict[str, Any] = {"n": [7], "m": [0.5, 1.0], "draws": 12}
+WALKED: dict[str, Any] = {"n": [7], "m": [0.5], "draws": 8}
 """What is counted by the arc walk (``simcore.counts``), by so many moves a draw:"""
 MOVES = 16_000
 JUDGED = ((1, 0.5), (2, 0.5), (2, 1.0), (5, 0.5), (5, 1.0), (5, 1.5))

@@ -152,14 +152,15 @@ def test_a_kill_before_every_file_operation(small_shards, tmp_path, name, record
     print(f"{name}: {struck} kills")
 
 
-def test_a_kill_inside_a_walk(small_shards, tmp_path):
+def test_a_kill_inside_a_walk(small_shards, monkeypatch, tmp_path):
     """SIGKILL while a draw's walkers are half-way: resumed, the draw's rows are those of the undisturbed run."""
+    from simcore.counts import walks
     from simcore.counts.walks import Walk
 
-    tables = WALK | {"search": {**WALK["search"], "moves": 48_000}}  # three chunks a draw
-    assert int(run_sweep(tables, tmp_path / "whole", workers=0)) == 0
+    assert int(run_sweep(WALK, tmp_path / "whole", workers=0)) == 0
+    monkeypatch.setattr(walks, "CHUNK", 100)  # four chunks a draw, the same rows
     out = tmp_path / "killed"
-    for deadly in (1, 4):  # the second chunk of the first draw, the second of the second
+    for deadly in (1, 5):  # the second chunk of the first draw, the second of the second
         pid = os.fork()
         if pid == 0:
             advanced, made = Walk._advance, 0
@@ -172,9 +173,9 @@ def test_a_kill_inside_a_walk(small_shards, tmp_path):
                 return advanced(self, moves)
 
             Walk._advance = dies
-            run_sweep(tables, out, workers=0)
+            run_sweep(WALK, out, workers=0)
             os._exit(1)
         assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
-    assert int(run_sweep(tables, out, workers=0)) == 0
+    assert int(run_sweep(WALK, out, workers=0)) == 0
     assert row_sums(out) == row_sums(tmp_path / "whole")
     assert verify_run(out).ok
