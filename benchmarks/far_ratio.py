@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from arc_walk import annealed
 from simcore_analysis import canvas
 from simcore_analysis.studies.ratio_growth import exact_log_ratio, goe_ratio
 from simcore_analysis.tables import coin_flip_ratio
@@ -41,24 +42,13 @@ def listed(family):
 
 
 def walked(family):
-    """Return {n: (ln of the annealed ratio, its standard error, functions)} of the walks that are trusted.
-
-    Over several functions the error is that between them (delta method for a ratio of means), which holds the walks'
-    own errors; of one function alone it is the walk's.
-    """
+    """Return {n: (ln of the annealed ratio, its standard error, functions)} of the walks that are trusted."""
     path = RESULTS / "counts" / f"{family}.json"
     found = {}
     for key, row in (json.loads(path.read_text())["functions"] if path.exists() else {}).items():
         if row["trusted"]:
             found.setdefault(int(key.split("n=")[1].split()[0]), []).append(row)
-    points = {}
-    for n, rows in sorted(found.items()):
-        minima = np.array([row["minima"] for row in rows])
-        saddles = minima * np.exp([row["log_ratio"] for row in rows])
-        spread = saddles / saddles.mean() - minima / minima.mean()
-        error = spread.std(ddof=1) / math.sqrt(len(rows)) if len(rows) > 3 else rows[0]["log_ratio_se"]
-        points[n] = (math.log(saddles.mean() / minima.mean()), error, len(rows))
-    return points
+    return {n: (*annealed(rows), len(rows)) for n, rows in sorted(found.items())}
 
 
 def panel(axis, family):
