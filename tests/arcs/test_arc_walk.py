@@ -61,6 +61,7 @@ def test_compiled_walk_is_its_twin(name):
     np.testing.assert_array_equal(moves.index[same], twin.index[same])
     np.testing.assert_allclose(moves.x[same], twin.x[same], atol=1e-7)
     np.testing.assert_allclose(moves.cost[same], twin.cost[same], atol=1e-10)
+    assert 0.8 < fast.evaluations / slow.evaluations < 1.25  # lanes without a walker are not counted, nor do they walk
 
 
 @pytest.mark.parametrize("name", CASES)

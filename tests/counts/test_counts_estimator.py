@@ -59,6 +59,18 @@ def test_the_jackknife_has_a_value_and_an_error_an_index():
     assert found.log_total - found.log_count[0] == pytest.approx(np.log1p(np.exp(both)))
 
 
+def test_the_jackknife_of_three_walkers_by_hand():
+    """ln(N_1/N_0) is ln of the share left of 0 over that of 1; sqrt(2/3 sum of squares) round the mean without one."""
+    tallies = np.zeros((3, 4, 4))
+    for walker, (up, down) in enumerate(((2.0, 1.0), (5.0, 1.0), (1.0, 4.0))):
+        tallies[walker, :2, :2] = [[10.0 - up, up], [down, 10.0 - down]]
+    without = np.log([6.0 / 5.0, 3.0 / 5.0, 7.0 / 2.0])
+    expected = np.sqrt(2 / 3 * ((without - without.mean()) ** 2).sum())
+    found = jackknife(tallies, Classes(1, 0, False))
+    assert found.log_relative[1] == pytest.approx(np.log(8.0 / 6.0))
+    assert found.log_relative_se[1] == pytest.approx(expected, rel=1e-12)
+
+
 def test_counts_relative_to_minima_need_minima():
     """An index that was never left has ln N = -inf; without minima nothing is relative to them."""
     tally = np.zeros((1, 5, 5))
@@ -101,8 +113,11 @@ def test_known_minima_make_counts_absolute():
     flow = np.random.default_rng(4).random((5, 5))
     flow = flow + flow.T
     flow = 0.02 * (flow + flow[np.ix_(image, image)])
-    found = np.exp(log_counts(flow + np.diag(sizes - flow.sum(axis=1)), Classes(2, 3, True)))
-    np.testing.assert_allclose(found, [4.0, 6.0, 4.0], rtol=1e-12)
+    tally = flow + np.diag(sizes - flow.sum(axis=1))
+    np.testing.assert_allclose(np.exp(log_counts(tally, Classes(2, 3, True))), [4.0, 6.0, 4.0], rtol=1e-12)
+    share = np.random.default_rng(5).random((5, 5))  # of each move and its mirror image some were made on either side
+    share = 0.5 * (1 + share - share[np.ix_(image, image)])
+    np.testing.assert_allclose(np.exp(log_counts(share * tally, Classes(2, 3, True))), [4.0, 6.0, 4.0], rtol=1e-12)
 
 
 def simulate(generator, P, weight, moves, start):

@@ -13,6 +13,7 @@ from simcore.backends.families.spin import terms as _spin_terms
 from simcore.backends.families.waves import terms as _wave_terms
 from simcore.backends.family import UNIT, Derivatives
 from simcore.landscapes.spin import SphericalSpin
+from simcore.search.certify import Certificate, _judge
 from simcore.search.search import Search
 from simcore.search.target import Target
 
@@ -149,3 +150,27 @@ def test_the_closed_forms_of_the_grid_are_derivatives():
         for k in (0, 1):
             difference = (_orders(name, z + h)[k] - _orders(name, z - h)[k]) / (2 * h)
             np.testing.assert_allclose(difference, _orders(name, z)[k + 1], atol=1e-8)
+
+
+# ---- the theorem itself --------------------------------------------------------------------------------------------
+def test_both_radii_are_attained_by_a_parabola():
+    """F(y) = L (y^2 - z^2)/2 has the zeros z and -z, y - z and y + z away from y > z > 0: t and T with equality."""
+    y, lipschitz = 0.8, 3.0
+    z = y * np.array([0.15, 0.5, 0.9, 0.999])
+    residual, sigma = lipschitz * (y**2 - z**2) / 2, np.full(4, lipschitz * y)
+    certified, near, alone = np.empty(4, bool), np.empty(4), np.empty(4)
+    index = np.zeros(4, np.int64)
+    _judge(residual, sigma, np.full(4, lipschitz), (math.inf, 1.0, 10.0), index, index, certified, near, alone)
+    assert certified.all()
+    assert (near >= y - z).all() and (near <= 1.02 * (y - z)).all()
+    assert (alone <= y + z).all() and (alone >= 0.98 * (y + z)).all()
+    beyond = np.array([lipschitz * y**2 / 2 * 1.001])  # no real zero: h > 1/2
+    _judge(beyond, sigma[:1], np.full(1, lipschitz), (math.inf, 1.0, 10.0), index, index, certified[:1], near, alone)
+    assert not certified[0]
+
+
+def test_disjoint_balls_by_hand():
+    """(T - t)/2 - t; none where nothing is certified, or where t is more than a third of T."""
+    certified = np.array([True, True, False])
+    proof = Certificate(np.zeros((3, 1)), 0.0, certified, np.array([0.1, 0.4, np.inf]), np.array([1.0, 1.0, 0.0]))
+    assert proof.radius.tolist() == pytest.approx([0.35, 0.0, 0.0])

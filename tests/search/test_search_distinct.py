@@ -63,6 +63,11 @@ def test_the_reach_is_the_stated_one():
         assert absorb(points, x, decrement=[2e-7, 3e-7])[1] == expected
 
 
+def test_exact_ends_a_ten_millionth_of_a_length_apart_are_two_points():
+    for gap, expected in ((0.999e-7, 0), (1.001e-7, 1)):
+        assert absorb(table(GaussianField(2)), [[1.0, 1.0], [1.0, 1.0 + gap]])[1] == expected
+
+
 def test_an_end_joins_the_nearest_representative():
     x = [[0.0, 0.0], [3 * FLOOR, 0.0], [1.9 * FLOOR, 0.0]]
     assert absorb(table(GaussianField(2)), x, decrement=[0.0, 0.0, 0.3 * FLOOR]).tolist() == [0, 1, 1]
