@@ -206,8 +206,8 @@ def ratio_claims(f: Found, full: bool) -> list[Claim]:
             because=f"{SMALL}: their energies scatter, which flattens the fitted curve.",
         ),
         Claim(
-            f"{words}: critical energy E_c of that fit", critical, "the same fit on simcore.theory.wishart_wigner",
-            f.critical,
+            f"{words}: that fit begins at the theory's critical energy E_c", critical,
+            "the same fit on simcore.theory.wishart_wigner", f.critical,
             0.5 * abs(lowest - critical), lowest,
             because="The minimisers of these networks lie far above the model's E_c, which takes the two parts of the "
             "Hessian for free of each other; the index of real ones starts to rise at their minimisers.",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import brentq
-from simcore_analysis.tolerance import CUTOFFS, _everywhere, means, tolerance_sums
+from simcore_analysis.tolerance import BATCHES, CUTOFFS, _everywhere, means, tolerance_sums
 
 import simcore
 
@@ -31,6 +31,25 @@ def test_means_below_a_cutoff_are_those_of_the_starts_below_it():
     some, mean, _ = means(tolerance_sums([starts(norm, draw, cost)]), "cost")
     for c in (13, 40, 60):
         assert some[c] and mean[some[:c].sum()] == pytest.approx(cost[norm <= CUTOFFS[c]].mean())
+
+
+def test_starts_are_summed_by_group_batch_and_cutoff_whatever_part_they_came_in():
+    """A start at a cutoff is accepted by it, one beyond the last by none; what is not finite counts nowhere."""
+    status = ["critical", "degenerate", "gradient_flat", "max_iterations", "critical", "critical", "critical"]
+    norm = np.array([CUTOFFS[5], 1e-14, CUTOFFS[9] * 1.01, 100.0, CUTOFFS[5], np.nan, 1e-3])
+    rows = starts(norm, [0, 1, 2, 3, BATCHES, 4, 5], [1.0, 2, 3, 4, 5, 6, np.inf])
+    rows = rows.assign(status=status, morse_index=[1, 2, 3, -1, 4, 5, 6])
+    sums = tolerance_sums([rows.iloc[:3], rows.iloc[3:]])
+    assert {"landscape", "n"} <= set(sums.columns)
+    columns = ["draw", "group", "bin", "number", "cost", "index", "unknown"]
+    assert sorted(map(tuple, sums[columns].to_numpy().tolist())) == [
+        (0, "critical", 5, 2, 6.0, 5, 0),
+        (1, "critical", 0, 1, 2.0, 2, 0),
+        (2, "gradient_flat", 10, 1, 3.0, 3, 0),
+        (3, "other", len(CUTOFFS), 1, 4.0, 0, 1),
+        (4, "nowhere", len(CUTOFFS), 1, 0.0, 5, 0),
+        (5, "nowhere", len(CUTOFFS), 1, 0.0, 6, 0),
+    ]
 
 
 def test_the_error_is_between_draws_not_between_starts():
