@@ -40,8 +40,6 @@ class NetworkDraw(Draw):
 
     def _all_orders(self, points: Array) -> tuple[Array, Array, Array]:
         """Return value, gradient and Hessian at points of shape (batch, n), compiled where it can be."""
-        if not isinstance(self.problem, (Mlp, Chain)):
-            return super()._all_orders(points)
         from simcore.backends import cpu
 
         return cpu.evaluate(self.problem, points)

@@ -27,7 +27,7 @@ def ptxas() -> Path:
         pytest.skip("Numba's simulator compiles nothing")
     if importlib.util.find_spec("numba_cuda") is None:
         pytest.skip("compile-only check: numba-cuda is not installed; pip install '.[cuda-check]'")
-    from simcore.backends.cuda.resources import find_ptxas
+    from cuda_resources import find_ptxas
 
     found = find_ptxas()
     if found is None:
@@ -58,7 +58,9 @@ def fits(name: str, kernel: Any, arguments: Any, registers: int, ptxas: Path) ->
     The machine code is the same with contraction of products and sums forbidden: every fma is one that we wrote. So a
     kernel rounds as the simulator and the cpu's scalar formulas do.
     """
-    from simcore.backends.cuda import device, resources
+    import cuda_resources as resources
+
+    from simcore.backends.cuda import device
 
     launched, strict = device.compile_ptx(kernel, arguments, resources.CAPABILITY)
     used, code = resources.assemble(launched, ptxas, resources.allowed(name))
@@ -74,7 +76,7 @@ def fits(name: str, kernel: Any, arguments: Any, registers: int, ptxas: Path) ->
     ids=["waves4", "waves5", "waves8", "waves10", "waves12", "spin", "perceptron"],
 )
 def test_kernels_fit_and_have_nothing_to_contract(problem: Any, ptxas: Path) -> None:
-    from simcore.backends.cuda import resources
+    import cuda_resources as resources
 
     for name, (kernel, arguments) in resources.kernels(problem).items():
         if isinstance(problem, Mlp) and name != "derive":
@@ -84,7 +86,7 @@ def test_kernels_fit_and_have_nothing_to_contract(problem: Any, ptxas: Path) -> 
 
 @pytest.mark.parametrize("problem", [waves(50), spin(40, 3)], ids=["waves", "spin"])
 def test_kernels_of_a_pool_fit_and_have_nothing_to_contract(problem: Any, ptxas: Path) -> None:
-    from simcore.backends.cuda import resources
+    import cuda_resources as resources
 
     kernels = resources.pool_kernels(problem)
     assert set(kernels) <= set(POOL_REGISTERS)
@@ -94,7 +96,9 @@ def test_kernels_of_a_pool_fit_and_have_nothing_to_contract(problem: Any, ptxas:
 
 def test_normals_have_nothing_to_contract(ptxas: Path) -> None:
     """So the device's normals are the host's, bit for bit: addition, product, fma, root and quotient are IEEE's."""
-    from simcore.backends.cuda import device, resources
+    import cuda_resources as resources
+
+    from simcore.backends.cuda import device
 
     kernel, arguments = resources.probe()
     code = [resources.assemble(ptx, ptxas) for ptx in device.compile_ptx(kernel, arguments, resources.CAPABILITY)]
@@ -107,7 +111,9 @@ def _fused(x, out):
 
 
 def test_the_check_sees_a_contraction(ptxas: Path) -> None:
-    from simcore.backends.cuda import device, resources
+    import cuda_resources as resources
+
+    from simcore.backends.cuda import device
 
     arrays = (np.zeros(3), np.zeros(1))
     code = [resources.assemble(ptx, ptxas)[1] for ptx in device.compile_ptx(device.kernel(_fused), arrays, (9, 0))]
