@@ -152,6 +152,33 @@ def test_one_lower_end_without_a_partner_is_certified():
     assert len(again.r) == 1 and owner[1, path[0]] == 0
 
 
+@pytest.mark.parametrize("side", ["above", "below"])
+def test_what_is_settled_is_not_tracked_again(monkeypatch, side):
+    """A path jumps to another one's real end, from either side, and a third one is lost twice: the first two are
+    followed once more, the third one alone a third time."""
+    solver = Homotopy(simcore.SphericalSpin(n=5, p=3).draw(seed=23).problem)
+    every = np.arange(solver.paths)
+    zeros = solver.settle(solver.follow(every, 0)[0].astype(np.float64), every)
+    first, lost = zeros.path[zeros.line][:2]
+    stray = zeros.path[~zeros.upper][0]  # ends below, at the conjugate of what another path finds
+    follow, asked = solver.follow, []
+
+    def astray(paths, level):
+        ends, arrived, tries = follow(paths, level)
+        asked.append(set(paths.tolist()))
+        if level == 0:
+            ends[stray] = ends[first]
+            ends[stray, 5:] += (1e-3 if side == "above" else -1e-3) * np.linalg.norm(ends[first]) * solver.b
+        if level < 2:
+            arrived[paths == lost] = False
+        return ends, arrived, tries
+
+    monkeypatch.setattr(solver, "follow", astray)
+    count = solver.run()
+    assert count.proved and count.retracked == 4
+    assert asked == [set(every.tolist()), {first, stray, lost}, {lost}]
+
+
 def test_threads_seed_and_chunks_change_nothing():
     problem = simcore.SphericalSpin(n=9, p=3).draw(seed=22).problem
     one = Homotopy(problem).run()
