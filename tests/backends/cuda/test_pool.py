@@ -9,7 +9,7 @@ import pytest
 
 import simcore
 from simcore import backends
-from simcore.backends.cuda import pool_search, products, waves_pool
+from simcore.backends.cuda import device, pool, pool_search, products, waves_pool
 from simcore.backends.problems import NewtonOptions, Outcome, Waves
 from simcore.errors import InputError, RunError
 from simcore.formulas.outcome import CRITICAL
@@ -226,3 +226,13 @@ def test_a_route_that_a_problem_has_not_is_refused() -> None:
     problem, starts, options = problem_of(simcore.TorusField(n=2), 1)
     with pytest.raises(InputError, match=r"route 'gemm' is not for Waves; give 'fused', 'pool'"):
         cuda.newton(problem, starts, options, route="gemm")
+
+
+def test_a_number_beside_what_is_none_differs_and_two_nans_do_not() -> None:
+    """Two rows of four columns against those of the first: 2 and not a number."""
+    nan = np.nan
+    array = np.array([[2.0, nan, 2.0, 2.0], [nan, nan, 1.0, nan]])
+    columns, kept = device.to_device(array.ravel()), device.to_device(np.array([2.0, nan]))
+    different = device.to_device(np.zeros(1, np.int64))
+    device.launch(pool.compare, 4, (1, 1), (columns, 2, 4, 4, kept, 1, different))
+    assert device.to_host(different)[0] == 2
