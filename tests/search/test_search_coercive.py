@@ -1,13 +1,18 @@
 """Networks with L2: all classes of critical points, audited by the sum of (-1)^index times orbit, which is 1."""
 
 from itertools import permutations, product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import simcore
+from simcore.arcs.rule import ARRIVED
+from simcore.backends.problems import Outcome
 from simcore.backends.reference_network import layers
+from simcore.formulas.outcome import CRITICAL, DEGENERATE
 from simcore.networks.symmetry import orbit_size
+from simcore.search import coercive
 
 DATA = {"kind": "gaussian", "spectrum": [1.0, 1.0], "targets": "normal", "outputs": 1, "samples": 30}
 
@@ -68,3 +73,43 @@ def test_classes_sum_to_one_and_hold_what_multi_start_finds():
     canonical, mine = draw.canonical(np.stack(held.x.to_list())), draw.canonical(x)
     for row in canonical:
         assert np.abs(mine - row).max(axis=1).min() < 1e-5
+
+
+# ---- the rule of completeness, each condition alone ----------------------------------------------------------------
+def rounds_until_complete(monkeypatch, *, euler=1, first=0, status=CRITICAL):
+    """Rounds of two moves, one to each of two classes, until the list is called complete; 0 where it never is."""
+
+    class Classes:
+        def __init__(self, target):
+            self.table, self.orbit, self.euler_sum = SimpleNamespace(count=2), np.ones(2, np.int64), euler
+            self.hits, self.reached = np.zeros(2, np.int64), np.zeros(2, np.int64)
+            self.first = np.array([0, first])
+
+        def add(self, x, index, cost, decrement, moves):
+            return np.arange(len(x)) if moves else np.zeros(0, np.int64)
+
+    outcome = Outcome.empty(1, 1)
+    outcome.status[:] = status
+    one = np.full((1, 2), ARRIVED, np.int8)
+    made = SimpleNamespace(status=one, x=np.zeros((1, 2, 1)), index=np.zeros((1, 2), int), cost=np.zeros((1, 2)))
+    monkeypatch.setattr(coercive, "Classes", Classes)
+    monkeypatch.setattr(coercive, "_round", lambda *_: made)
+    monkeypatch.setattr(coercive, "_frame", lambda *_: ([0, 1], np.ones(2, bool)))
+    workers = SimpleNamespace(threads=1, outcomes=lambda search, count, least: outcome)
+    target = SimpleNamespace(search=SimpleNamespace(block=1))
+    _, audit = coercive.enumerate_classes(target, 1, 40, workers)
+    return audit["rounds"] if audit["complete"] else 0
+
+
+def test_every_class_must_be_reached_twice(monkeypatch):
+    assert rounds_until_complete(monkeypatch) == 2
+
+
+def test_the_newest_class_must_be_older_than_half_of_the_moves(monkeypatch):
+    """It was found at move 4: eight moves are not enough, ten are."""
+    assert rounds_until_complete(monkeypatch, first=4) == 5
+
+
+def test_a_wrong_sum_or_a_degenerate_end_is_never_complete(monkeypatch):
+    assert rounds_until_complete(monkeypatch, euler=-1) == 0
+    assert rounds_until_complete(monkeypatch, status=DEGENERATE) == 0
