@@ -5,7 +5,8 @@
     simcore bench newton --landscape spherical_spin --n 10,30,60,100 --save results/benchmarks/spin.json
     simcore bench sincos --save results/benchmarks/sincos.json
     simcore bench walk --n 8,12,16,20,30 --threads 1 --repeats 3 --save results/benchmarks/walk.json
-    simcore bench newton --landscape mlp --widths 2,25,1 --peers --save results/benchmarks/networks.json  # one of three
+    simcore bench network --widths 2,25,1 --peers --save results/benchmarks/networks.json  # one of several
+    python benchmarks/network_shapes.py --against OTHER/python --save results/benchmarks/network_shapes.json
     python benchmarks/performance_page.py
 
 The table of solvers is measured here and saved as results/benchmarks/solvers.json with ``--solvers``.
@@ -16,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -132,18 +132,47 @@ def spin_table(measured: list[dict[str, Any]]) -> str:
 
 
 def networks_table(measured: list[dict[str, Any]]) -> str:
-    """A row a network: the Newton iteration against the DGEMM ceiling."""
+    """A row a network: value, gradient and Hessian against the DGEMM ceiling, the search's step, the search."""
     lines = [
-        "| widths | parameters | us | spread | useful Gflop/s | DGEMM Gflop/s | fraction |",
-        "|---|--:|--:|---|--:|--:|--:|",
+        "| widths | parameters | us a Hessian | spread | useful Gflop/s | DGEMM Gflop/s | fraction | us a trial "
+        "| points/s | critical |",
+        "|---|--:|--:|---|--:|--:|--:|--:|--:|--:|",
     ]
     for m in measured:
-        parameters = sum((a + 1) * b for a, b in pairwise(m["widths"]))
         lines.append(
-            f"| {', '.join(map(str, m['widths']))} | {parameters} | {m['us_per_start_iteration']:.3g} | "
-            f"{m['us_low']:.3g} to {m['us_high']:.3g} | {m['useful_gflops']:.0f} | {m['dgemm_gflops']:.0f} | "
-            f"{m['dgemm_fraction']:.2f} |"
+            f"| {', '.join(map(str, m['widths']))} | {m['parameters']} | {m['us_per_hessian']:.3g} | "
+            f"{m['us_per_hessian_low']:.3g} to {m['us_per_hessian_high']:.3g} | {m['useful_gflops']:.0f} | "
+            f"{m['dgemm_gflops']:.0f} | {m['dgemm_fraction']:.2f} | {m['us_per_start_iteration']:.3g} | "
+            f"{m['points_per_second']:.3g} | {m['critical_share']:.2f} |"
         )
+    return "\n".join(lines)
+
+
+def network_peers_table(measured: list[dict[str, Any]]) -> str:
+    """A row a peer: how many times more critical points a second simcore finds, and both shares of starts."""
+    lines = ["| widths | peer | points/s | critical | simcore's | simcore is faster by |", "|---|---|--:|--:|--:|--:|"]
+    for m in measured:
+        for peer in m["peers"]:
+            ratio = "-" if peer["ratio"] is None else f"{peer['ratio']:.3g}"
+            lines.append(
+                f"| {', '.join(map(str, m['widths']))} | {peer['name']} | {peer['points_per_second']:.3g} | "
+                f"{peer['converged_share']:.2f} | {m['critical_share']:.2f} | {ratio} |"
+            )
+    return "\n".join(lines)
+
+
+def shapes_table(measured: dict[str, Any]) -> str:
+    """A row a depth and loss, a column an activation: microseconds, over the fastest, faster than the other tree."""
+    rows = measured["rows"]
+    names = list(dict.fromkeys(row["activation"] for row in rows))
+    lines = [f"| widths | loss | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
+    for key in dict.fromkeys((tuple(row["widths"]), row["loss"]) for row in rows):
+        cells = []
+        for row in rows:
+            if (tuple(row["widths"]), row["loss"]) == key:
+                other = f", {row['faster_by']:.3g}" if "faster_by" in row else ""
+                cells.append(f"{row['us']:.3g} ({row['over_fastest']:.2f}{other})")
+        lines.append(f"| {', '.join(map(str, key[0]))} | {key[1]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -233,7 +262,9 @@ def main() -> None:
     page = fill(page, "peers", peers_table(newton))
     networks = load(str(RESULTS / "networks.json"))
     page = fill(page, "networks", networks_table(networks))
-    page = fill(page, "network peers", peers_table([m for m in networks if "peers" in m]))
+    page = fill(page, "network peers", network_peers_table([m for m in networks if "peers" in m]))
+    shapes = json.loads((RESULTS / "network_shapes.json").read_text(encoding="utf-8"))
+    page = fill(page, "network shapes", shapes_table(shapes))
     page = fill(page, "regularised", solvers_table(json.loads((RESULTS / "solvers.json").read_text(encoding="utf-8"))))
     page = fill(page, "enumerate", enumerate_table(load(str(RESULTS / "enumerate.json"))))
     page = fill(page, "walk", walk_table(load(str(RESULTS / "walk.json"))))
