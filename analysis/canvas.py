@@ -10,7 +10,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerPathCollection
 
 from simcore.errors import InputError
 
@@ -51,6 +53,8 @@ SEQUENCE = ("#000000", "#1f5fa8", "#c46a1b", "#5b9e8f", "#999999", "#7a4b94", "#
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)), (0, (1, 2)))
 
+LARGE_DOTS = {PathCollection: HandlerPathCollection(sizes=(14.0, 14.0, 14.0))}
+"""A legend's handlers: thousands of points are drawn too small to be seen one at a time."""
 
 WIDEST_TITLE = 14
 """Characters of a title an inch of its panel."""
@@ -135,9 +139,26 @@ def common_legend(figure: Figure, axes: np.ndarray, columns: int | None = None) 
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
     if entries:
-        width = columns or max(1, int(figure.get_figwidth() / 1.75))
-        rows = -(-len(entries) // width)
-        figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=-(-len(entries) // rows))
+        figure.legend(
+            entries.values(),
+            entries.keys(),
+            loc="outside upper center",
+            ncols=columns or _columns(list(entries), figure.get_figwidth()),
+            handler_map=LARGE_DOTS,
+        )
+
+
+def _columns(labels: list[str], inches: float) -> int:
+    """Return the most columns of a legend that fit so many inches; it is filled column by column, rows balanced."""
+    widths = [0.5 + 0.056 * len(label) for label in labels]  # handle and gap, then about 4 points a letter
+    for columns in range(len(labels), 1, -1):
+        rows = -(-len(labels) // columns)
+        if (
+            -(-len(labels) // rows) == columns
+            and sum(max(widths[k : k + rows]) for k in range(0, len(labels), rows)) < inches
+        ):
+            return columns
+    return 1
 
 
 def bars(estimates: Sequence[Any]) -> np.ndarray:

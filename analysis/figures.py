@@ -306,7 +306,8 @@ def outcomes_panel(axis: Axes, shown: Sequence[Sample]) -> None:
         left += share
     for row, sample in enumerate(shown):
         failed = 1 - sample.statuses.get("critical", 0) / total[row]
-        axis.annotate(f"{100 * failed:.2g} %", (1.01, row), va="center", fontsize=8, annotation_clip=False)
+        percent = f"{100 * failed:{'.2g' if failed < 0.095 else '.0f'}} %"
+        axis.annotate(percent, (1.01, row), va="center", fontsize=8, annotation_clip=False)
     axis.annotate("not critical", (1.01, 1.0), xycoords="axes fraction", va="bottom", fontsize=8)
     axis.set_yticks(np.arange(len(shown)), [heading(s) for s in shown])
     axis.invert_yaxis()

@@ -184,5 +184,5 @@ def _drawn(
             if ax is None:
                 canvas.common_legend(axes[0, 0].get_figure(), axes)
             else:
-                axes[0, 0].legend(fontsize=8)
+                axes[0, 0].legend(fontsize=8, handler_map=canvas.LARGE_DOTS)
     return axes[0, 0] if len(panels) == 1 else axes[0]
