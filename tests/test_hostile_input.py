@@ -144,7 +144,10 @@ VERBS = (
     ["landscapes"], ["info"], ["theory", "torus_field", "--n", "1:12"], ["run"], ["bench", "sincos"],
     ["theory", "confined_field", "--n", "5", "--m", "1"],
 )  # fmt: skip
-READY = "import sys, simcore.__main__ as command; sys.stderr.write('ready\\n'); sys.stderr.flush(); command.command()"
+READY = (  # the handler is our first statement; a busy machine may stop a process for long just before it
+    "import sys, simcore.__main__ as command; command.stop_at_once(); "
+    "sys.stderr.write('ready\\n'); sys.stderr.flush(); command.command()"
+)
 
 
 def interrupted(arguments, delay):
