@@ -127,5 +127,5 @@ def test_the_bounds_on_rounding_by_hand():
     waves = Waves(np.array([[2.0]]), np.array([0.0]), np.array([3.0]), mu, 0.0)
     relative = (3 * 2 * extent + 12 + 8) * u
     first, second = slacks(waves, extent)
-    assert first == pytest.approx(6 * relative + 10 * u * mu * extent, rel=1e-8)
-    assert second == pytest.approx(12 * relative + 10 * u * mu, rel=1e-8)
+    assert first == pytest.approx(6 * relative + 10 * u * mu * extent, rel=1e-8, abs=0.0)
+    assert second == pytest.approx(12 * relative + 10 * u * mu, rel=1e-8, abs=0.0)
