@@ -149,7 +149,8 @@ def _studies(directory: Path) -> list[Path]:
 def _page_of_studies(directory: Path) -> str:
     from .studies import names
     from .studies.study import verdict_table
-    from .studies.summary import read_verdicts, summary_table
+    from .studies.summary import summary_table
+    from .studies.verdicts import read_verdicts
 
     found = read_verdicts(directory, names())
     old = [name for name, entries in found.items() if not all("expected" in entry for entry in entries)]

@@ -13,7 +13,8 @@ from simcore.errors import InputError, SimcoreError, unknown_name
 
 from . import together
 from .study import Study, write_study
-from .summary import read_verdicts, summary_table, write_summary
+from .summary import summary_table, write_summary
+from .verdicts import read_verdicts
 
 STUDIES = (
     "ratio_growth",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ import simcore
 from .. import canvas
 from ..tables import provenance_note
 from ..writers import Column, Table
-from .verdicts import Claim, judge
+from .verdicts import Claim, judge, write_verdicts
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ def write_study(study: Study, full: bool, out: Path, studies: int = 1) -> list[d
     """Measure a study, write its six files into ``out`` and return the entries of ``judge``, of ``studies`` studies.
 
     Files: ``table.md`` (with the verdicts, and the command and machine behind them), ``table.tex``, ``table.csv``,
-    ``figure.png``, ``figure.pdf``, ``verdict.json``; the runs behind them stay under ``out`` too, so that a second call
-    resumes.
+    ``figure.png``, ``figure.pdf``, ``verdict.json``, and ``reasons.json`` where an asserted claim is excluded; the runs
+    behind them stay under ``out`` too, so that a second call resumes.
     """
     out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -83,7 +82,7 @@ def write_study(study: Study, full: bool, out: Path, studies: int = 1) -> list[d
     (out / "table.csv").write_text(table.csv(), encoding="utf-8")
     canvas.save(result.figure, out / "figure.png")
     canvas.save(result.figure, out / "figure.pdf")
-    (out / "verdict.json").write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_verdicts(out, entries)
     return entries
 
 

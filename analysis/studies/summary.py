@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -50,13 +49,6 @@ def summary_table(verdicts: Mapping[str, Sequence[dict[str, Any]]], failed: Sequ
     ]
     rows += [{"study": name, "claim": "could not be measured", "verdict": "failed"} for name in failed]
     return Table(columns, rows, CAPTION, notes)
-
-
-def read_verdicts(directory: Path, known: Sequence[str] = ()) -> dict[str, list[dict[str, Any]]]:
-    """Return the entries of every ``verdict.json`` one level below a directory, by study: ``known`` first, in order."""
-    found = {path.parent.name: path for path in sorted(directory.glob("*/verdict.json"))}
-    order = [name for name in known if name in found] + [name for name in found if name not in known]
-    return {name: json.loads(found[name].read_text(encoding="utf-8")) for name in order}
 
 
 def tally(entries: Sequence[dict[str, Any]]) -> tuple[list[int], list[int], int]:

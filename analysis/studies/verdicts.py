@@ -13,9 +13,11 @@ reference excludes the rival.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from simcore.errors import InputError
@@ -23,9 +25,7 @@ from simcore.errors import InputError
 from ..estimates import Estimate
 
 FAMILY_LEVEL = 0.95
-KEYS = (
-    "claim", "reference", "source", "measured", "low", "high", "resolution", "verdict", "expected", "because", "beyond",
-)  # fmt: skip
+KEYS = ("claim", "reference", "source", "measured", "low", "high", "resolution", "verdict", "expected")
 """Of an entry of ``verdict.json``, in this order."""
 UNSAMPLED = ("bound", "range", "count")
 """Kinds of estimates without sampling error: their resolution is a numerical precision and needs no rival."""
@@ -80,9 +80,9 @@ def verdict(low: float, high: float, reference: float | None, resolution: float 
 def judge(claims: Sequence[Claim], studies: int = 1) -> list[dict[str, Any]]:
     """Return an entry a claim, JSON-safe: an open end is null.
 
-    An entry holds ``KEYS``. ``because`` is the sentence for an asserted claim that is excluded, else ""; ``beyond``,
-    whether the reference is excluded too by the interval that is simultaneous over ``studies`` studies of as many
-    claims.
+    An entry holds ``KEYS``, then ``because``, the sentence for an asserted claim that is excluded, else "", and
+    ``beyond``, whether the reference is excluded too by the interval that is simultaneous over ``studies`` studies of
+    as many claims.
 
     Raises
     ------
@@ -140,3 +140,36 @@ def _check(c: Claim, e: Estimate) -> None:
 
 def _json(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
+
+
+def write_verdicts(out: Path, entries: Sequence[dict[str, Any]]) -> None:
+    """Write a study's ``verdict.json``, ``KEYS`` of each entry; the sentences of excluded asserted claims and whether
+    they are excluded over all studies too go into ``reasons.json`` beside it, by claim, where there are any.
+    """
+    reasons = {
+        e["claim"]: {"because": e["because"], "beyond": e["beyond"]}
+        for e in entries
+        if e["verdict"] == "disagrees" and e["expected"]
+    }
+    for name, document in (("verdict", [{key: e[key] for key in KEYS} for e in entries]), ("reasons", reasons)):
+        path = out / f"{name}.json"
+        if document:
+            path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        else:
+            path.unlink(missing_ok=True)
+
+
+def read_verdicts(directory: Path, known: Sequence[str] = ()) -> dict[str, list[dict[str, Any]]]:
+    """Return the entries of every study one level below a directory, as ``write_verdicts`` was given them: ``known``
+    studies first, in order. Files of an older version have no reasons.
+    """
+    found = {path.parent.name: path.parent for path in sorted(directory.glob("*/verdict.json"))}
+    order = [name for name in known if name in found] + [name for name in found if name not in known]
+    return {name: _entries(found[name]) for name in order}
+
+
+def _entries(study: Path) -> list[dict[str, Any]]:
+    entries = json.loads((study / "verdict.json").read_text(encoding="utf-8"))
+    path = study / "reasons.json"
+    reasons = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return [entry | reasons.get(entry["claim"], {}) for entry in entries]

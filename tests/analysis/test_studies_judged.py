@@ -26,8 +26,8 @@ from simcore_analysis.studies import (
     ratio_growth,
     saddle_escape,
 )
-from simcore_analysis.studies.summary import read_verdicts, summary_table, tally
-from simcore_analysis.studies.verdicts import Claim, judge, measurement, verdict
+from simcore_analysis.studies.summary import summary_table, tally
+from simcore_analysis.studies.verdicts import KEYS, Claim, judge, measurement, read_verdicts, verdict, write_verdicts
 
 import simcore
 from simcore.errors import InputError
@@ -96,11 +96,15 @@ def test_a_directory_of_studies_tells_all_that_the_studies_told(tmp_path):
     entries = {name: judge([off], 4) for name in ("b", "a", "unknown")}
     for name in entries:
         (tmp_path / name).mkdir()
-        (tmp_path / name / "verdict.json").write_text(json.dumps(entries[name]))
+        write_verdicts(tmp_path / name, entries[name])
+        (kept,) = json.loads((tmp_path / name / "verdict.json").read_text())
+        assert list(kept) == list(KEYS) and kept["verdict"] == "disagrees"
     read = read_verdicts(tmp_path, ("b", "never_run", "a"))
     assert list(read) == ["b", "a", "unknown"] and read == entries
     text = summary_table(read).markdown()
     assert text.count("It is small.") == 3 and "3 of the 3 asserted claims that disagree still do" in text
+    write_verdicts(tmp_path / "a", judge([Claim("law", 1.0, "s", fixed(0.9, 1.1), 0.5, 2.0)]))
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["verdict.json"], "reasons of an earlier measurement"
 
 
 def test_exclusions_are_repeated_at_the_level_of_all_studies():
