@@ -231,12 +231,13 @@ def select(typingctx, condition, x, y):
 def whole(builder: Any, x: Any, wide: bool) -> Any:
     """Emit integers whose last 51 bits are those of the whole numbers x.
 
-    A sum does it: whole numbers plus 1.5 2^52 are doubles whose last bits are theirs. Processors before AVX-512 convert
-    lanes one by one.
+    In lanes a sum does it: whole numbers plus 1.5 2^52 are doubles whose last bits are theirs, where processors before
+    AVX-512 convert lanes one by one. One number, and so a device's thread, is converted by its own instruction: the
+    sum would leave an assembler a product to contract with.
     """
-    anchor = 1.5 * 2.0**52
-    kind, real = (INT_VECTOR, VECTOR) if wide else (INT64, DOUBLE)
-    return builder.bitcast(builder.fadd(x, ir.Constant(real, [anchor] * WIDTH if wide else anchor)), kind)
+    if not wide:
+        return builder.fptosi(x, INT64)
+    return builder.bitcast(builder.fadd(x, ir.Constant(VECTOR, [1.5 * 2.0**52] * WIDTH)), INT_VECTOR)
 
 
 def _quadrant_test(shift: int, bit: int, doc: str) -> Any:
