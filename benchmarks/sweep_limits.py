@@ -1,6 +1,7 @@
-"""Memory that a dry run says against what the run takes, warm starts on a read-only cache, costs of many shards.
+"""Memory that a dry run says against what the run takes, warm starts on a read-only cache, costs of many shards and of
+checksums.
 
-    python benchmarks/sweep_limits.py [--only memory|cache|scale] [--rounds 3] [--out results/sweeps]
+    python benchmarks/sweep_limits.py [--only memory|cache|scale|checksums] [--rounds 3] [--out results/sweeps]
 
 Memory of a run is what its processes hold for themselves plus the largest set of file pages of any of them, since they
 map the same libraries: unlike a proportional set size it does not depend on who else uses them. Sampled three times a
@@ -189,15 +190,45 @@ def scale(scratch: Path, rounds: int) -> list[str]:
     return lines
 
 
+def checksums(scratch: Path, rounds: int) -> list[str]:
+    """Return a sentence: processor time of a shard's checksum over that of loading it, 131,072 starts, all columns."""
+    import time
+
+    import simcore
+    from simcore.sweep import run_sweep
+    from simcore.sweep.files import crc32_of
+
+    run = scratch / "run"
+    landscape = [{"name": "torus_field", "n": 1}]
+    run_sweep({"landscape": landscape, "search": {"method": "newton", "draws": 1024, "starts": 128}}, run, workers=0)
+    data = [path.read_bytes() for path in (run / "starts").iterdir()]
+
+    def spent(call) -> float:
+        began = time.thread_time()
+        call()
+        return time.thread_time() - began
+
+    pairs = [
+        (spent(lambda: [crc32_of(one) for one in data]), spent(lambda: simcore.load(run)))
+        for _ in range(2 * rounds + 1)
+    ]
+    checked, loaded = (statistics.median(values) for values in zip(*pairs, strict=True))
+    ratios = sorted(a / b for a, b in pairs)
+    return [
+        f"A shard of 131,072 starts, {sum(map(len, data)) / 1e6:.1f} MB: checksum {1e3 * checked:.1f} ms, load {1e3 * loaded:.0f} ms of processor time; "
+        f"ratio {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f}, {len(pairs)} pairs)."
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=("memory", "cache", "scale"))
+    parser.add_argument("--only", choices=("memory", "cache", "scale", "checksums"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=runs.ROOT / "results" / "sweeps")
     given = parser.parse_args()
     report = ["# Limits of sweeps", "", f"`python benchmarks/sweep_limits.py --rounds {given.rounds}`, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}.", ""]  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
-        for name, measure in (("cache", cache), ("memory", memory), ("scale", scale)):
+        for name, measure in (("cache", cache), ("memory", memory), ("scale", scale), ("checksums", checksums)):
             if given.only in (None, name):
                 report += [*measure(Path(scratch), given.rounds), ""]
     print("\n".join(report))

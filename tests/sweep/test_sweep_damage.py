@@ -138,29 +138,3 @@ def test_every_reader_and_a_resume_exit_with_1_and_name_the_shard(sound, tmp_pat
         assert main(command) == 1, command
         out, err = capsys.readouterr()
         assert victim.name in out + err and "Traceback" not in err
-
-
-def test_checking_costs_a_twentieth_of_reading(tmp_path):
-    """Processor time, medians; a shard of 131,072 starts, all columns."""
-    import statistics
-    import time
-
-    from simcore.sweep.files import crc32_of
-
-    run = tmp_path / "run"
-    config = {
-        "landscape": [{"name": "torus_field", "n": 1}],
-        "search": {"method": "newton", "draws": 1024, "starts": 128},
-    }
-    run_sweep(config, run, workers=0)
-
-    def seconds(call):
-        def once():
-            began = time.thread_time()
-            call()
-            return time.thread_time() - began
-
-        return statistics.median(once() for _ in range(7))
-
-    data = [path.read_bytes() for path in (run / "starts").iterdir()]
-    assert seconds(lambda: [crc32_of(one) for one in data]) < 0.05 * seconds(lambda: simcore.load(run))
