@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from simcore import __version__
@@ -277,52 +277,57 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see {self.prog} --help")
 
 
-def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
-    """Return the parser of the command and those of its verbs."""
+def _parsers(named: Iterable[str] | None = None) -> tuple[_Parser, dict[str, _Parser]]:
+    """Return the parser of the command and those of its verbs; with ``named`` only the verbs among these words have
+    their arguments, so that a help page costs what it shows."""
     parser = _Parser(prog="simcore", description="Count the critical points of random functions, honestly and fast.")
     parser.add_argument("--version", action="version", version=f"simcore {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
     made: dict[str, _Parser] = {}
-
-    def verb(name: str, function: Any, help: str, json: str | None = None) -> _Parser:
-        made[name] = verbs.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
-        made[name].set_defaults(function=function)
+    for name, (function, help, json, add) in _VERBS.items():
+        made[name] = v = verbs.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+        v.set_defaults(function=function)
+        if named is not None and name not in named:
+            continue
         if json:
-            made[name].add_argument("--json", action="store_true", help=f"print {json} as one JSON document")
+            v.add_argument("--json", action="store_true", help=f"print {json} as one JSON document")
         if name in ("landscapes", "run", "verify", "bench"):
-            made[name].add_argument(
+            v.add_argument(
                 "--plugin",
                 action="append",
                 default=[],
                 metavar="MODULE",
                 help="a module, or .py file, of your own that registers families; may be repeated",
             )
-        return made[name]
+        add(v)
+    return parser, made
 
-    v = verb("demo", _demo, "count critical points in several dimensions and compare with the exact law, in a minute")
+
+def _add_demo(v: _Parser) -> None:
     v.add_argument(
         "--out", default="demo-out", metavar="DIR", help="where data, table and figures go (default: %(default)s)"
     )
 
-    v = verb("landscapes", _landscapes, "list the families of functions, or describe one", json="the description")
+
+def _add_landscapes(v: _Parser) -> None:
     v.add_argument(
         "name", nargs="?", metavar="NAME", help="one family: its law, parameters and an example configuration"
     )
     v.add_argument("--toml", action="store_true", help="print the example configuration alone, to start from")
 
-    v = verb("run", _run, "run a sweep, or resume one and compute only what is missing", json="a summary")
-    _add_run(v)
 
-    v = verb("verify", _verify, "read every shard of a run back and audit it", json="the report")
+def _add_verify(v: _Parser) -> None:
     v.add_argument("run", metavar="RUN", help="a run's directory")
     v.add_argument("--repair", action="store_true", help="write a lost or damaged run.json anew from the shards")
 
-    v = verb("table", _table, "print the paper table of one or several runs")
+
+def _add_table(v: _Parser) -> None:
     v.add_argument("runs", nargs="+", metavar="RUN", help="a run's directory")
     v.add_argument("--format", default="markdown", choices=("markdown", "latex", "csv"), help="default: %(default)s")
     v.add_argument("--columns", metavar="A,B,...", help="these columns alone, by their CSV headings (default: all)")
 
-    v = verb("figure", _figure, "draw a figure of one or several runs")
+
+def _add_figure(v: _Parser) -> None:
     v.add_argument("runs", nargs="+", metavar="RUN", help="a run's directory")
     v.add_argument(
         "--kind",
@@ -332,18 +337,21 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
     v.add_argument("--out", metavar="FILE", help="a file that ends in .pdf, .png or .svg (default: KIND.pdf)")
 
-    v = verb("report", _report, "write one self-contained page of a run, or of a directory of reproduce")
+
+def _add_report(v: _Parser) -> None:
     v.add_argument("runs", nargs="+", metavar="RUN", help="a run's directory, or one of simcore reproduce")
     v.add_argument("--out", metavar="FILE", help="a file that ends in .html (default: report.html)")
 
-    v = verb("reproduce", _reproduce, "measure published claims again")
+
+def _add_reproduce(v: _Parser) -> None:
     v.add_argument("studies", nargs="*", metavar="STUDY", help="a study's name, see --list")
     v.add_argument("--all", action="store_true", help="every study, and one summary table")
     v.add_argument("--list", action="store_true", help="print the studies and their claims")
     v.add_argument("--full", action="store_true", help="larger sizes than fit in two minutes a study")
     v.add_argument("--out", default="results/reproduce", metavar="DIR", help="default: %(default)s")
 
-    v = verb("theory", _theory, "print an exact law, without sampling", json="one object per (n, index)")
+
+def _add_theory(v: _Parser) -> None:
     v.add_argument(
         "landscape",
         metavar="LANDSCAPE",
@@ -355,19 +363,17 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     v.add_argument("--p", type=_positive, help="degree of the spherical spin model")
     v.add_argument("--m", type=_positive_real, help="strength of the confinement; topology trivialises at 1")
 
-    v = verb(
-        "bench", _bench, "measure the kernels against the machine and against other libraries", json="the measurements"
-    )
-    _add_bench(v)
 
-    v = verb("help", _help, "explain a verb, or a name of the Python package")
+def _add_help(v: _Parser) -> None:
     v.add_argument("topic", nargs="?", metavar="TOPIC", help="such as run, SphericalSpin or enumerate_critical_points")
 
-    v = verb("completion", _completion, "print a script that completes the command line in a shell")
+
+def _add_completion(v: _Parser) -> None:
     v.add_argument("shell", metavar="SHELL", help="bash or zsh")
 
-    verb("info", _info, "print versions, processor, threads, GPU and compile cache", json="the report")
-    return parser, made
+
+def _add_info(v: _Parser) -> None:
+    """Add nothing: ``simcore info`` takes none of its own."""
 
 
 def _add_run(v: _Parser) -> None:
@@ -420,8 +426,36 @@ def _add_bench(v: _Parser) -> None:
     v.add_argument("--compare", metavar="FILE", help="print the change against a saved file")
 
 
+_VERBS: dict[str, tuple[Any, str, str | None, Any]] = {
+    "demo": (
+        _demo,
+        "count critical points in several dimensions and compare with the exact law, in a minute",
+        None,
+        _add_demo,
+    ),
+    "landscapes": (_landscapes, "list the families of functions, or describe one", "the description", _add_landscapes),
+    "run": (_run, "run a sweep, or resume one and compute only what is missing", "a summary", _add_run),
+    "verify": (_verify, "read every shard of a run back and audit it", "the report", _add_verify),
+    "table": (_table, "print the paper table of one or several runs", None, _add_table),
+    "figure": (_figure, "draw a figure of one or several runs", None, _add_figure),
+    "report": (_report, "write one self-contained page of a run, or of a directory of reproduce", None, _add_report),
+    "reproduce": (_reproduce, "measure published claims again", None, _add_reproduce),
+    "theory": (_theory, "print an exact law, without sampling", "one object per (n, index)", _add_theory),
+    "bench": (
+        _bench,
+        "measure the kernels against the machine and against other libraries",
+        "the measurements",
+        _add_bench,
+    ),
+    "help": (_help, "explain a verb, or a name of the Python package", None, _add_help),
+    "completion": (_completion, "print a script that completes the command line in a shell", None, _add_completion),
+    "info": (_info, "print versions, processor, threads, GPU and compile cache", "the report", _add_info),
+}
+"""A verb: what runs it, what it is for, what ``--json`` prints (None without), what adds its other arguments."""
+
+
 def _dispatch(arguments: list[str]) -> int:
-    parser, verbs = _parsers()
+    parser, verbs = _parsers(arguments)
     if not arguments:
         raise InputError(f"no verb was given; give one of {', '.join(verbs)}; see simcore --help")
     if not arguments[0].startswith("-") and arguments[0] not in verbs:

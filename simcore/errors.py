@@ -7,7 +7,6 @@ prints it without a traceback and exits with the class's ``exit_code``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 
@@ -73,6 +72,8 @@ def instance_wanted(what: str, given: object, advice: str) -> InputError:
 
 def nearest(given: str, known: list[str]) -> str | None:
     """Return the known name that was likely meant: one of nearly the same letters, or one that begins alike."""
+    from difflib import get_close_matches  # here, since few processes meet a wrong name
+
     plain = {name.lower(): name for name in reversed(known)}
     close = get_close_matches(given.lower(), plain, n=1) or [name for name in plain if name.startswith(given.lower())]
     return plain[close[0]] if close and given else None
