@@ -38,14 +38,15 @@ from simcore.sweep.store import RunDirectory
 CALIBRATION_SECONDS = 2.0
 CALIBRATION_SEED = 0x5EED_0F_CA11B
 
-# Measured as proportional set sizes, which count shared pages once: 110 MB a warm worker, 250 MB one that compiles.
-PROCESS_BYTES = 150e6
-PARENT_BYTES = 80e6
+# Measured with a warm cache (benchmarks/sweep_limits.py): what a process holds for itself, and the file pages of the
+# libraries, which all of them share. A worker that compiles holds some 130 MB more while it does.
+PROCESS_BYTES = 124e6
+PARENT_BYTES = 57e6 + 147e6  # the command's own and the libraries'
 START_BYTES, POINT_BYTES, AUDIT_BYTES = 24.0, 30.0, 90.0  # on disk a row, compressed, measured on torus and spin runs
 FILE_BYTES = 9000.0  # a Parquet file's schema and its record
 MEMORY_PER_ROW = 250.0  # while a shard is turned into a file: columns, Arrow table, Parquet pages
 LAW_DIMENSIONS = 200  # beyond them an exact law takes minutes, and nobody enumerates
-ENUMERATION_BYTES = 60e6  # starts, Hessians and tables of points while a draw is enumerated
+ENUMERATION_BYTES = 40e6  # starts, Hessians and tables of points while a draw is enumerated
 
 
 @dataclass
