@@ -37,8 +37,10 @@ class ConvolutionalNetwork(SharedNetwork):
         Images as rows of side^2 pixels, row by row; see ``simcore.networks.data``. Default the 8 x 8 digits.
     l2 : float
         Adds (l2/2)|x|^2 over all parameters, each shared weight counted once.
-    kernel, stride : int
-        At least 1.
+    kernel : int
+        Side of the square of pixels that a unit sees, at least 1.
+    stride : int
+        Pixels from one unit to the next, at least 1.
 
     Notes
     -----

@@ -156,8 +156,10 @@ def enumerate_critical_points(
         Ordinary starts after which an incomplete draw is given up, and says so.
     solver, backend, start_law, threads, progress
         As for ``find_critical_points``.
-    positions, spectrum : bool
-        Columns ``x`` and ``eigenvalues``.
+    positions : bool
+        Column ``x``.
+    spectrum : bool
+        Column ``eigenvalues``.
 
     Returns
     -------

@@ -52,8 +52,10 @@ def find_critical_points(
         The family, or one function of it (then give neither ``draws`` nor ``first_draw``).
     draws, first_draw : int
         Functions first_draw .. first_draw + draws - 1; default the one function 0.
-    starts, first_start : int
-        Starts first_start .. first_start + starts - 1 of each draw.
+    starts : int
+        How many starts of each draw.
+    first_start : int
+        The first of them: starts first_start .. first_start + starts - 1.
     seed : int
         0 .. 2^64 - 1; with draw and start it determines a row. Default 0, or the seed of the draw given.
     solver : Solver
@@ -61,9 +63,10 @@ def find_critical_points(
     backend : "cpu", "cuda" or "reference"
     start_law : str
         One of ``target.start_laws``; default the first.
-    positions, spectrum : bool
-        Add the columns ``x`` (n float64, where the search ended, wrapped to the domain) and ``eigenvalues`` (D float64
-        ascending, of critical and degenerate points; empty elsewhere).
+    positions : bool
+        Add the column ``x`` (n float64, where the search ended, wrapped to the domain).
+    spectrum : bool
+        Add the column ``eigenvalues`` (D float64 ascending, of critical and degenerate points; empty elsewhere).
     threads : int
         Default NUMBA_NUM_THREADS, else the processors this process may use. The rows do not depend on it.
     progress : bool

@@ -85,8 +85,10 @@ def trajectory(
         Steps walked; the rows are those of steps 0, every, 2 every, ... and of the last.
     draws, first_draw : int
         Functions first_draw .. first_draw + draws - 1; default the one function 0.
-    starts, first_start : int
-        Starts first_start .. first_start + starts - 1 of each draw; default 64 from 0.
+    starts : int
+        How many starts of each draw; default 64.
+    first_start : int
+        The first of them: starts first_start .. first_start + starts - 1.
     seed : int
         0 .. 2^64 - 1; default 0, or the seed of the draw given. With draw, start and step it determines a row.
     start : array (n,) or (starts, n), optional
