@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import simcore
-from simcore.arcs import plain
+from simcore.arcs import plain, walk
 from simcore.arcs.chains import Chains
 from simcore.arcs.rule import ARRIVED, IRREVERSIBLE, arc_rule
 
@@ -92,6 +92,38 @@ def test_same_rows_for_any_threads_chunks_and_company():
         joined = np.concatenate([getattr(first, name), getattr(second, name)], axis=1)
         np.testing.assert_array_equal(joined, getattr(whole, name))
         np.testing.assert_array_equal(getattr(few, name), getattr(whole, name)[:3])
+
+
+def one_lane():
+    """The state of walkers that stand at the origin, and the plan of a pass."""
+    points = np.zeros((walk.VECTORS, 2 * walk.T))
+    return points, np.zeros((walk.NUMBERS, walk.T)), np.zeros((walk.COUNTS, walk.T), np.int64), np.zeros(56)
+
+
+@pytest.mark.parametrize(("mode", "bent"), [(walk.TRACE, 0.05), (walk.FIX, 0.0)])
+def test_only_a_step_that_follows_a_step_is_bent(mode, bent):
+    """The second order of the predictor is the change of the tangent over the step before, h^2/2 over its length; at a
+    point that was corrected after a refusal nothing is known of it."""
+    _, numbers, counts, plan = one_lane()
+    counts[walk.MODE, 0] = mode
+    numbers[[walk.H, walk.RATE, walk.S, walk.SP], 0] = 0.1, 0.5, 0.2, 0.25
+    rule = (1.0, 0.1, 0.1, 0.2, 1e9, 100)  # a step of 0.1 is the longest
+    assert walk._decide.py_func(numbers, counts, plan, rule, 0, 0.0, 2.0, 2.0, 0.0) == ARRIVED
+    assert counts[walk.MODE, 0] == walk.TRACE and plan[8 * walk._STEP] == 0.1
+    assert plan[8 * walk._BEND] == pytest.approx(bent) and numbers[walk.PAST, 0] == (0.1 if bent else 0.0)
+
+
+@pytest.mark.parametrize(("change", "gap"), [(0, 0.0), (2, 0.0), (-2, 0.0), (1, 1.0)])
+def test_a_move_that_came_back_elsewhere_or_to_the_same_parity_is_irreversible(change, gap):
+    points, numbers, counts, _ = one_lane()
+    points[walk.BASE, 0] = gap
+    counts[[walk.INDEX, walk.NEW_INDEX], 0] = 2, 2 + change
+    out = [np.full((24, 1), 9), np.zeros((24, 1), int), np.ones((24, 1), bool), np.zeros((24, 1)), np.zeros((24, 1, 2))]
+    walk._end_move.py_func(
+        points, numbers, counts, 0, 2, ARRIVED, np.zeros(9), (1.0,) + 7 * (0.0,), (0, 0, 0), 0, 0, out
+    )
+    assert out[0][0, 0] == IRREVERSIBLE and out[1][0, 0] == 2 and not out[2][0, 0] and np.isnan(out[4][0]).all()
+    assert counts[walk.MOVE, 0] == 1 and counts[walk.INDEX, 0] == 2
 
 
 def test_arcs_are_an_involution():

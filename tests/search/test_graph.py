@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 
 import simcore
+from simcore.search import graph as graphs
 from simcore.search.graph import merge_tree
+from simcore.search.search import Search
+from simcore.search.target import Target, Workers
 
 
 def cosines(n, weights):
@@ -32,6 +35,24 @@ def test_a_tree_by_hand():
     assert tree.values.tolist() == [[1, 0, 1, 2.0], [0, 2, 2, 3.0]]
     _, trees = merge_tree(np.array([0.0, 1.0]), np.array([2.0]), np.array([[0, 0]]))
     assert trees == 2
+
+
+def test_a_third_step_length_decides_where_two_differ(monkeypatch):
+    """Descents whose ends by the three step lengths are made up: what two in a row agree on is their end."""
+    draw = simcore.TorusField(2).draw(seed=3, draw=0)
+    points = simcore.enumerate_critical_points(draw, starts=96, backend="reference", prove=False).points
+    minima = points[points["morse_index"] == 0].reset_index(drop=True)
+    at = np.stack(minima["x"].to_list())
+    assert len(at) >= 2
+    ends = np.array([[0, 0, 9], [0, 1, 1], [0, 1, 0], [0, 1, 0]])  # of descents, by step length
+    begin = np.array([[0.0, 0], [1, 0], [2, 0], [3, 0]])
+    monkeypatch.setattr(
+        graphs, "descend", lambda target, x, reach: at[ends[x[:, 0].astype(int), graphs.REACHES.index(reach)]]
+    )
+    target = Target.of(Search.of(draw.landscape, seed=3, backend="reference"), draw)
+    with Workers(1) as workers:
+        end, certified, settled = graphs._ends(target, begin, minima, workers)
+    assert end.tolist() == [0, 1, 0, 0] and settled.tolist() == [True, True, False, False] and certified.all()
 
 
 def test_two_waves_on_a_circle():
