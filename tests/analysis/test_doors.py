@@ -79,8 +79,13 @@ def test_a_source_without_the_data_is_refused_in_a_line(kind, words, found):
         simcore.plot.ratio(found, ax=pyplot.subplots(1, 2)[1])
 
 
-def test_the_report_of_a_run_is_one_self_contained_page(run, tmp_path):
-    page = report([run], tmp_path / "page.html").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def page(run, tmp_path_factory):
+    """The report of the run, as text."""
+    return report([run], tmp_path_factory.mktemp("report") / "page.html").read_text(encoding="utf-8")
+
+
+def test_the_report_of_a_run_is_one_self_contained_page(run, page, tmp_path):
     assert "run&lt;b&gt;" in page and "run<b>" not in page
     assert (
         page.count("<svg") == 3
@@ -93,12 +98,11 @@ def test_the_report_of_a_run_is_one_self_contained_page(run, tmp_path):
     assert report([run], tmp_path / "again.html").read_text(encoding="utf-8") == page
 
 
-def test_a_damaged_run_is_called_unsound_by_its_report(run, tmp_path):
+def test_a_damaged_run_is_called_unsound_by_its_report(run, page, tmp_path):
     import shutil
 
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
-    page = report([copy], tmp_path / "page.html").read_text(encoding="utf-8")
     assert "NOT SOUND" not in page
     record = next(path for path in copy.rglob("*.json") if path.name != "run.json")
     record.unlink()

@@ -55,7 +55,7 @@ def table(rng, rows=None):
 def test_wide_tables_stand_in_blocks_that_lose_no_column():
     rng = np.random.default_rng(1)
     several = 0
-    for _ in range(60):
+    for _ in range(30):
         wide = table(rng)
         text = wide.latex()
         assert all(f"c{j}" not in text for j in range(3))
@@ -64,7 +64,7 @@ def test_wide_tables_stand_in_blocks_that_lose_no_column():
         assert sorted({j for block in blocks for j in block.columns}) == list(range(len(cells)))
         assert all(block.columns[0] == 0 for block in blocks)
         several += len(blocks) > 1
-    assert several > 5
+    assert several > 2
 
 
 def test_the_size_falls_only_as_far_as_it_must():

@@ -53,7 +53,7 @@ def test_every_start_has_its_row_and_critical_means_critical(backend, family):
 def test_no_cut_of_the_starts_changes_a_row(backend, family):
     """Starts 0..k and k.. apart, and one alone, bit for bit; ``point`` counts within a call and is left out."""
     options = {"draws": 1, "seed": 5, "backend": backend, "positions": True}
-    starts = starts_on(backend)
+    starts = 3 if backend == "reference" else starts_on(backend)  # it goes from start to start anyway
     whole = find_critical_points(family, starts=starts, **options).drop(columns="point")
     for first, count in ((0, 2), (2, starts - 2), (starts - 1, 1)):
         part = find_critical_points(family, starts=count, first_start=first, **options).drop(columns="point")

@@ -288,8 +288,8 @@ def test_estimates_of_what_is_unseen():
     ids=lambda x: f"{x.name}{x.n}",
 )
 def test_mean_counts_are_the_exact_ones(landscape):
-    """120 draws; |z| < 5 for every index, total: false alarm below 1e-4 for all cases together (seed fixed)."""
-    draws = 120
+    """120 draws, 60 of torus 4; |z| < 5 for every index, total: false alarm below 1e-4 for all together."""
+    draws = 60 if landscape.name == "torus_field" and landscape.n == 4 else 120
     points, audits = enumerate_rows(Search.of(landscape, seed=2024, threads=1), first_draw=0, draws=draws)
     assert audits["complete"].all()
     assert (audits["euler_sum"] == landscape.euler_characteristic).all()

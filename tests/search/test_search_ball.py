@@ -109,9 +109,9 @@ def test_bad_arguments_are_named():
 @pytest.mark.parametrize(
     ("landscape", "draws"),
     [
-        (simcore.GaussianField(2, features=64), 250),
-        (simcore.GaussianField(2, frequencies="isotropic"), 250),
-        (simcore.GaussianField(3, frequencies="isotropic"), 250),
+        (simcore.GaussianField(2, features=64), 150),
+        (simcore.GaussianField(2, frequencies="isotropic"), 150),
+        (simcore.GaussianField(3, frequencies="isotropic"), 150),
     ],
     ids=["random2", "isotropic2", "isotropic3"],
 )

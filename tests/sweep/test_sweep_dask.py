@@ -94,6 +94,7 @@ def test_a_worker_with_another_version_computes_nothing():
     assert "0.0.1" in answer["error"] and "install the same" in answer["error"]
 
 
+@pytest.mark.long
 def test_ctrl_c_in_a_terminal_reaches_the_workers_too_and_leaves_a_run_that_can_be_resumed(local, tmp_path):
     """A terminal sends SIGINT to the whole group: run, scheduler and workers at once."""
     out = tmp_path / "run"
