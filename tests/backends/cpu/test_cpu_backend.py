@@ -255,7 +255,8 @@ def elsewhere(processor, tmp_path, call):
     return list(np.load(path).values())
 
 
-@pytest.mark.parametrize("processor", ["haswell", pytest.param("x86-64", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("processor", ["haswell", "x86-64"])
 def test_other_processors_have_the_same_derivatives(processor, tmp_path):
     """The AVX2 tile and the fallback: value, gradient and Hessian of this processor's tile, to rounding."""
     there = elsewhere(processor, tmp_path, "cpu.evaluate(problem, starts)")
