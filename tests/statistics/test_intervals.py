@@ -154,6 +154,8 @@ def test_log_means_of_one_ratio_and_of_a_ratio_with_itself():
     s, m = rng.poisson(20, 50), rng.poisson(4, 50)
     one, ratio = intervals.log_means([(1, s), (-1, m)]), annealed_ratio(s, m)
     assert (one.value, one.se) == pytest.approx((math.log(ratio.value), ratio.relative_error))
+    e = s / s.mean() - m / m.mean()  # the mean of 50 is as skewed as one draw over sqrt 50
+    assert one.skewness == pytest.approx(stats.skew(e, bias=False) / math.sqrt(50), rel=1e-9)
     same = intervals.log_means([(1, s), (-1, m), (-1, s), (1, m)])
     assert (same.value, same.se) == pytest.approx((0, 0), abs=1e-12)
     with pytest.raises(InputError, match="positive mean"):
