@@ -185,6 +185,28 @@ def test_threads_of_a_stopped_call_end_before_their_next_piece():
         call.result()
 
 
+def test_one_thread_serves_successive_calls_and_ends_when_none_comes(monkeypatch):
+    monkeypatch.setattr(module, "IDLE", 0.3)
+    monkeypatch.setattr(module._Helper, "_idle", [])
+
+    def who():
+        return threading.current_thread()
+
+    first = long_call("a call", who, False)
+    while not module._Helper._idle:
+        time.sleep(0.01)
+    assert long_call("a call", who, False) is first is not threading.current_thread()
+    first.join(10)
+    assert not first.is_alive() and not module._Helper._idle
+
+
+def test_calls_side_by_side_have_threads_of_their_own():
+    go = threading.Event()
+    calls = [module.Background(lambda: (go.wait(10), threading.current_thread())[1]) for _ in range(3)]
+    go.set()
+    assert len({call.result() for call in calls}) == 3
+
+
 def test_durations_read_as_people_say_them():
     assert [duration(s) for s in (0.4, 59.4, 60, 200, 3600, 18_420)] == [
         "0 s", "59 s", "1 min 00 s", "3 min 20 s", "1 h 00 min", "5 h 07 min",

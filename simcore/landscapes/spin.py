@@ -58,8 +58,8 @@ class SphericalSpin(Landscape):
 
     Search: ``method = "auto"`` is Newton's method on the sphere (step in the tangent space, back to the sphere by
     scaling) with the step cap ``sphere_step_cap(n, p)`` sqrt(n). Length sqrt(n/p), gradient scale sqrt((n-1) p)/n.
-    No outside. Half of the starts of an enumeration that searches begin with a few gradient steps: in
-    many dimensions uniform starts hardly ever reach minima and maxima (``simcore.search.enumerate``).
+    No outside. From n = 7 on half of the starts of an enumeration that searches begin with a few gradient
+    steps: in many dimensions uniform starts hardly ever reach minima and maxima (``simcore.search.enumerate``).
 
     Symmetries: f(-x) = (-1)^p f(x).
 
@@ -76,7 +76,6 @@ class SphericalSpin(Landscape):
     parameters: ClassVar[tuple[str, ...]] = ("n", "p")
     example: ClassVar[dict[str, Any]] = {"n": [4, 6, 8, 10], "p": 3}
     example_method: ClassVar[str] = "enumerate"
-    descends: ClassVar[bool] = True
 
     n: int
     p: int = 3
@@ -99,6 +98,12 @@ class SphericalSpin(Landscape):
         # in logarithms: an example of any n and p has a model
         n, p = float(self.n), float(self.p)
         return math.exp(min(math.lgamma(n + p) - math.lgamma(p + 1) - math.lgamma(n), 600.0))
+
+    @property
+    def descends(self) -> bool:  # type: ignore[override]
+        """From n = 7 on. Measured, time of a search that descends over one that does not, p = 3: n = 3 to 6 1.12 to
+        1.27, n = 7 0.98, n = 8 0.82; p = 4, n = 6 1.17; p = 2, n = 8 0.90, n = 16 0.03."""
+        return self.n >= 7
 
     @property
     def starts_to_enumerate(self) -> float:
