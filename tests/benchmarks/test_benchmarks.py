@@ -290,6 +290,7 @@ def test_an_unknown_case_is_answered_before_anything_runs():
         benchmarks.measure_all(["newtn"], [None], Settings())
 
 
+@pytest.mark.long
 def test_compile_time_is_that_of_an_empty_cache():
     table = {"name": "gaussian_field", "n": 2, "features": 8, "frequencies": "random"}
     assert first_call.compile_seconds(table, "reference") > 0.05  # the random numbers of the draw are compiled

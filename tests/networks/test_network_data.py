@@ -8,6 +8,7 @@ import tomllib
 import numpy as np
 import pytest
 
+import simcore
 from simcore.cli import main
 from simcore.errors import InputError
 from simcore.landscapes import registry
@@ -257,7 +258,7 @@ def test_a_run_records_the_hash_of_its_data_and_refuses_others(tmp_path, capsys,
         'widths = [4, 1, 10]\nactivation = "tanh"\nloss = "mse"\nl2 = 0.1\n'
         'data = { kind = "digits", bins = 2, samples = 20 }\n'
     )
-    assert main(["run", str(path), "--out", str(out)]) == 0
+    assert simcore.run(path, out=out, workers=0) == out
     document = json.loads((out / "run.json").read_text())
     assert document["data"] == [source({"kind": "digits", "bins": 2, "samples": 20}).digest()]
     monkeypatch.setattr(Data, "digest", lambda self: "0" * 64)  # as if scikit-learn had come with other digits

@@ -92,8 +92,10 @@ def test_one_hidden_layer_agrees_with_fifty_digits(activation, loss):
     compare(mlp.draw(seed=0), exact_mlp(mlp, *mlp.data.load()), np.random.default_rng(5).normal(size=mlp.n))
 
 
-@pytest.mark.parametrize(("activation", "loss"), list(product(ACTIVATIONS, LOSSES)))
-@pytest.mark.parametrize("widths", [(2, 2, 1, 2), (1, 2, 1, 2, 2)])
+@pytest.mark.parametrize(
+    ("widths", "activation", "loss"),
+    [((2, 2, 1, 2), "tanh", "cross_entropy"), *(((1, 2, 1, 2, 2), *case) for case in product(ACTIVATIONS, LOSSES))],
+)
 def test_deeper_networks_agree_with_fifty_digits(widths, activation, loss):
     mlp = network(widths, activation, loss, 0.0)
     compare(mlp.draw(seed=0), exact_mlp(mlp, *mlp.data.load()), np.random.default_rng(6).normal(size=mlp.n))

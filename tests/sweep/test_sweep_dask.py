@@ -132,6 +132,7 @@ def test_the_recipe_for_slurm_asks_for_what_it_should(recipe):
     assert "--nthreads 1 " in worker and "--nworkers 8 " in worker and "--lifetime 230m" in worker
 
 
+@pytest.mark.long
 def test_the_recipe_for_slurm_runs_a_sweep(local, tmp_path, monkeypatch):
     """The whole path but for SLURM: sbatch and scancel are small scripts that start and stop the job at once."""
     jobqueue = pytest.importorskip("dask_jobqueue")

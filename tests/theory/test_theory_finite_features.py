@@ -60,8 +60,8 @@ def test_a_confined_field_agrees_with_kac_rice_as_it_stands(n, m, features):
 
 
 def test_a_confined_field_of_many_features_reaches_the_exact_law():
-    law = simcore.expected_counts(simcore.ConfinedField(3, 0.5, 20_000, "random"), finite_features=True)
-    exact = simcore.expected_counts(simcore.ConfinedField(3, 0.5, 20_000, "random"))
+    law = simcore.expected_counts(simcore.ConfinedField(3, 0.5, 5_000, "random"), finite_features=True)
+    exact = simcore.expected_counts(simcore.ConfinedField(3, 0.5, 5_000, "random"))
     assert law.attrs["unit"] == exact.attrs["unit"] == "per draw"
     assert (np.abs(law["mean_count"] - exact["mean_count"]) < 6 * law["mean_count_se"]).all()
     np.testing.assert_allclose(law["mean_count"], exact["mean_count"], rtol=0.005)

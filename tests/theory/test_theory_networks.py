@@ -158,7 +158,7 @@ def test_the_spectrum_of_the_random_matrix_model_reaches_zero_at_the_critical_en
 
 @pytest.mark.parametrize(("energy", "phi"), [(0.1, 0.25), (0.45, 0.5), (0.3, 1.0)])
 def test_sampled_wishart_plus_wigner_matrices_have_the_index_fraction(energy, phi):
-    n, rng = 1000, np.random.default_rng(7)
+    n, rng = 600, np.random.default_rng(7)
     factor = rng.normal(size=(n, round(n / phi)))
     wigner = rng.normal(size=(n, n))
     h = factor @ factor.T / factor.shape[1] + math.sqrt(energy / n) * (wigner + wigner.T)
