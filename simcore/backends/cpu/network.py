@@ -13,7 +13,8 @@ d_l = df/dz_l, and A_l = dz_{l+1}/dz_l = W_{l+1} diag phi'(z_l), from the output
 
 Rows of K and of the products e e are summed with each other over the samples by a register block (``outer.py``): one
 multiply-add an entry of the packed Hessian, and half of that inside a layer, where K_ll e e is symmetric in (i, j) and
-in (q, r). With mean squares K of the last two layers is a row for all outputs, and W_L enters after the sums.
+in (q, r). With mean squares K of the last two layers is a row for all outputs, and W_L enters after the sums. Rows of K
+that nothing but their sums asks for are made four at a time, just before.
 
 H v is Pearlmutter's R-operator, R{u} = du/de of u(x + e v) at e = 0, sent through both passes.
 
@@ -24,8 +25,8 @@ Computation 6 (1994) 147.
 from __future__ import annotations
 
 from simcore.backends.cpu.addresses import flat, flat_integers
-from simcore.backends.cpu.network_layout import CHUNK, COLUMNS, HEAD, LAYER, PANEL, ROW, TASK
-from simcore.backends.cpu.outer import add_outer_1, add_outer_4, add_summed_outer_4
+from simcore.backends.cpu.network_layout import CHUNK, COLUMNS, HEAD, LATE, LAYER, MADE, PANEL, ROW, TASK
+from simcore.backends.cpu.outer import add_outer_1, add_outer_2, add_outer_4, add_outer_4_2, add_summed_outer_4
 from simcore.backends.cpu.vector import load, store, zeros
 from simcore.compilation import jit
 from simcore.formulas.elementary import log
@@ -34,8 +35,8 @@ from simcore.formulas.intrinsics import fma, maximum
 
 (
     LAYERS, N, SAMPLES, INPUTS, OUTPUTS, ACTIVATION, ENTROPY, FACTORED, FIRST_UNIT, CURVATURES, JACOBIANS, TASKS,
-    PACKED, CELLS, K_LAST, K_MIXED, K_BEFORE, K_NEXT,
-    AT_LAYER, AT_SOURCE, AT_FIRST, AT_CURVATURE, AT_JACOBIAN, AT_PAIR, AT_TASK, AT_ENTRY, AT_CELL,
+    PACKED, CELLS, K_LAST,
+    AT_LAYER, AT_SOURCE, AT_FIRST, AT_CURVATURE, _, AT_JACOBIAN, AT_PAIR, AT_TASK, AT_ENTRY, AT_CELL,
     X, H, SLOPE, BEND, D, P, G, VALUE, WEIGHT, TARGET, GRAM, V, Z, Y, Q, HV, NONE, K, J, LEFT, RIGHT, SUMS, SIZE,
 ) = range(len(HEAD))  # fmt: skip
 
@@ -241,9 +242,10 @@ def _row(first, row):
 
 @jit
 def _of_outputs(table, memory, size):
-    """Set K_LL, or the rows that stand for K of the last two layers where these are factored."""
+    """Set K_LL, or where the last two layers are factored 1/N, the row that K of them is made of."""
     if table[FACTORED]:
-        _of_last_two(table, memory, size)
+        for s in range(size):
+            store(memory, table[K_LAST] + s * 32, load(memory, table[WEIGHT] + s * 8))
         return
     for c in range(table[OUTPUTS]):
         for k in range(c + 1):
@@ -259,34 +261,6 @@ def _of_outputs(table, memory, size):
                 elif c == k:
                     entry = w
                 store(memory, at + s * 32, entry)
-
-
-@jit
-def _of_last_two(table, memory, size):
-    """Mean squares: w, w phi' and w phi'_i phi'_k (W'W)_ik, and w phi'_i W_ci where layers before need it."""
-    outputs, last = table[OUTPUTS], table[LAYERS] - 1
-    at = table[AT_LAYER] + (last - 1) * LAYER
-    h, u0 = table[at], table[at + 5]
-    weights = table[X] + table[at + LAYER + 3] * 8
-    for s in range(size):
-        store(memory, table[K_LAST] + s * 32, load(memory, table[WEIGHT] + s * 8))
-    for i in range(h):
-        slope, mixed = table[SLOPE] + (u0 + i) * ROW, _row(table[K_MIXED], i)
-        for s in range(size):
-            store(memory, mixed + s * 32, load(memory, slope + s * 8) * load(memory, table[WEIGHT] + s * 8))
-        for k in range(i + 1):
-            gram = load(memory, table[GRAM] + (i * (i + 1) // 2 + k) * 8)
-            to, other = _row(table[K_BEFORE], i * (i + 1) // 2 + k), table[SLOPE] + (u0 + k) * ROW
-            for s in range(size):
-                entry = load(memory, mixed + s * 32) * load(memory, other + s * 8) * gram
-                if i == k:
-                    entry = entry + load(memory, table[BEND] + (u0 + i) * ROW + s * 8)
-                store(memory, to + s * 32, entry)
-        if last > 1:
-            for c in range(outputs):
-                w, to = load(memory, weights + (c * h + i) * 8), _row(table[K_NEXT], i * outputs + c)
-                for s in range(size):
-                    store(memory, to + s * 32, load(memory, mixed + s * 32) * w)
 
 
 @jit
@@ -307,7 +281,7 @@ def _gram(table, memory):
 
 @jit
 def _combine(table, memory, at, many, apart, size):
-    """Set rows, one after the other, to phi' times a sum of weights times rows: all of K, or of da_m/dz_l.
+    """Set rows, one after the other, to phi' times a sum of weights times rows: K, or da_m/dz_l. Return what follows.
 
     An operation is a list of numbers (``network_layout``): the row, its phi', whether what stands there is added, the
     phi'' W'd that is added or -1, how many terms, and each term's weight and row. ``apart``: from sample to sample.
@@ -335,6 +309,7 @@ def _combine(table, memory, at, many, apart, size):
             store(memory, k + 2 * apart, z2)
             store(memory, k + 3 * apart, z3)
         at = end
+    return at
 
 
 # ---- sums over samples -------------------------------------------------------------------------------------------
@@ -348,29 +323,45 @@ def _multiply(table, memory, pairs, many, to, size):
 
 
 @jit
-def _sums(table, memory, size, single):
+def _sums(table, memory, size, single, fresh):
     """Add a chunk's share of all cells: products of rows of two panels, of all lanes where a start has them all.
 
-    A few columns at a time, so that they and a panel of rows stay in the first-level cache.
+    A few columns at a time, so that they and a panel of rows stay in the first-level cache. In the ``fresh``,
+    that is the first, chunk the first task of each cell sets it.
     """
     for task in range(table[AT_TASK], table[AT_TASK] + table[TASKS] * TASK, TASK):
-        left, rows, columns = table[task], table[task + 1], table[task + 4]
-        if left < 0:
+        left, rows, columns, triangle = table[task], table[task + 1], table[task + 4], table[task + 6]
+        across, anew = (columns + 3) // 4, int(fresh and table[task + 7])
+        if left == MADE:
+            _multiply(table, memory, table[task + 2], rows, table[LEFT], size)
             left = table[LEFT]
-            _multiply(table, memory, table[task + 2], rows, left, size)
-        across = (columns + 3) // 4
         for j in range(0, columns, COLUMNS):
             many = min(COLUMNS, columns - j)
             _multiply(table, memory, table[task + 3] + 2 * j, many, table[RIGHT], size)
-            for i in range((rows + 3) // 4):
-                for k in range((many + 3) // 4):
-                    a, b, cell = left + i * PANEL, table[RIGHT] + k * PANEL, i * across + j // 4 + k
-                    if single:
-                        add_summed_outer_4(memory, a, b, size, memory, table[SUMS] + (table[task + 5] + cell * 16))
-                    elif rows == 1:
-                        add_outer_1(memory, a, b, size, memory, table[SUMS] + table[task + 5] * 8 + cell * 128, 32)
-                    else:
-                        add_outer_4(memory, a, b, size, memory, table[SUMS] + table[task + 5] * 8 + cell * 128, 32)
+            operation = table[task + 2]
+            for i in range(0, rows, 4):
+                high, a = min(rows - i, 4), left + i * ROW
+                if left == LATE:
+                    a = table[LEFT]
+                    operation = _combine(table, memory, operation, high, 32, size)
+                for k in range(0, min(many, i + 4 - j) if triangle else many, 4):
+                    b, cell = table[RIGHT] + k * ROW, table[task + 5] + ((i // 4) * across + (j + k) // 4) * 16
+                    _block(memory, a, b, size, table[SUMS], cell, high, many - k, single, anew)
+
+
+@jit
+def _block(memory, a, b, size, sums, cell, high, wide, single, fresh):
+    """Add a chunk's share of a block of cells, ``high`` by ``wide`` of which count."""
+    if single:
+        add_summed_outer_4(memory, a, b, size, memory, sums + cell, fresh)
+    elif high == 1:
+        add_outer_1(memory, a, b, size, memory, sums + cell * 8, fresh)
+    elif high == 2:
+        add_outer_2(memory, a, b, size, memory, sums + cell * 8, fresh)
+    elif wide <= 2:
+        add_outer_4_2(memory, a, b, size, memory, sums + cell * 8, fresh)
+    else:
+        add_outer_4(memory, a, b, size, memory, sums + cell * 8, fresh)
 
 
 # ---- H v ---------------------------------------------------------------------------------------------------------
@@ -430,8 +421,6 @@ def run(kind, table_at, inputs_at, targets_at, memory_at, chosen_at, batch):
     _begin(table, memory, kind)
     if cells:
         _gram(table, memory)
-        for i in range(table[SUMS], table[SUMS] + table[CELLS] * (1 if single else 8)):
-            memory[i] = 0.0
     samples = batch if batch > 0 else table[SAMPLES]
     for first in range(0, samples, CHUNK * 8 if single else CHUNK):
         size = _open(table, inputs, targets, memory, chosen, batch, first, single)
@@ -448,4 +437,4 @@ def run(kind, table_at, inputs_at, targets_at, memory_at, chosen_at, batch):
             _of_outputs(table, memory, size)
             _combine(table, memory, table[AT_CURVATURE], table[CURVATURES], 32, size)
             _combine(table, memory, table[AT_JACOBIAN], table[JACOBIANS], 8, size)
-            _sums(table, memory, size, single)
+            _sums(table, memory, size, single, first == 0)

@@ -29,15 +29,21 @@ COLUMNS = 16
 """Rows of products at a time: four panels, half of a first-level cache."""
 HEAD = (
     "layers", "n", "samples", "inputs", "outputs", "activation", "entropy", "factored", "first_unit", "curvatures",
-    "jacobians", "tasks", "packed", "cells", "k_last", "k_mixed", "k_before", "k_next",
-    "at_layer", "at_source", "at_first", "at_curvature", "at_jacobian", "at_pair", "at_task", "at_entry", "at_cell",
+    "jacobians", "tasks", "packed", "cells", "k_last",
+    "at_layer", "at_source", "at_first", "at_curvature", "at_late", "at_jacobian", "at_pair", "at_task", "at_entry",
+    "at_cell",
     "x", "h", "slope", "bend", "d", "p", "g", "value", "weight", "target", "gram", "v", "z", "y", "q", "hv", "none",
     "k", "j", "left", "right", "sums", "size",
 )  # fmt: skip
 """The first numbers of the list, in order: counts, places of K's own rows, of tables in the list, of arrays in the
 scratch."""
 LAYER = 8  # numbers a layer: filters, places, fan, weights, bias, first unit, first source, first place
-TASK = 6  # K's first panel or -1, its rows, their pairs where made of pairs, the columns' pairs, columns, first cell
+TASK = 8
+"""Numbers a task: K's first panel, MADE or LATE; its rows; what they are made of, pairs or operations; the columns'
+pairs; columns; first cell; whether cells above the diagonal count nothing; whether it is the first of its cells."""
+MADE, LATE = -1, -2  # rows are products of pairs; rows are made by operations, four at a time, before their sums
+MANY = 64  # rows from which K is made late, where nothing else asks for it: more would not stay in the caches
+_UNPLACED = 2**48  # places of rows that are made late, before they get one
 
 
 class Layout(NamedTuple):
@@ -156,6 +162,8 @@ class _Walk:
         self.rows: dict[tuple[int, int], int] = {}  # where da_m/dz_l stands, by the two units
         self.jacobians: list[list[int]] = []
         self.pairs: list[int] = []
+        self.late: list[int] = []  # operations on K that are done just before the sums
+        self.later: dict[int, list[list[int]]] = {}  # the same, by their first row
 
     def _reserve(self, **sizes: int) -> None:
         for name, size in sizes.items():
@@ -171,11 +179,12 @@ class _Walk:
         if hessians:
             self._blocks()
             curvatures = self._curvatures()
-            self._reserve(j=0)
+            made = [self.shape[-1][2] + 1]
+            made += [two[0] * (one[2] + 1) for m, two in enumerate(self.shape) for one in self.shape[:m]]
+            self._reserve(left=_panels(max(made)) * PANEL, j=0)
             tasks = self._tasks(cells)
             begin, pairs = cells.entries()
-        left = max([_panels(task[1]) for task in tasks if task[0] < 0], default=0)
-        self._reserve(left=left * PANEL, right=COLUMNS // 4 * PANEL * hessians, sums=cells.count * 8, size=0)
+        self._reserve(right=COLUMNS // 4 * PANEL * hessians, sums=cells.count * 8, size=0)
         head |= {
             "curvatures": len(curvatures), "jacobians": len(self.jacobians), "tasks": len(tasks), "cells": cells.count,
             "packed": self.n * (self.n + 1) // 2 * hessians,
@@ -183,7 +192,7 @@ class _Walk:
         parts: dict[str, Any] = {
             "at_layer": self.shape, "at_source": np.concatenate([part.ravel() for part in self.sources]),
             "at_first": np.concatenate([part.ravel() for part in self.firsts]),
-            "at_curvature": list(chain(*curvatures)), "at_jacobian": list(chain(*self.jacobians)),
+            "at_curvature": list(chain(*curvatures)), "at_late": self.late, "at_jacobian": list(chain(*self.jacobians)),
             "at_pair": self.pairs, "at_task": tasks, "at_entry": begin, "at_cell": pairs,
         }  # fmt: skip
         place = len(HEAD)
@@ -192,7 +201,9 @@ class _Walk:
             head[name] = place
             place += parts[name].size
         if tasks:
-            parts["at_task"][:, 2:4] += head["at_pair"]
+            late = parts["at_task"][:, 0] == LATE
+            parts["at_task"][:, 2] += np.where(late, head["at_late"], head["at_pair"])
+            parts["at_task"][:, 3] += head["at_pair"]
         return np.concatenate([[head[name] for name in HEAD], *(part.ravel() for part in parts.values())])
 
     # ---- K and da_m/dz_l ------------------------------------------------------------------------------------------
@@ -200,6 +211,8 @@ class _Walk:
         """Give every pair of places its rows of K."""
         shape, last, used = self.shape, self.count - 1, 0
         self.block: dict[tuple[int, int], int] = {}
+        fed = self.sources[1].ravel() - self.d - 1 if last else np.empty(0)
+        whole = last > 0 and shape[1][1] == 1 and set(range(shape[0][0])) <= set(fed.tolist())
         self.own: dict[int, tuple[int, int]] = {}  # rows that stand for K with the last layer's: panel and how many
         for first in range(last + 1):
             for second in range(first, last + 1):
@@ -208,21 +221,22 @@ class _Walk:
                     for q in range(p if first == second else 0, two[1]):
                         diagonal = first == second and p == q
                         rows = one[0] * (one[0] + 1) // 2 if diagonal else one[0] * two[0]
-                        self.block[one[7] + p, two[7] + q] = self.head["k"] + used * PANEL
-                        used += _panels(rows)
                         if self.head["factored"] and second == last and first >= last - 1:
                             made = 1 if diagonal else one[0]
                             self.own[first] = (self.head["k"] + used * PANEL, made)
                             used += _panels(made)
+                            if diagonal or last == 1:  # nothing needs K itself
+                                continue
+                        at = self.head["k"] + used * PANEL
+                        if whole and rows > MANY and first == 0 and second != 1 and two[1] == 1:
+                            at = _UNPLACED + len(self.later) * _UNPLACED
+                            self.later[at] = []
+                        else:
+                            used += _panels(rows)
+                        self.block[one[7] + p, two[7] + q] = at
         self.place += used * PANEL
         end = shape[-1][7]
-        self.head["k_last"] = self.block[end, end]
-        if self.own:
-            before = shape[-2][7]
-            self.head |= {
-                "k_last": self.own[last][0], "k_mixed": self.own[last - 1][0],
-                "k_before": self.block[before, before], "k_next": self.block[before, end],
-            }  # fmt: skip
+        self.head["k_last"] = self.own[last][0] if self.own else self.block[end, end]
 
     def _row(self, one: int, f: int, many: int, other: int, g: int, others: int) -> int:
         """Return where K of unit f (of ``many``) at place ``one`` and unit g (of ``others``) at ``other`` stands."""
@@ -237,8 +251,8 @@ class _Walk:
     def _curvatures(self) -> list[list[int]]:
         """Return the operations that set K, from the output back."""
         shape, last = self.shape, self.count - 1
-        done: list[list[int]] = []
-        for layer in range(last - 1 if self.head["factored"] else last, 0, -1):
+        done = self._last_two() if self.own else []
+        for layer in range(last - 1 if self.own else last, 0, -1):
             for later in range(layer, last + 1):
                 for place in range(shape[later][1]):
                     for g in range(shape[later][0]):
@@ -252,6 +266,28 @@ class _Walk:
                     for step in final:
                         step[3] = self.head["bend"] + (before[5] + g * before[1] + place) * ROW
                     done += made
+        for step in done:
+            if step[0] >= _UNPLACED:
+                self.later[step[0] // _UNPLACED * _UNPLACED].append(step)
+        return [step for step in done if step[0] < _UNPLACED]
+
+    def _last_two(self) -> list[list[int]]:
+        """Return the operations that set w phi', w phi'_i W_ci and w phi'_i phi'_k (W'W)_ik, w = 1/N, of which K of the
+        last two layers is made with mean squares."""
+        (h, _, _, _, _, unit, _, before), (outputs, _, fan, weights, _, _, _, end) = self.shape[-2:]
+        w, one, done = self.head["k_last"], self.head["h"], []
+        slope, bend = ([self.head[name] + (unit + i) * ROW for i in range(h)] for name in ("slope", "bend"))
+        mixed = [self.own[self.count - 2][0] + (i >> 2) * PANEL + (i & 3) * 8 for i in range(h)]
+        for i in range(h):
+            done.append([mixed[i], slope[i], 0, -1, 1, one, w])
+            for c in range(outputs if self.count > 2 else 0):
+                done.append(
+                    [self._row(before, i, h, end, c, outputs), slope[i], 0, -1, 1, (weights + c * fan + i) * 8, w]
+                )
+            for k in range(i + 1):
+                gram = self.head["gram"] + (i * (i + 1) // 2 + k) * 8
+                to = self._row(before, i, h, before, k, h)
+                done.append([to, slope[i], 0, bend[i] if i == k else -1, 1, gram, mixed[k]])
         return done
 
     def _step(self, layer: int, other: int, g: int, others: int, inner: bool) -> list[list[int]]:
@@ -324,27 +360,40 @@ class _Walk:
                 for p in range(one[1]):
                     for q in range(p if first == second else 0, two[1]):
                         diagonal = first == second and p == q
-                        k, made = self.block[one[7] + p, two[7] + q], one[0] * two[0]
-                        if diagonal:
-                            made = one[0] * (one[0] + 1) // 2
                         if second == last and first in self.own:
                             k, made = self.own[first]
+                        else:
+                            k = self.block[one[7] + p, two[7] + q]
+                            made = one[0] * (one[0] + 1) // 2 if diagonal else one[0] * two[0]
                         key: tuple[Any, ...] = (blocks[first], blocks[second], diagonal)
-                        if key not in shared:
+                        new = int(key not in shared)
+                        if new:
                             output = bool(head["factored"]) and second == last
                             shared[key] = _term(cells, a, b, diagonal, made, output, last, first)
                         e, other = (head["h"] + slots * ROW for slots in (sources[first][p], sources[second][q]))
+                        if diagonal and first in self.own and first == last:  # one row: sums of (w e_q) e_r are faster
+                            left = self._paired([(head["weight"], int(x)) for x in e])
+                            right = self._paired([(head["h"], int(x)) for x in e])
+                            tasks.append([MADE, len(e), left, right, len(e), shared[key], 1, new])
+                            continue
                         r = [other[: i + 1] if diagonal else other for i in range(len(e))]
                         pairs = [(int(x), int(y)) for x, row in zip(e, r, strict=True) for y in row]
-                        tasks.append([k, made, 0, self._paired(pairs), len(pairs), shared[key]])
+                        late = 0
+                        if k >= _UNPLACED:
+                            late = len(self.late)
+                            for row, step in enumerate(sorted(self.later[k])):
+                                self.late += [head["left"] + row % 4 * 8, *step[1:]]
+                            k = LATE
+                        tasks.append([k, made, late, self._paired(pairs), len(pairs), shared[key], 0, new])
                         if kind:
                             key = (blocks[first], blocks[second], "bent", kind)
-                            if key not in shared:
+                            new = int(key not in shared)
+                            if new:
                                 shared[key] = _bent(cells, a, b, kind, sources[second][0], self.d + 1 + one[5])
-                            tasks.append(self._bent(first, p, second, q, kind, shared[key]))
+                            tasks.append(self._bent(first, p, second, q, kind, shared[key], new))
         return tasks
 
-    def _bent(self, first: int, p: int, second: int, q: int, kind: int, cell: int) -> list[int]:
+    def _bent(self, first: int, p: int, second: int, q: int, kind: int, cell: int, new: int) -> list[int]:
         """Return the task of the sums of d_j e_q times da_r/dz_i; of r = i alone where ``kind`` is 2."""
         one, two, head = self.shape[first], self.shape[second], self.head
         left = [
@@ -357,7 +406,7 @@ class _Walk:
             u = one[5] + i * one[1] + p
             fed = [u] if kind == 2 else [int(slot) - self.d - 1 for slot in self.sources[second][q, :-1]]
             right += [(self._jacobian(v, u), head["h"]) for v in fed]  # times the constant one
-        return [-1, len(left), self._paired(left), self._paired(right), len(right), cell]
+        return [MADE, len(left), self._paired(left), self._paired(right), len(right), cell, 0, new]
 
 
 def _parameters(shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -370,16 +419,20 @@ def _parameters(shape: tuple[int, ...]) -> NDArray[np.int64]:
 def _term(cells, a, b, diagonal, rows, output, last, first):  # type: ignore[no-untyped-def]
     """Reserve the sums of K e e and say which entries they are; return the first cell."""
     width, length = a.shape[1], b.shape[1]
+    if diagonal and output:  # (w e_q) e_r
+        q, r = np.tril_indices(width)
+        at, cell = cells.block(width, width)
+        for row in a:
+            cells.add(row[q], row[r], cell[q, r])
+        return at
     if diagonal:
         q, r = np.tril_indices(width)
         at, cell = cells.block(rows, len(q))
-        pairs = [(i, i) for i in range(len(a))] if output else list(zip(*np.tril_indices(len(a)), strict=True))
-        for row, (i, j) in enumerate(pairs):
-            sums = cell[0 if output else row]
-            cells.add(a[i, q], a[j, r], sums)
+        for row, (i, j) in enumerate(zip(*np.tril_indices(len(a)), strict=True)):
+            cells.add(a[i, q], a[j, r], cell[row])
             if i != j:
                 off = q != r
-                cells.add(a[i, r[off]], a[j, q[off]], sums[off])
+                cells.add(a[i, r[off]], a[j, q[off]], cell[row, off])
         return at
     at, cell = cells.block(rows, width * length)
     grid = cell.reshape(rows, width, length)

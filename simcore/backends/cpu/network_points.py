@@ -38,7 +38,7 @@ from simcore.backends.cpu.network import (
 )
 from simcore.backends.cpu.network_layout import Layout, layout
 from simcore.backends.cpu.tile import LANES
-from simcore.backends.cpu.vector import load, store, zeros
+from simcore.backends.cpu.vector import load, store, store_turned, zeros
 from simcore.backends.network_problems import Chain, chain
 from simcore.backends.problems import Array
 from simcore.compilation import jit
@@ -149,7 +149,7 @@ def fill(laid, x, value, gradient, hessian):
     """Set value (S,), gradient (S, n) and Hessian (S, n, n) at x (S, n), eight points a time."""
     table = laid.table
     n = table[N]
-    memory, A, g, f = np.zeros(table[SIZE]), np.empty(table[PACKED] * 8), np.empty(n * 8), np.empty(8)
+    memory, A, g, f = np.zeros(table[SIZE]), np.empty((table[PACKED] + 8) * 8), np.empty(n * 8), np.empty(8)
     for first in range(0, len(x), 8):
         _take(table, memory, table[X], x, first)
         store(f, 0, system(laid, memory, A, g))
@@ -158,10 +158,9 @@ def fill(laid, x, value, gradient, hessian):
             value[first + lane] = f[lane]
             for i in range(n):
                 gradient[first + lane, i] = g[i * 8 + lane]
-        for top in range(0, n, 8):  # all lanes of a block while it is in the cache
-            for side in range(0, top + 1, 8):
-                for lane in range(many):
-                    _unpack_block(A, n, 8, lane, top, side, hessian[first + lane])
+        _unpack(A, n, many, hessian.reshape(-1), first)
+        for lane in range(many):
+            _mirror(hessian.reshape(-1), first + lane, n)
 
 
 @jit
@@ -190,7 +189,9 @@ def fill_singly(laid, x, value, gradient, hessian):
                 total += memory[table[G] + i * 8 + lane]
             gradient[row, i] = total + laid.l2 * x[row, i]
             square += x[row, i] * x[row, i]
-        _unpack(A, n, 1, 0, hessian[row])
+        for i in range(n):
+            hessian[row, i, : i + 1] = A[i * (i + 1) // 2 : i * (i + 3) // 2 + 1]
+        _mirror(hessian.reshape(-1), row, n)
         total = 0.0
         for lane in range(8):
             total += memory[table[VALUE] + lane]
@@ -198,22 +199,33 @@ def fill_singly(laid, x, value, gradient, hessian):
 
 
 @jit
-def _unpack(A, n, apart, lane, hessian):
-    """Set both triangles (n, n) from packed entries ``apart`` from each other, by blocks that stay in the cache."""
-    for top in range(0, n, 8):
-        for side in range(0, top + 1, 8):
-            _unpack_block(A, n, apart, lane, top, side, hessian)
+def _unpack(A, n, many, flat, first):
+    """Set lower triangles of the matrices (n, n) from number ``first`` on from ``many`` lanes of packed entries."""
+    k = 0
+    for i in range(n):
+        for j in range(0, i + 1, 8):
+            at = (first * n + i) * n + j
+            if many == 8 and j + 8 <= n:  # what is beyond the diagonal is set by ``_mirror``
+                store_turned(A, k + j * 8, 8, flat, at, n * n)
+                continue
+            for lane in range(many):
+                for c in range(min(8, i + 1 - j)):
+                    flat[at + lane * n * n + c] = A[k + (j + c) * 8 + lane]
+        k += (i + 1) * 8
 
 
 @jit
-def _unpack_block(A, n, apart, lane, top, side, hessian):
-    """Set eight by eight entries from (top, side) on, and their mirror image."""
-    for i in range(top, min(top + 8, n)):
-        k = (i * (i + 1) // 2 + side) * apart + lane
-        for j in range(side, min(side + 8, i + 1)):
-            hessian[i, j] = A[k]
-            hessian[j, i] = A[k]
-            k += apart
+def _mirror(flat, first, n):
+    """Set the upper triangle of matrix number ``first``, blocks of eight by eight at a time."""
+    base = first * n * n
+    for top in range(0, n, 8):
+        for side in range(0, top + 1, 8):
+            if side < top and top + 8 <= n:
+                store_turned(flat, base + top * n + side, n, flat, base + side * n + top, n)
+                continue
+            for i in range(top, min(top + 8, n)):
+                for j in range(side, min(side + 8, i)):
+                    flat[base + j * n + i] = flat[base + i * n + j]
 
 
 @jit

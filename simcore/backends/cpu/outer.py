@@ -1,10 +1,12 @@
 """Register products whose both factors differ from start to start: eight starts side by side, in lanes.
 
-``add_outer_4`` and ``add_outer_1`` sum outer products of rows of lanes, S_ij += sum_m R_im R_jm; ``add_summed_outer_4``
+``add_outer_4`` and its smaller kin sum outer products of rows of lanes, S_ij += sum_m R_im R_jm; ``add_summed_outer_4``
 sums over the lanes too, where they are samples of one start. Every entry is summed over m in order by fused
 multiply-adds, whatever the processor's registers, so a start's result depends on that start alone.
 
-A *panel* holds four rows of lanes, sample by sample: row i of sample m stands at m 32 + i 8.
+A *panel* holds four rows of lanes, sample by sample: row i of sample m stands at m 32 + i 8. A *block* of sums holds
+four by four: S_ij at (4 i + j) 8, or at 4 i + j where lanes are summed. Where ``fresh`` is not 0, what stood in a block
+counts nothing.
 """
 
 from __future__ import annotations
@@ -20,57 +22,72 @@ from simcore.formulas.intrinsics import DOUBLE, WIDTH
 PANEL = 4 * WIDTH
 
 
-def _emit_outer(builder, rows, columns, width, a, b, count, out, row):
-    """Emit S[rows, columns] += sum over samples of A_i B_j for ``width`` of the lanes; a, b, out point at the first."""
-    kind = ir.VectorType(DOUBLE, width)
-    fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fma.v{width}f64")
+class _Sums:
+    """Emits sums of products of two panels, so many rows by columns of vectors that stay in registers."""
 
-    def place(base, offset, group):
-        shifted = builder.gep(base, [builder.add(offset, ir.Constant(offset.type, group * WIDTH))])
-        return builder.bitcast(shifted, kind.as_pointer())
+    def __init__(self, builder, rows, columns, width):
+        self.builder, self.rows, self.columns = builder, rows, columns
+        self.kind = ir.VectorType(DOUBLE, width)
+        signature = ir.FunctionType(self.kind, [self.kind] * 3)
+        self.fma = cgutils.get_or_insert_function(builder.module, signature, f"llvm.fma.v{width}f64")
+        self.sums = [[cgutils.alloca_once(builder, self.kind) for _ in range(columns)] for _ in range(rows)]
+        self.zero = ir.Constant(self.kind, [0.0] * width)
 
-    def read(address):
-        value = builder.load(address)
+    def place(self, base, shift):
+        moved = self.builder.gep(base, [ir.Constant(ir.IntType(64), shift)])
+        return self.builder.bitcast(moved, self.kind.as_pointer())
+
+    def read(self, base, shift):
+        value = self.builder.load(self.place(base, shift))
         value.align = 8
         return value
 
-    sums = [[cgutils.alloca_once(builder, kind) for _ in range(columns)] for _ in range(rows)]
-    lines = [builder.mul(row, ir.Constant(row.type, i)) for i in range(rows)]
-    for i in range(rows):
-        for j in range(columns):
-            builder.store(read(place(out, lines[i], j)), sums[i][j])
-    with cgutils.for_range(builder, count) as loop:
-        sample = builder.mul(loop.index, ir.Constant(loop.index.type, PANEL))
-        right = [read(place(b, sample, j)) for j in range(columns)]
-        for i in range(rows):
-            left = read(place(a, sample, i))
-            for j in range(columns):
-                builder.store(builder.call(fma, [left, right[j], builder.load(sums[i][j])]), sums[i][j])
-    for i in range(rows):
-        for j in range(columns):
-            builder.store(builder.load(sums[i][j]), place(out, lines[i], j)).align = 8
+    def before(self, fresh, base, shift):
+        """What stands in a block, or zero."""
+        return self.builder.select(fresh, self.zero, self.read(base, shift))
+
+    def write(self, value, base, shift):
+        self.builder.store(value, self.place(base, shift)).align = 8
+
+    def add(self, a, b, count, lanes):
+        """Add all samples' products of the panels at a and b, of the vectors that begin at each of ``lanes``."""
+        builder = self.builder
+        with cgutils.for_range(builder, count) as loop:
+            sample = builder.mul(loop.index, ir.Constant(loop.index.type, PANEL))
+            left, right = builder.gep(a, [sample]), builder.gep(b, [sample])
+            for lane in lanes:
+                factors = [self.read(right, lane + j * WIDTH) for j in range(self.columns)]
+                for i, row in enumerate(self.sums):
+                    factor = self.read(left, lane + i * WIDTH)
+                    for there, other in zip(row, factors, strict=True):
+                        builder.store(builder.call(self.fma, [factor, other, builder.load(there)]), there)
 
 
-def _outer(rows, doc):
+def _outer(rows, columns, doc):
     @intrinsic
-    def product(typingctx, panels, a, b, count, out, at, row):
+    def product(typingctx, panels, a, b, count, out, at, fresh):
         index = types.intp
 
         def codegen(context, builder, sig, args):
-            panels, a, b, count, out, at, row = args
+            panels, a, b, count, out, at, fresh = args
             left = pointer(context, builder, sig.args[0], panels, a)
             right = pointer(context, builder, sig.args[0], panels, b)
             target = pointer(context, builder, sig.args[4], out, at)
+            anew = builder.icmp_signed("!=", fresh, ir.Constant(fresh.type, 0))
             width = processor_tile().width
-            columns = 4 if width == WIDTH else 2  # sixteen registers hold no more sums beside the factors
+            together = columns if width == WIDTH else min(columns, 8 // rows)  # eight sums of sixteen registers
             for lane in range(0, WIDTH, width):
-                for j in range(0, 4, columns):
-                    shift, column = ir.Constant(row.type, lane), ir.Constant(row.type, lane + j * WIDTH)
-                    _emit_outer(
-                        builder, rows, columns, width,
-                        builder.gep(left, [shift]), builder.gep(right, [column]), count,
-                        builder.gep(target, [column]), row,
-                    )  # fmt: skip
+                for first in range(0, columns, together):
+                    sums = _Sums(builder, rows, together, width)
+                    places = [[lane + (4 * i + first + j) * WIDTH for j in range(together)] for i in range(rows)]
+                    for i, row in enumerate(sums.sums):
+                        for j, there in enumerate(row):
+                            builder.store(sums.before(anew, target, places[i][j]), there)
+                    shifted = builder.gep(right, [ir.Constant(count.type, first * WIDTH)])
+                    sums.add(left, shifted, count, (lane,))
+                    for i, row in enumerate(sums.sums):
+                        for j, there in enumerate(row):
+                            sums.write(builder.load(there), target, places[i][j])
             return context.get_dummy_value()
 
         return types.void(panels, index, index, index, out, index, index), codegen
@@ -79,68 +96,45 @@ def _outer(rows, doc):
     return product
 
 
-add_outer_4 = _outer(
-    4, "out[at + i row + j 8] += sum of rows i < 4 of the panel at a times rows j < 4 of the one at b."
-)
-add_outer_1 = _outer(1, "out[at + j 8] += sum of the first row of the panel at a times rows j < 4 of the panel at b.")
+add_outer_4 = _outer(4, 4, "Add to the block at ``at`` the sums of rows of the panel at a times rows of that at b.")
+add_outer_4_2 = _outer(4, 2, "``add_outer_4`` for the first two rows of the panel at b alone.")
+add_outer_2 = _outer(2, 4, "``add_outer_4`` for the first two rows of the panel at a alone.")
+add_outer_1 = _outer(1, 4, "``add_outer_4`` for the first row of the panel at a alone.")
 
 
 @intrinsic
-def add_summed_outer_4(typingctx, panels, a, b, count, out, at):
-    """out[at + 4 i + j] += sum over samples and lanes of rows i < 4 of the panel at a times rows j < 4 of that at b.
+def add_summed_outer_4(typingctx, panels, a, b, count, out, at, fresh):
+    """Add to the block at ``at`` sums over samples and lanes of rows of the panel at a times rows of that at b.
 
-    Four lanes are added as (0 + 1) + (2 + 3), then the other four likewise, whatever the processor's registers.
+    Lanes k and k + 4 are added sample by sample, then the four sums as (0 + 1) + (2 + 3), whatever the registers.
     """
     index = types.intp
 
     def codegen(context, builder, sig, args):
-        panels, a, b, count, out, at = args
+        panels, a, b, count, out, at, fresh = args
         left = pointer(context, builder, sig.args[0], panels, a)
         right = pointer(context, builder, sig.args[0], panels, b)
         target = pointer(context, builder, sig.args[4], out, at)
-        for i in range(0, 4, 2):  # two rows by four columns: eight sums beside six factors
-            for lane in range(0, WIDTH, 4):
-                starts = [builder.gep(base, [ir.Constant(count.type, shift)]) for base, shift in
-                          ((left, lane + i * WIDTH), (right, lane), (target, 4 * i))]  # fmt: skip
-                _emit_summed(builder, *starts[:2], count, starts[2])
+        anew = builder.icmp_signed("!=", fresh, ir.Constant(fresh.type, 0))
+
+        def shuffled(one, other, lanes):
+            return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), 4), lanes))
+
+        def halved(one, other):
+            """Return [one0 + one1, other0 + other1, one2 + one3, other2 + other3]."""
+            return builder.fadd(shuffled(one, other, [0, 4, 2, 6]), shuffled(one, other, [1, 5, 3, 7]))
+
+        for first in range(0, 4, 2):  # two rows by four columns: eight sums beside five factors
+            sums = _Sums(builder, 2, 4, 4)
+            for row in sums.sums:
+                for there in row:
+                    builder.store(sums.zero, there)
+            sums.add(builder.gep(left, [ir.Constant(count.type, first * WIDTH)]), right, count, (0, 4))
+            for i, row in enumerate(sums.sums):
+                low, high = (halved(builder.load(row[j]), builder.load(row[j + 1])) for j in (0, 2))
+                total = builder.fadd(shuffled(low, high, [0, 1, 4, 5]), shuffled(low, high, [2, 3, 6, 7]))
+                place = 4 * (first + i)
+                sums.write(builder.fadd(sums.before(anew, target, place), total), target, place)
         return context.get_dummy_value()
 
-    return types.void(panels, index, index, index, out, index), codegen
-
-
-def _emit_summed(builder, a, b, count, out):
-    """Emit out[4 i + j] += sum over samples and four lanes of A_i B_j, i < 2, j < 4."""
-    kind = ir.VectorType(DOUBLE, 4)
-    fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), "llvm.fma.v4f64")
-
-    def read(base, offset, shift):
-        moved = builder.gep(base, [builder.add(offset, ir.Constant(offset.type, shift))])
-        value = builder.load(builder.bitcast(moved, kind.as_pointer()))
-        value.align = 8
-        return value
-
-    def shuffled(one, other, lanes):
-        return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), 4), lanes))
-
-    def halved(one, other):
-        """Return [one0 + one1, other0 + other1, one2 + one3, other2 + other3]."""
-        return builder.fadd(shuffled(one, other, [0, 4, 2, 6]), shuffled(one, other, [1, 5, 3, 7]))
-
-    sums = [[cgutils.alloca_once(builder, kind) for _ in range(4)] for _ in range(2)]
-    for row in sums:
-        for place in row:
-            builder.store(ir.Constant(kind, [0.0] * 4), place)
-    with cgutils.for_range(builder, count) as loop:
-        sample = builder.mul(loop.index, ir.Constant(loop.index.type, PANEL))
-        right = [read(b, sample, j * WIDTH) for j in range(4)]
-        for i in range(2):
-            left = read(a, sample, i * WIDTH)
-            for j in range(4):
-                builder.store(builder.call(fma, [left, right[j], builder.load(sums[i][j])]), sums[i][j])
-    for i in range(2):
-        low, high = (halved(builder.load(sums[i][j]), builder.load(sums[i][j + 1])) for j in (0, 2))
-        total = builder.fadd(shuffled(low, high, [0, 1, 4, 5]), shuffled(low, high, [2, 3, 6, 7]))
-        zero = ir.Constant(count.type, 0)
-        before = read(out, zero, 4 * i)
-        moved = builder.gep(out, [ir.Constant(count.type, 4 * i)])
-        builder.store(builder.fadd(before, total), builder.bitcast(moved, kind.as_pointer())).align = 8
+    return types.void(panels, index, index, index, out, index, index), codegen

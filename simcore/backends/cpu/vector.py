@@ -66,6 +66,41 @@ def zeros(typingctx):
 
 
 @intrinsic
+def store_turned(typingctx, array, offset, step, out, at, apart):
+    """Set out[at + c apart + r] = array[offset + r step + c] for r, c < 8: eight vectors become eight others."""
+    index = types.intp
+
+    def codegen(context, builder, sig, args):
+        array, offset, step, out, at, apart = args
+
+        def place(kind, base, first, stride, k):
+            shifted = builder.add(first, builder.mul(stride, ir.Constant(stride.type, k)))
+            return builder.bitcast(pointer(context, builder, kind, base, shifted), VECTOR.as_pointer())
+
+        rows = []
+        for r in range(WIDTH):
+            row = builder.load(place(sig.args[0], array, offset, step, r))
+            row.align = 8
+            rows.append(row)
+        for block in (1, 2, 4):  # in blocks of that size the upper right and the lower left change places
+            keep = [i if not i & block else WIDTH + i - block for i in range(WIDTH)]
+            take = [i + block if not i & block else WIDTH + i for i in range(WIDTH)]
+            turned = list(rows)
+            for r in range(WIDTH):
+                if not r & block:
+                    pair = rows[r], rows[r + block]
+                    for to, lanes_of in ((r, keep), (r + block, take)):
+                        chosen = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), lanes_of)
+                        turned[to] = builder.shuffle_vector(*pair, chosen)
+            rows = turned
+        for c, row in enumerate(rows):
+            builder.store(row, place(sig.args[3], out, at, apart, c)).align = 8
+        return context.get_dummy_value()
+
+    return types.void(array, index, index, out, index, index), codegen
+
+
+@intrinsic
 def any_lane(typingctx, condition):
     """Whether a condition holds in at least one lane."""
 
