@@ -50,26 +50,25 @@ def power_of_two(typingctx, k):
 def exponential(x):
     """Return (exp x, exp x - 1), each within 2 ulp, for |x| <= 700; arguments beyond are taken as +-700.
 
-    x = k ln 2 + r with |r| <= (ln 2)/2, ln 2 in two parts; p = exp r - 1 by its Taylor sum to r^13 (rest below 5e-18);
-    exp x = 2^k + 2^k p, exp x - 1 = (2^k - 1) + 2^k p.
+    x = k ln 2 + r with |r| <= (ln 2)/2, ln 2 in two parts; p = exp r - 1 by its Taylor sum to r^13 (rest below 5e-18),
+    in pairs of pairs, since processors wait for each other's results in Horner's; exp x = 2^k + 2^k p, exp x - 1 =
+    (2^k - 1) + 2^k p.
     """
     x = select(x > 700.0, 700.0, x)
     x = select(x < -700.0, -700.0, x)
     k = rint(x * 1.4426950408889634)
     r = fma(k, -6.93147180369123816490e-01, x)
     r = fma(k, -1.90821492927058770002e-10, r)
-    p = fma(r, 1.6059043836821613e-10, 2.08767569878681e-09)
-    p = fma(p, r, 2.505210838544172e-08)
-    p = fma(p, r, 2.755731922398589e-07)
-    p = fma(p, r, 2.7557319223985893e-06)
-    p = fma(p, r, 2.48015873015873e-05)
-    p = fma(p, r, 1.984126984126984e-04)
-    p = fma(p, r, 1.388888888888889e-03)
-    p = fma(p, r, 8.333333333333333e-03)
-    p = fma(p, r, 4.1666666666666664e-02)
-    p = fma(p, r, 1.6666666666666666e-01)
-    p = fma(p, r, 0.5)
-    p = fma(p * r, r, r)
+    r2 = product(r, r)
+    r4 = product(r2, r2)
+    low = fma(fma(r, 8.333333333333333e-03, 4.1666666666666664e-02), r2, fma(r, 1.6666666666666666e-01, 0.5))
+    mid = fma(
+        fma(r, 2.7557319223985893e-06, 2.48015873015873e-05), r2, fma(r, 1.984126984126984e-04, 1.388888888888889e-03)
+    )
+    top = fma(
+        fma(r, 1.6059043836821613e-10, 2.08767569878681e-09), r2, fma(r, 2.505210838544172e-08, 2.755731922398589e-07)
+    )
+    p = fma(fma(fma(top, r4, mid), r4, low), r2, r)
     t = power_of_two(k)
     return fma(t, p, t), fma(t, p, t - 1.0)
 

@@ -26,7 +26,14 @@ from __future__ import annotations
 
 from simcore.backends.cpu.addresses import flat, flat_integers
 from simcore.backends.cpu.network_layout import CHUNK, COLUMNS, HEAD, LATE, LAYER, MADE, PANEL, ROW, TASK
-from simcore.backends.cpu.outer import add_outer_1, add_outer_2, add_outer_4, add_outer_4_2, add_summed_outer_4
+from simcore.backends.cpu.outer import (
+    add_outer_1,
+    add_outer_2,
+    add_outer_4,
+    add_outer_4_2,
+    add_summed_outer_4,
+    add_summed_outer_4_2,
+)
 from simcore.backends.cpu.vector import load, store, zeros
 from simcore.compilation import jit
 from simcore.formulas.elementary import log
@@ -288,9 +295,12 @@ def _combine(table, memory, at, many, apart, size):
     """
     for _ in range(many):
         to, slope, add, bend, end = table[at], table[at + 1], table[at + 2], table[at + 3], at + 5 + 2 * table[at + 4]
+        first, begin = load(memory, table[at + 5]), table[at + 6]
         for s in range(0, size, 4):
-            z0, z1, z2, z3 = zeros(), zeros(), zeros(), zeros()
-            for term in range(at + 5, end, 2):
+            k = begin + s * apart
+            z0, z1 = first * load(memory, k), first * load(memory, k + apart)
+            z2, z3 = first * load(memory, k + 2 * apart), first * load(memory, k + 3 * apart)
+            for term in range(at + 7, end, 2):
                 w, k = load(memory, table[term]), table[term + 1] + s * apart
                 z0, z1 = fma(w, load(memory, k), z0), fma(w, load(memory, k + apart), z1)
                 z2, z3 = fma(w, load(memory, k + 2 * apart), z2), fma(w, load(memory, k + 3 * apart), z3)
@@ -352,7 +362,9 @@ def _sums(table, memory, size, single, fresh):
 @jit
 def _block(memory, a, b, size, sums, cell, high, wide, single, fresh):
     """Add a chunk's share of a block of cells, ``high`` by ``wide`` of which count."""
-    if single:
+    if single and wide <= 2:
+        add_summed_outer_4_2(memory, a, b, size, memory, sums + cell, fresh)
+    elif single:
         add_summed_outer_4(memory, a, b, size, memory, sums + cell, fresh)
     elif high == 1:
         add_outer_1(memory, a, b, size, memory, sums + cell * 8, fresh)

@@ -102,39 +102,51 @@ add_outer_2 = _outer(2, 4, "``add_outer_4`` for the first two rows of the panel 
 add_outer_1 = _outer(1, 4, "``add_outer_4`` for the first row of the panel at a alone.")
 
 
-@intrinsic
-def add_summed_outer_4(typingctx, panels, a, b, count, out, at, fresh):
-    """Add to the block at ``at`` sums over samples and lanes of rows of the panel at a times rows of that at b.
+def _summed_outer(columns, doc):
+    rows = 8 // columns  # eight sums beside their factors, sixteen registers in all
+
+    @intrinsic
+    def product(typingctx, panels, a, b, count, out, at, fresh):
+        index = types.intp
+
+        def codegen(context, builder, sig, args):
+            panels, a, b, count, out, at, fresh = args
+            left = pointer(context, builder, sig.args[0], panels, a)
+            right = pointer(context, builder, sig.args[0], panels, b)
+            target = pointer(context, builder, sig.args[4], out, at)
+            anew = builder.icmp_signed("!=", fresh, ir.Constant(fresh.type, 0))
+
+            def shuffled(one, other, lanes):
+                return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
+
+            def summed(one, other):
+                """Return the sums over the lanes of both."""
+                pair = builder.fadd(shuffled(one, other, [0, 4, 2, 6]), shuffled(one, other, [1, 5, 3, 7]))
+                return builder.fadd(shuffled(pair, pair, [0, 1]), shuffled(pair, pair, [2, 3]))
+
+            for first in range(0, 4, rows):
+                sums = _Sums(builder, rows, columns, 4)
+                for row in sums.sums:
+                    for there in row:
+                        builder.store(sums.zero, there)
+                sums.add(builder.gep(left, [ir.Constant(count.type, first * WIDTH)]), right, count, (0, 4))
+                for i, row in enumerate(sums.sums):
+                    for j in range(0, columns, 2):
+                        pair = _Sums(builder, 0, 0, 2)
+                        place, total = 4 * (first + i) + j, summed(builder.load(row[j]), builder.load(row[j + 1]))
+                        pair.write(builder.fadd(pair.before(anew, target, place), total), target, place)
+            return context.get_dummy_value()
+
+        return types.void(panels, index, index, index, out, index, index), codegen
+
+    product.__doc__ = f"""{doc}
 
     Lanes k and k + 4 are added sample by sample, then the four sums as (0 + 1) + (2 + 3), whatever the registers.
     """
-    index = types.intp
+    return product
 
-    def codegen(context, builder, sig, args):
-        panels, a, b, count, out, at, fresh = args
-        left = pointer(context, builder, sig.args[0], panels, a)
-        right = pointer(context, builder, sig.args[0], panels, b)
-        target = pointer(context, builder, sig.args[4], out, at)
-        anew = builder.icmp_signed("!=", fresh, ir.Constant(fresh.type, 0))
 
-        def shuffled(one, other, lanes):
-            return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), 4), lanes))
-
-        def halved(one, other):
-            """Return [one0 + one1, other0 + other1, one2 + one3, other2 + other3]."""
-            return builder.fadd(shuffled(one, other, [0, 4, 2, 6]), shuffled(one, other, [1, 5, 3, 7]))
-
-        for first in range(0, 4, 2):  # two rows by four columns: eight sums beside five factors
-            sums = _Sums(builder, 2, 4, 4)
-            for row in sums.sums:
-                for there in row:
-                    builder.store(sums.zero, there)
-            sums.add(builder.gep(left, [ir.Constant(count.type, first * WIDTH)]), right, count, (0, 4))
-            for i, row in enumerate(sums.sums):
-                low, high = (halved(builder.load(row[j]), builder.load(row[j + 1])) for j in (0, 2))
-                total = builder.fadd(shuffled(low, high, [0, 1, 4, 5]), shuffled(low, high, [2, 3, 6, 7]))
-                place = 4 * (first + i)
-                sums.write(builder.fadd(sums.before(anew, target, place), total), target, place)
-        return context.get_dummy_value()
-
-    return types.void(panels, index, index, index, out, index, index), codegen
+add_summed_outer_4 = _summed_outer(
+    4, "Add to the block at ``at`` sums over samples and lanes of rows of the panel at a times rows of that at b."
+)
+add_summed_outer_4_2 = _summed_outer(2, "``add_summed_outer_4`` for the first two rows of the panel at b alone.")
