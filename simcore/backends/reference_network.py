@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,7 +164,7 @@ def _evaluate_mlp(problem: Mlp, x: Array) -> Result:
     for m in range(len(weights) - 1, -1, -1):
         jacobian: Array | None = None  # J_{m-1,l}; None stands for the identity
         for source in range(m, -1, -1):
-            block = _first_term(problem, m, source, curvatures, weights, slopes, ones, jacobian)
+            block = _first_term(m, source, curvatures, weights, slopes, ones, jacobian)
             if source < m:
                 _add_second_term(block, deltas[m], slopes[m - 1][0], jacobian, ones[source])
                 if source:  # one layer further down: J_{m-1,l-1} = J_{m-1,l} W_l D_{l-1}
@@ -175,22 +176,16 @@ def _evaluate_mlp(problem: Mlp, x: Array) -> Result:
     return value, gradient, hessian
 
 
-def _curvatures(problem: Mlp, weights: list, slopes: list, deltas: list, p: Array | None) -> list[Array | None]:
-    """Return H_1 .. H_L, each (S, N, h, h); the last is None for mse, where it is the identity over N."""
-    samples = len(problem.inputs)
-    last: Array | None = None
-    if p is not None:
-        last = -p[..., :, None] * p[..., None, :] / samples
-        c = np.arange(p.shape[-1])
-        last[..., c, c] += p / samples
+def _curvatures(problem: Mlp, weights: list, slopes: list, deltas: list, p: Array | None) -> list[Array]:
+    """Return H_1 .. H_L, each (S, N, h, h)."""
+    shape, outputs = deltas[-1].shape, np.eye(problem.widths[-1])
+    last = np.broadcast_to(outputs, (*shape, shape[-1])) if p is None else (outputs - p[..., None]) * p[..., None, :]
+    last = last / shape[1]
     found = [last]
     for number in range(len(weights) - 2, -1, -1):
         w = weights[number + 1][0]
         first, second = slopes[number]
-        if last is None:
-            inner = ((w.swapaxes(1, 2) @ w) / samples)[:, None]
-        else:
-            inner = w.swapaxes(1, 2)[:, None] @ last @ w[:, None]
+        inner = w.swapaxes(1, 2)[:, None] @ last @ w[:, None]
         last = first[..., :, None] * inner * first[..., None, :]
         h = np.arange(w.shape[2])
         last[..., h, h] += second * (deltas[number + 1] @ w)
@@ -210,51 +205,13 @@ def _contract(b: Array, left: Array, right: Array) -> Array:
     return product.reshape(starts, i, k, j, q).swapaxes(2, 3)
 
 
-def _contract_same(b: Array, e: Array) -> Array:
-    """Return ``_contract(b, e, e)`` for symmetric b, by its independent entries alone."""
-    starts, _, i, _ = b.shape
-    q = e.shape[2]
-    bi, bk = np.tril_indices(i)
-    ej, eq = np.tril_indices(q)
-    product = b[..., bi, bk].swapaxes(1, 2) @ (e[..., ej] * e[..., eq])
-    wide = np.empty((starts, len(bi), q, q))
-    wide[:, :, ej, eq] = product
-    wide[:, :, eq, ej] = product
-    block = np.empty((starts, i, q, i, q))
-    block[:, bi, :, bk, :] = wide.swapaxes(0, 1)
-    block[:, bk, :, bi, :] = wide.swapaxes(0, 1)
-    return block
-
-
-def _first_term(
-    problem: Mlp, m: int, source: int, curvatures: list, weights: list, slopes: list, ones: list, jacobian: Array | None
-) -> Array:
+def _first_term(m: int, source: int, curvatures: list, weights: list, slopes: list, ones: list, jacobian: Any) -> Array:
     """Return sum over samples of (H_m J_ml)_ik e_mj e_lq, shape (S, i, j, k, q)."""
-    curvature = curvatures[m]
-    starts = len(weights[0][0])
-    if source == m:
-        if curvature is not None:
-            return _contract_same(curvature, ones[m])
-        gram = ones[m].swapaxes(1, 2) @ ones[m] / len(problem.inputs)
-        outputs_ = problem.widths[m + 1]
-        return np.broadcast_to(
-            np.eye(outputs_)[None, :, None, :, None] * gram[:, None, :, None, :],
-            (starts, outputs_, gram.shape[1], outputs_, gram.shape[2]),
-        )
-    w, first = weights[m][0], slopes[m - 1][0]
-    if curvature is not None:
-        if jacobian is None:
-            return _contract((curvature @ w[:, None]) * first[:, :, None, :], ones[m], ones[source])
-        return _contract((curvature @ w[:, None] * first[:, :, None, :]) @ jacobian, ones[m], ones[source])
-    # Mean squares: H_L = 1/N, and W_L leaves the sum over samples; h terms instead of one per output.
-    if jacobian is None:
-        left = first[..., None] * ones[m][:, :, None, :]  # (S, N, k, j)
-        sums = left.reshape(*left.shape[:2], -1).swapaxes(1, 2) @ ones[source]
-        sums = sums.reshape(starts, *left.shape[2:], -1) / len(problem.inputs)  # (S, k, j, q)
-        return w[:, :, None, :, None] * sums.transpose(0, 2, 1, 3)[:, None]
-    sums = _contract(first[..., None] * jacobian, ones[m], ones[source]) / len(problem.inputs)
-    u = sums.shape[1]
-    return (w @ sums.reshape(starts, u, -1)).reshape(starts, -1, *sums.shape[2:])
+    through = curvatures[m]
+    if source < m:
+        through = through @ weights[m][0][:, None] * slopes[m - 1][0][:, :, None, :]
+        through = through if jacobian is None else through @ jacobian
+    return _contract(through, ones[m], ones[source])
 
 
 def _add_second_term(block: Array, delta: Array, first: Array, jacobian: Array | None, e: Array) -> None:

@@ -24,16 +24,9 @@ Computation 6 (1994) 147.
 
 from __future__ import annotations
 
+from simcore.backends.cpu import outer
 from simcore.backends.cpu.addresses import flat, flat_integers
 from simcore.backends.cpu.network_layout import CHUNK, COLUMNS, HEAD, LATE, LAYER, MADE, PANEL, ROW, TASK
-from simcore.backends.cpu.outer import (
-    add_outer_1,
-    add_outer_2,
-    add_outer_4,
-    add_outer_4_2,
-    add_summed_outer_4,
-    add_summed_outer_4_2,
-)
 from simcore.backends.cpu.vector import load, store, zeros
 from simcore.compilation import jit
 from simcore.formulas.elementary import log
@@ -363,17 +356,17 @@ def _sums(table, memory, size, single, fresh):
 def _block(memory, a, b, size, sums, cell, high, wide, single, fresh):
     """Add a chunk's share of a block of cells, ``high`` by ``wide`` of which count."""
     if single and wide <= 2:
-        add_summed_outer_4_2(memory, a, b, size, memory, sums + cell, fresh)
+        outer.add_summed_outer_4_2(memory, a, b, size, memory, sums + cell, fresh)
     elif single:
-        add_summed_outer_4(memory, a, b, size, memory, sums + cell, fresh)
+        outer.add_summed_outer_4(memory, a, b, size, memory, sums + cell, fresh)
     elif high == 1:
-        add_outer_1(memory, a, b, size, memory, sums + cell * 8, fresh)
+        outer.add_outer_1(memory, a, b, size, memory, sums + cell * 8, fresh)
     elif high == 2:
-        add_outer_2(memory, a, b, size, memory, sums + cell * 8, fresh)
+        outer.add_outer_2(memory, a, b, size, memory, sums + cell * 8, fresh)
     elif wide <= 2:
-        add_outer_4_2(memory, a, b, size, memory, sums + cell * 8, fresh)
+        outer.add_outer_4_2(memory, a, b, size, memory, sums + cell * 8, fresh)
     else:
-        add_outer_4(memory, a, b, size, memory, sums + cell * 8, fresh)
+        outer.add_outer_4(memory, a, b, size, memory, sums + cell * 8, fresh)
 
 
 # ---- H v ---------------------------------------------------------------------------------------------------------

@@ -21,12 +21,12 @@ from simcore.backends.network_problems import Chain
 from simcore.backends.problems import Array
 from simcore.formulas.exponential import CODES
 
-CHUNK = 16
+CHUNK = 32
 """Samples at a time (groups of eight where samples are lanes): their rows stay in the cache."""
 ROW = CHUNK * 8
 PANEL = 4 * ROW  # four rows of one chunk
 COLUMNS = 16
-"""Rows of products at a time: four panels, half of a first-level cache."""
+"""Rows of products at a time: four panels, of which two stay in a first-level cache beside one of rows."""
 HEAD = (
     "layers", "n", "samples", "inputs", "outputs", "activation", "entropy", "factored", "first_unit", "curvatures",
     "jacobians", "tasks", "packed", "cells", "k_last",

@@ -17,25 +17,6 @@ from numpy.typing import NDArray
 from simcore.backends.cpu import network
 from simcore.backends.cpu.addresses import address_of, call
 from simcore.backends.cpu.dispatch import register
-from simcore.backends.cpu.network import (
-    AT_CELL,
-    AT_ENTRY,
-    BOTH,
-    GRADIENTS,
-    HESSIANS,
-    HV,
-    PACKED,
-    PRODUCTS,
-    SINGLE,
-    SIZE,
-    SUMS,
-    VALUE,
-    VALUES,
-    G,
-    N,
-    V,
-    X,
-)
 from simcore.backends.cpu.network_layout import Layout, layout
 from simcore.backends.cpu.tile import LANES
 from simcore.backends.cpu.vector import load, store, store_turned, zeros
@@ -61,17 +42,17 @@ def _passes(laid, memory, kind, chosen, batch):
 def system(laid, memory, A, g):
     """Set gradient (n 8) and packed Hessian of the eight starts at ``X``; return the value."""
     table, none = laid.table, laid.table[:0]
-    _passes(laid, memory, HESSIANS, none, 0)
-    for entry in range(table[AT_ENTRY], table[AT_ENTRY] + 3 * table[PACKED], 3):
+    _passes(laid, memory, network.HESSIANS, none, 0)
+    for entry in range(table[network.AT_ENTRY], table[network.AT_ENTRY] + 3 * table[network.PACKED], 3):
         total = zeros()
         for k in range(table[entry + 1], table[entry + 2]):
-            cell = load(memory, table[SUMS] + table[table[AT_CELL] + 2 * k] * 8)
-            factor = table[table[AT_CELL] + 2 * k + 1]
+            cell = load(memory, table[network.SUMS] + table[table[network.AT_CELL] + 2 * k] * 8)
+            factor = table[table[network.AT_CELL] + 2 * k + 1]
             if factor >= 0:
-                cell = cell * load(memory, table[X] + factor * 8)
+                cell = cell * load(memory, table[network.X] + factor * 8)
             total = total + cell
         store(A, table[entry] * 8, total)
-    for i in range(table[N]):
+    for i in range(table[network.N]):
         at = i * (i + 3) // 2 * 8
         store(A, at, load(A, at) + laid.l2)
     return _penalised(laid, memory, g)
@@ -80,7 +61,7 @@ def system(laid, memory, A, g):
 @jit
 def slope(laid, memory, g):
     """Set the gradient (n 8) of the eight starts at ``X`` alone; return the value."""
-    _passes(laid, memory, GRADIENTS, laid.table[:0], 0)
+    _passes(laid, memory, network.GRADIENTS, laid.table[:0], 0)
     return _penalised(laid, memory, g)
 
 
@@ -88,14 +69,11 @@ def slope(laid, memory, g):
 def _penalised(laid, memory, g):
     """Copy the gradient with the penalty's share, and return the value with it."""
     table, square = laid.table, zeros()
-    for i in range(0, table[N] * 8, 8):
-        x = load(memory, table[X] + i)
+    for i in range(0, table[network.N] * 8, 8):
+        x = load(memory, table[network.X] + i)
         square = fma(x, x, square)
-        store(g, i, fma(x, laid.l2, load(memory, table[G] + i)))
-    return fma(square, 0.5 * laid.l2, load(memory, table[VALUE]))
-
-
-AT_X = X  # the loops' name for their points is X
+        store(g, i, fma(x, laid.l2, load(memory, table[network.G] + i)))
+    return fma(square, 0.5 * laid.l2, load(memory, table[network.VALUE]))
 
 
 class NetworkTile(NamedTuple):
@@ -108,7 +86,7 @@ class NetworkTile(NamedTuple):
 @jit
 def prepare(problem):
     """Allocate scratch for a layout."""
-    return 0, NetworkTile(problem, np.zeros(problem.table[SIZE]))
+    return 0, NetworkTile(problem, np.zeros(problem.table[network.SIZE]))
 
 
 @jit
@@ -119,15 +97,15 @@ def evaluate_tile(tables, tile, X):
 @jit
 def tile_system(tile, X, s, A, g):
     """``system`` for lanes s .. s + 7 of a tile."""
-    for i in range(tile.laid.table[N]):
-        store(tile.memory, tile.laid.table[AT_X] + i * 8, load(X, i * LANES + s))
+    for i in range(tile.laid.table[network.N]):
+        store(tile.memory, tile.laid.table[network.X] + i * 8, load(X, i * LANES + s))
     return system(tile.laid, tile.memory, A, g)
 
 
 @jit
 def advance(tile, X, s, d, t):
     """x <- x - t d."""
-    for i in range(tile.laid.table[N]):
+    for i in range(tile.laid.table[network.N]):
         at = i * LANES + s
         store(X, at, fma(-t, load(d, i * 8), load(X, at)))
 
@@ -140,7 +118,7 @@ def _take(table, memory, at, x, first):
     """Put points first .. first + 7 into lanes; the last one fills up."""
     for lane in range(8):
         row = min(first + lane, len(x) - 1)
-        for i in range(table[N]):
+        for i in range(table[network.N]):
             memory[at + i * 8 + lane] = x[row, i]
 
 
@@ -148,10 +126,15 @@ def _take(table, memory, at, x, first):
 def fill(laid, x, value, gradient, hessian):
     """Set value (S,), gradient (S, n) and Hessian (S, n, n) at x (S, n), eight points a time."""
     table = laid.table
-    n = table[N]
-    memory, A, g, f = np.zeros(table[SIZE]), np.empty((table[PACKED] + 8) * 8), np.empty(n * 8), np.empty(8)
+    n = table[network.N]
+    memory, A, g, f = (
+        np.zeros(table[network.SIZE]),
+        np.empty((table[network.PACKED] + 8) * 8),
+        np.empty(n * 8),
+        np.empty(8),
+    )
     for first in range(0, len(x), 8):
-        _take(table, memory, table[X], x, first)
+        _take(table, memory, table[network.X], x, first)
         store(f, 0, system(laid, memory, A, g))
         many = min(8, len(x) - first)
         for lane in range(many):
@@ -167,26 +150,26 @@ def fill(laid, x, value, gradient, hessian):
 def fill_singly(laid, x, value, gradient, hessian):
     """``fill`` for many parameters: one point at a time, its samples in lanes."""
     table = laid.table
-    n = table[N]
-    memory, A = np.zeros(table[SIZE]), np.empty(table[PACKED])
+    n = table[network.N]
+    memory, A = np.zeros(table[network.SIZE]), np.empty(table[network.PACKED])
     for row in range(len(x)):
         square, total = 0.0, 0.0
         for i in range(n):
             for lane in range(8):
-                memory[table[X] + i * 8 + lane] = x[row, i]
-        _passes(laid, memory, SINGLE, table[:0], 0)
-        for entry in range(table[AT_ENTRY], table[AT_ENTRY] + 3 * table[PACKED], 3):
+                memory[table[network.X] + i * 8 + lane] = x[row, i]
+        _passes(laid, memory, network.SINGLE, table[:0], 0)
+        for entry in range(table[network.AT_ENTRY], table[network.AT_ENTRY] + 3 * table[network.PACKED], 3):
             cells = 0.0
             for k in range(table[entry + 1], table[entry + 2]):
-                cell = memory[table[SUMS] + table[table[AT_CELL] + 2 * k]]
-                factor = table[table[AT_CELL] + 2 * k + 1]
+                cell = memory[table[network.SUMS] + table[table[network.AT_CELL] + 2 * k]]
+                factor = table[table[network.AT_CELL] + 2 * k + 1]
                 cells += cell * x[row, factor] if factor >= 0 else cell
             A[table[entry]] = cells
         for i in range(n):
             A[i * (i + 3) // 2] += laid.l2
             total = 0.0
             for lane in range(8):
-                total += memory[table[G] + i * 8 + lane]
+                total += memory[table[network.G] + i * 8 + lane]
             gradient[row, i] = total + laid.l2 * x[row, i]
             square += x[row, i] * x[row, i]
         for i in range(n):
@@ -194,7 +177,7 @@ def fill_singly(laid, x, value, gradient, hessian):
         _mirror(hessian.reshape(-1), row, n)
         total = 0.0
         for lane in range(8):
-            total += memory[table[VALUE] + lane]
+            total += memory[table[network.VALUE] + lane]
         value[row] = total + 0.5 * laid.l2 * square
 
 
@@ -230,30 +213,30 @@ def _mirror(flat, first, n):
 
 @jit
 def fill_products(laid, kind, x, v, given, chosen, value, gradient, bent):
-    """Set what ``products`` returns; ``kind`` is VALUES, GRADIENTS or BOTH, ``given`` whether v is."""
+    """Set what ``products`` returns; ``kind`` is the kernel's VALUES, GRADIENTS or BOTH, ``given`` whether v is."""
     table = laid.table
-    n, batch = table[N], chosen.shape[1]
-    memory, g, f = np.zeros(table[SIZE]), np.empty(n * 8), np.empty(8)
+    n, batch = table[network.N], chosen.shape[1]
+    memory, g, f = np.zeros(table[network.SIZE]), np.empty(n * 8), np.empty(8)
     own = np.empty(8 * max(batch, 1), np.int64)
     for first in range(0, len(x), 8):
-        _take(table, memory, table[X], x, first)
+        _take(table, memory, table[network.X], x, first)
         if given:
-            _take(table, memory, table[V], v, first)
+            _take(table, memory, table[network.V], v, first)
         for lane in range(8):
             for k in range(batch):
                 own[lane * batch + k] = chosen[min(first + lane, len(x) - 1), k]
-        _passes(laid, memory, GRADIENTS if kind == BOTH and not given else kind, own, batch)
+        _passes(laid, memory, network.GRADIENTS if kind == network.BOTH and not given else kind, own, batch)
         store(f, 0, _penalised(laid, memory, g))
-        if kind == BOTH and not given:  # v = g is known by now
-            memory[table[V] : table[V] + n * 8] = g
-            _passes(laid, memory, PRODUCTS, own, batch)
+        if kind == network.BOTH and not given:  # v = g is known by now
+            memory[table[network.V] : table[network.V] + n * 8] = g
+            _passes(laid, memory, network.PRODUCTS, own, batch)
         for lane in range(min(8, len(x) - first)):
             value[first + lane] = f[lane]
-            for i in range(n if kind != VALUES else 0):
+            for i in range(n if kind != network.VALUES else 0):
                 at = i * 8 + lane
                 gradient[first + lane, i] = g[at]
-                if kind == BOTH:
-                    bent[first + lane, i] = memory[table[HV] + at] + laid.l2 * memory[table[V] + at]
+                if kind == network.BOTH:
+                    bent[first + lane, i] = memory[table[network.HV] + at] + laid.l2 * memory[table[network.V] + at]
 
 
 # ---- from Python -------------------------------------------------------------------------------------------------
@@ -300,6 +283,6 @@ def products(
     result = np.empty(len(x)), np.empty(x.shape), np.empty(x.shape)
     direction = x if v is None else np.ascontiguousarray(v, dtype=np.float64)
     own = _ALL if chosen is None else np.ascontiguousarray(chosen, dtype=np.int64)
-    kind = (VALUES, GRADIENTS, BOTH)[order]
+    kind = (network.VALUES, network.GRADIENTS, network.BOTH)[order]
     fill_products(prepared(problem, False), kind, x, direction, v is not None and order == 2, own, *result)
     return result
