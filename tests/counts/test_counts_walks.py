@@ -63,3 +63,10 @@ def test_a_minimum_met_three_times_keeps_the_list_open(walk, monkeypatch):
 def test_the_first_look_comes_after_four_times_the_squared_dimension(walk, monkeypatch, dimension, moves):
     monkeypatch.setattr(walk, "dimension", dimension)
     assert walk.first_look() == moves
+
+
+@pytest.mark.parametrize(("dimension", "moves"), [(3, 64), (20, 400), (40, 1000)])
+def test_a_unit_of_24_walkers_is_looked_at_four_times_as_early(walk, monkeypatch, dimension, moves):
+    monkeypatch.setattr(walk, "free", True)
+    monkeypatch.setattr(walk, "dimension", dimension)
+    assert walk.first_look() == moves

@@ -68,7 +68,7 @@ def test_classes_sum_to_one_and_hold_what_multi_start_finds():
     assert np.abs(draw.gradient(x)).max() < 1e-8
     index = (np.linalg.eigvalsh(draw.hessian(x)) < 0).sum(axis=1)
     np.testing.assert_array_equal(index, points.morse_index)
-    held = simcore.find_critical_points(draw, starts=200, seed=77, positions=True)
+    held = simcore.find_critical_points(draw, starts=80, seed=77, positions=True)
     held = held[held.status == "critical"]
     canonical, mine = draw.canonical(np.stack(held.x.to_list())), draw.canonical(x)
     for row in canonical:

@@ -100,7 +100,7 @@ def test_kill_9_of_the_run_then_resume(config, tmp_path, undisturbed):
     assert workers and all(gone(pid) for pid in workers), "workers outlived the run"
     kept = names(out)
     assert 3 <= len(kept) < DRAWS
-    done = simcore_run(config, out, fake={})
+    done = simcore_run(config, out, "--workers", "1", fake={})
     assert done.returncode == 0 and f"resuming: {len(kept)} shards are there" in done.stderr
     check_whole(out, undisturbed)
 
