@@ -182,6 +182,16 @@ def test_volumes_scale_the_law():
     assert audit_counts(points, exact, cost_sums=costs, volumes=np.full(200, 20.0)).alarm
 
 
+def test_counts_change_by_an_orbit_a_volume(monkeypatch):
+    """Points come in pairs, in balls of volume 4: two more are half a point more a unit of volume."""
+    units = []
+    honest = audit.count_test
+    monkeypatch.setattr(audit, "count_test", lambda *given: units.append(given[3]) or honest(*given))
+    points = 2.0 * np.random.default_rng(1).poisson(3.0, (40, 2))
+    compare(points, None, law([1.5, 1.5]), np.full(40, 4.0), power=False)
+    assert units == [0.5, 0.5, 0.5]  # each index, and all points
+
+
 def test_a_law_with_an_error_is_given_it():
     points = np.random.default_rng(6).poisson(4.0, (4000, 2)).astype(float)
     rough = law([4.4, 4.4]).assign(mean_count_se=0.1)
