@@ -117,7 +117,14 @@ def local_radii(points: Array, facts: Array, tensor: float, sigma: float, p: int
         eta = SPARE * inverse * (residual + error)
         delta = SPARE * (defect + (4 * n + 8) * UNIT * inverse * size + inverse * derivative_error)
         omega = SPARE * m * (m - 1) * sigma * inverse * (norm + reach) ** (m - 2)
-        near, _ = judge(eta, delta, omega)
+        return within(eta, delta, omega, reach)
+
+
+def within(eta: Array, delta: Array, omega: Array, reach: Array) -> tuple[Array, Array]:
+    """Return (r, R) where omega holds in a ball of radius ``reach`` alone, as in ``local_radii``; (inf, 0) where
+    nothing is proved."""
+    near, _ = judge(eta, delta, omega)
+    with np.errstate(all="ignore"):
         alone = np.minimum(reach / SPARE**2, (1 - delta) / (SPARE * omega))
         proved = near < alone
     return np.where(proved, near, np.inf), np.where(proved, alone, 0.0)

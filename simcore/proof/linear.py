@@ -77,7 +77,7 @@ def _more(cr, ci, ar, ai, br, bi):
 
 
 @jit(inline=True)
-def _inverse(ar, ai):
+def inverse(ar, ai):
     """1/a."""
     q = 1.0 / fma(ar, ar, ai * ai)
     return ar * q, -(ai * q)
@@ -94,7 +94,7 @@ def factor(n, A, d, scratch):
     step = 2 * w
     odd = n % 2
     if odd:
-        pr, pi = _inverse(load(A, 0), load(A, w))
+        pr, pi = inverse(load(A, 0), load(A, w))
         store(d, 0, pr)
         store(d, w, pi)
     for i in range(odd, n, 2):
@@ -139,14 +139,14 @@ def factor(n, A, d, scratch):
             ar, ai = _less(ar, ai, xr, xi, lr, li)
             br, bi = _less(br, bi, yr, yi, lr, li)
             cr, ci = _less(cr, ci, yr, yi, mr, mi)
-        pr, pi = _inverse(ar, ai)
+        pr, pi = inverse(ar, ai)
         store(d, u, pr)
         store(d, u + w, pi)
         lr, li = product(br, bi, pr, pi)
         store(A, k + u, lr)
         store(A, k + u + w, li)
         cr, ci = _less(cr, ci, br, bi, lr, li)
-        pr, pi = _inverse(cr, ci)
+        pr, pi = inverse(cr, ci)
         store(d, u + step, pr)
         store(d, u + step + w, pi)
 
@@ -234,3 +234,80 @@ def square_norm(n, x):
         r, q = load(x, o), load(x, o + w)
         a, b = fma(r, r, a), fma(q, q, b)
     return a + b
+
+
+@jit(inner=True)
+def reflect(n, v, x):
+    """x <- U x, U = 1 - 2 v v' for a real unit vector v."""
+    w = width(x)
+    step = 2 * w
+    r, q = zeros(x), zeros(x)
+    for i in range(n):
+        r, q = fma(v[i], load(x, step * i), r), fma(v[i], load(x, step * i + w), q)
+    r, q = -2.0 * r, -2.0 * q
+    for i in range(n):
+        store(x, step * i, fma(v[i], r, load(x, step * i)))
+        store(x, step * i + w, fma(v[i], q, load(x, step * i + w)))
+
+
+@jit(inner=True)
+def factor_reflected(n, A, v, d, e, scratch):
+    """As ``factor``, of U A U: without pivots a zero on A's diagonal is fatal, but no matrix has one for most v.
+
+    ``e`` receives 2 (A v - (v'A v) v): U A U = A - v e' - e v'.
+    """
+    w = width(A)
+    step = 2 * w
+    for o in range(0, step * n, w):
+        store(e, o, zeros(A))
+    for i in range(n):
+        u = step * i
+        for j in range(i + 1):
+            o, k = step * (i * (i + 1) // 2 + j), step * j
+            r, q = load(A, o), load(A, o + w)
+            store(e, u, fma(v[j], r, load(e, u)))
+            store(e, u + w, fma(v[j], q, load(e, u + w)))
+            if j < i:
+                store(e, k, fma(v[i], r, load(e, k)))
+                store(e, k + w, fma(v[i], q, load(e, k + w)))
+    r, q = zeros(A), zeros(A)
+    for i in range(n):
+        r, q = fma(v[i], load(e, step * i), r), fma(v[i], load(e, step * i + w), q)
+    for i in range(n):
+        store(e, step * i, 2.0 * fma(-v[i], r, load(e, step * i)))
+        store(e, step * i + w, 2.0 * fma(-v[i], q, load(e, step * i + w)))
+    for i in range(n):
+        for j in range(i + 1):
+            o, u, k = step * (i * (i + 1) // 2 + j), step * i, step * j
+            store(A, o, fma(-v[i], load(e, k), fma(-v[j], load(e, u), load(A, o))))
+            store(A, o + w, fma(-v[i], load(e, k + w), fma(-v[j], load(e, u + w), load(A, o + w))))
+    factor(n, A, d, scratch)
+
+
+@jit(inner=True)
+def solve_reflected(n, A, v, d, x):
+    """x <- -M^-1 x, for factors of M from ``factor_reflected``; as ``solve`` where v is None."""
+    if v is None:
+        solve(n, A, d, x)
+    else:
+        reflect(n, v, x)
+        solve(n, A, d, x)
+        reflect(n, v, x)
+
+
+@jit(inner=True)
+def defect(n, A, J, v, d, e, f):
+    """Return (|K|_F^2, |1 - A K|_F^2) for the approximate inverse K of A of which ``solve_reflected`` gives columns."""
+    w = width(A)
+    step = 2 * w
+    size, gap = zeros(A), zeros(A)
+    for column in range(n):
+        for o in range(0, step * n, w):
+            store(e, o, zeros(A))
+        store(e, step * column, zeros(A) - 1.0)
+        solve_reflected(n, J, v, d, e)
+        size = size + square_norm(n, e)
+        multiply(n, A, e, f)
+        store(f, step * column, load(f, step * column) - 1.0)
+        gap = gap + square_norm(n, f)
+    return size, gap

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simcore.compilation import jit
 from simcore.proof.lanes import fma, load, sqrt, store, width, zeros
-from simcore.proof.linear import factor, multiply, solve, square_norm
+from simcore.proof.linear import defect, factor, multiply, solve, square_norm
 from simcore.proof.tensor import descend
 
 
@@ -47,7 +47,7 @@ def polish(T, tables, n, p, rounds, certify, space, points, facts):
             for i in range(n):
                 y[step * i + lane] = points[row, i]
                 y[step * i + w + lane] = points[row, n + i]
-        size, inverse, defect = zeros(T), zeros(T), zeros(T)
+        size, inverse, gap = zeros(T), zeros(T), zeros(T)
         for k in range(rounds + 1):
             descend(T, tables, n, p, y, above, A)
             multiply(n, A, y, e)
@@ -65,17 +65,9 @@ def polish(T, tables, n, p, rounds, certify, space, points, facts):
         if certify:
             _derivative(n, p - 1, A, A)
             factor(n, J, d, scratch)
-        for column in range(n if certify else 0):  # of K
-            for o in range(0, step * n, w):
-                store(e, o, zeros(T))
-            store(e, step * column, zeros(T) - 1.0)
-            solve(n, J, d, e)
-            inverse = inverse + square_norm(n, e)
-            multiply(n, A, e, f)
-            store(f, step * column, load(f, step * column) - 1.0)
-            defect = defect + square_norm(n, f)
+            inverse, gap = defect(n, A, J, None, d, e, f)
         store(out, 0, sqrt(inverse))
-        store(out, w, sqrt(defect))
+        store(out, w, sqrt(gap))
         store(out, 3 * w, sqrt(size))
         for lane in range(lanes):
             if first + lane < rows:

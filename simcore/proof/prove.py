@@ -17,6 +17,7 @@ from simcore.backends.problems import Spin, Waves
 from simcore.proof.bezout import Homotopy, Map
 from simcore.proof.boxes import prove_by_boxes, work
 from simcore.proof.eigen import eigenvectors
+from simcore.proof.kushnirenko import TorusHomotopy, solvable
 
 Array = NDArray[np.float64]
 
@@ -30,6 +31,8 @@ CHEAP = (math.log(3**8 / 2), 14 * math.log(2))
 
 MOST_COORDINATES = 5
 """Coordinates up to which boxes are tried: millions of them on a torus with n = 5."""
+FOLLOWED = (5, 6)
+"""Dimensions of the torus in which paths are followed instead: 2,976 and 23,040."""
 CHEAP_WORK, MOST_WORK = 1e6, 1e9
 """``boxes.work`` up to which boxes are cheap whatever the number of waves (random frequencies with n = 1, or few
 features), and up to which they are tried at all."""
@@ -43,13 +46,13 @@ CHEAP_BOXES, MOST_BOXES = 1_000_000, 40_000_000
 class Proof:
     """What an attempt at a proof found.
 
-    method : "bezout", "eigenvectors", "exclusion".
+    method : "bezout", "eigenvectors", "exclusion", "kushnirenko".
     bound : most isolated zeros (or eigenvectors, or boxes with a point) there can be.
     certified : how many were certified.
     work : paths followed, or boxes examined.
     retracked : paths followed more than once.
     proved : whether nothing can be missing.
-    x : (K, n), the critical points, one of each pair x, -x.
+    x : (K, n), the critical points, on the sphere one of each pair x, -x.
     """
 
     method: str
@@ -84,6 +87,9 @@ def method(problem: Any) -> str | None:
             return "eigenvectors"
         if log_classes(problem) <= LARGEST[problem.p == 3]:
             return "bezout"
+    torus = type(problem) is Waves and problem.period == 2 * np.pi and problem.confinement == 0.0
+    if torus and problem.dimension in FOLLOWED and solvable(problem.frequencies):
+        return "kushnirenko"
     bounded = type(problem) is Waves and (problem.period > 0.0 or problem.confinement > 0.0)
     if bounded and problem.dimension <= MOST_COORDINATES and work(problem) <= MOST_WORK:
         return "exclusion"
@@ -112,6 +118,15 @@ def on_the_sphere(problem: Spin, mapped: Map | None = None) -> Proof | None:
     count = Homotopy(problem, mapped=mapped).run()
     x = root * count.real / np.linalg.norm(count.real, axis=1, keepdims=True)
     return Proof("bezout", count.bound, count.certified, count.paths, count.retracked, count.proved, x)
+
+
+def on_the_torus(problem: Waves, mapped: Map | None = None) -> Proof | None:
+    """Prove the list of a sum of waves on the torus by ``kushnirenko``; None where it has no finite amplitudes."""
+    amplitudes = np.concatenate([problem.cosine, problem.sine])
+    if not (np.isfinite(amplitudes).all() and amplitudes.any()):
+        return None
+    count = TorusHomotopy(problem, mapped=mapped).run()
+    return Proof("kushnirenko", count.bound, count.certified, count.paths, count.retracked, count.proved, count.real)
 
 
 def by_exclusion(problem: Waves, known: Array, near: Array, mapped: Map | None = None) -> Proof:

@@ -29,7 +29,7 @@ from simcore.proof.linear import factor, multiply, product, solve, square_norm
 from simcore.proof.tensor import bend, descend, third
 
 _RADIUS = 0.75
-_SMALLEST = 1e-3  # a step that had to be halved ten times over is not going to succeed
+SMALLEST = 1e-3  # a step that had to be halved ten times over is not going to succeed
 
 
 @jit(inner=True)
@@ -62,14 +62,14 @@ def _jacobian(n, m, A, J, diagonal, a, b):
 
 
 @jit(inner=True)
-def _reap(lanes, n, y, t, halvings, count, most, owner, following, ends, arrived, tries):
+def reap(lanes, n, y, t, halvings, count, most, owner, following, ends, arrived, tries):
     """Store the paths that have ended and put the next ones, from ``following`` on, in their lanes; return the number
     of (paths stored, paths begun)."""
     w = width(y)
     step = 2 * w
     stored, begun = 0, 0
     for lane in range(lanes):
-        if not (t[lane] >= 1.0 or count[lane] >= most or halvings[lane] < _SMALLEST):
+        if not (t[lane] >= 1.0 or count[lane] >= most or halvings[lane] < SMALLEST):
             continue
         row = int(owner[lane])  # exact up to 2^24 in single precision
         if row >= 0:
@@ -99,6 +99,17 @@ def _linearise(T, tables, n, p, y, gr, gi, a, b, above, A, low, high, J, d, scra
     factor(n, J, d, scratch)
 
 
+@jit(inner=True)
+def stride(n, aim, size, c2, c3, share, b):
+    """Return (h, t after it, whether that is the end) from t = b: ``share`` of the step of the formula above."""
+    last = maximum(sqrt(square_norm(n, c3)), 1e-30)
+    radius = sqrt(square_norm(n, c2)) / last
+    h = minimum(sqrt(sqrt(aim * size * radius / last)), _RADIUS * radius) * share
+    a = 1.0 - b
+    arrives = h >= 0.999 * a
+    return select(arrives, a, h), select(arrives, zeros(c2) + 1.0, b + h), arrives
+
+
 @jit
 def track(T, tables, n, p, gr, gi, limits, space, ends, arrived, tries):
     """Follow paths; ``ends`` (N, 2 n), real parts first, holds where they begin and receives where they end.
@@ -122,8 +133,8 @@ def track(T, tables, n, p, gr, gi, limits, space, ends, arrived, tries):
         t[lane], owner[lane] = 1.0, -1.0
     following, left = 0, len(ends)
     while True:
-        if any_lane((load(t, 0) >= 1.0) | (load(count, 0) >= most) | (load(halvings, 0) < _SMALLEST)):
-            stored, begun = _reap(lanes, n, y, t, halvings, count, most, owner, following, ends, arrived, tries)
+        if any_lane((load(t, 0) >= 1.0) | (load(count, 0) >= most) | (load(halvings, 0) < SMALLEST)):
+            stored, begun = reap(lanes, n, y, t, halvings, count, most, owner, following, ends, arrived, tries)
             following += begun
             left -= stored
             if left == 0:
@@ -173,13 +184,7 @@ def track(T, tables, n, p, gr, gi, limits, space, ends, arrived, tries):
                 store(c3, o, fma(three, fma(a, qr, b * load(e, o)), load(c3, o)))
                 store(c3, o + w, fma(three, fma(a, qi, b * load(e, o + w)), load(c3, o + w)))
         solve(n, J, d, c3)
-        size, second_size = sqrt(square_norm(n, y)), sqrt(square_norm(n, c2))
-        third_size = maximum(sqrt(square_norm(n, c3)), 1e-30)
-        radius = second_size / third_size
-        h = minimum(sqrt(sqrt(aim * size * radius / third_size)), _RADIUS * radius) * load(halvings, 0)
-        arrives = h >= 0.999 * a
-        h = select(arrives, a, h)
-        after = select(arrives, nothing + 1.0, b + h)
+        h, after, arrives = stride(n, aim, sqrt(square_norm(n, y)), c2, c3, load(halvings, 0), b)
         for o in range(0, step * n, w):
             store(q, o, fma(h, fma(h, fma(h, load(c3, o), load(c2, o)), load(c1, o)), load(y, o)))
         a = 1.0 - after

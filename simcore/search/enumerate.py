@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simcore.backends.problems import Outcome, Waves
+from simcore.backends.problems import Outcome
 from simcore.errors import InputError
 from simcore.landscapes.base import Draw, Landscape
 from simcore.progress import long_call
@@ -246,7 +246,8 @@ def enumerate_draw(
         return Enumeration(*enumerate_classes(target, starts or FIRST_ROUND, most, workers))
     attempt: Proof | None = None
     tried = proved.wanted(target, prove)
-    if tried and not isinstance(target.problem, Waves):
+    followed = tried and proved.follows(target)
+    if followed:
         found, attempt = proved.proved_points(target, workers)
         if found is not None and attempt is not None and proved.count_hits(target, found, starts, workers):
             every = np.ones(len(found), np.bool_)
@@ -281,7 +282,7 @@ def enumerate_draw(
         euler_right,
         decidable=euler is not None,
         descended=descended_of(target),
-        settled=by_boxes if tried and isinstance(target.problem, Waves) else None,
+        settled=by_boxes if tried and not followed else None,
         walked=euler is not None and target.search.landscape.name == "custom",
     )
     rounds.run(*limits)

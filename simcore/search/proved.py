@@ -1,6 +1,7 @@
 """An enumeration whose points come with a proof that there are no others (``simcore.proof``).
 
-The points are the homotopy's; ordinary starts, where asked for, only measure how often Newton's method ends at each.
+The points are a homotopy's, and ordinary starts, where asked for, only measure how often Newton's method ends at each;
+or they are a search's, and boxes exclude all others.
 """
 
 from __future__ import annotations
@@ -49,30 +50,35 @@ def _changed(target: Target) -> bool:
     return target.draw.degenerate_by_nature
 
 
+def follows(target: Target) -> bool:
+    """Whether the draw's points come from paths of a homotopy (or an eigensolver), in place of a search."""
+    return proofs.method(target.problem) != "exclusion"
+
+
 def proved_points(target: Target, workers: Workers) -> tuple[Points | None, proofs.Proof | None]:
-    """Return the points of a draw on the sphere with their proof; no points where the proof fails."""
+    """Return the points that a homotopy finds with their proof; no points where the proof fails."""
     problem = target.problem
-    if not isinstance(problem, Spin):
+    if not isinstance(problem, Spin | Waves):
         return None, None
     current().say("following the paths of the homotopy")
-    proof = proofs.on_the_sphere(problem, workers.map)
+    if isinstance(problem, Spin):
+        proof = proofs.on_the_sphere(problem, workers.map)
+    else:
+        proof = proofs.on_the_torus(problem, workers.map)
     if proof is None or not proof.proved:
         return None, proof
     x = proof.x
     at = derivatives_at(target, x)
-    dimension = target.search.landscape.dimension
-    sign = 1 if problem.p % 2 == 0 else -1
     index = np.asarray(at.negative, np.int64)
     order = np.argsort(at.value, kind="stable")
     x, value, index = x[order], at.value[order], index[order]
+    orbit = np.arange(len(x))
+    if isinstance(problem, Spin):
+        sign, dimension = 1 if problem.p % 2 == 0 else -1, target.search.landscape.dimension
+        x, value, orbit = np.concatenate([x, -x]), np.concatenate([value, sign * value]), np.tile(orbit, 2)
+        index = np.concatenate([index, index if sign > 0 else dimension - index])
     points = Points(target, workers)
-    added = points.add_known(
-        np.concatenate([x, -x]),
-        np.concatenate([index, index if sign > 0 else dimension - index]),
-        np.concatenate([value, sign * value]),
-        np.tile(np.arange(len(x)), 2),
-    )
-    return (points if added else None), proof
+    return (points if points.add_known(x, index, value, orbit) else None), proof
 
 
 def by_exclusion(target: Target, points: Points, workers: Workers) -> proofs.Proof:
