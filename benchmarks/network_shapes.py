@@ -5,8 +5,8 @@
     python benchmarks/network_shapes.py --ceiling                # fraction of the DGEMM ceiling by parameters
 
 One, two and three hidden layers have 94 parameters each, 5 inputs, 4 outputs and 188 samples. Each tree runs in a
-process of its own, confined to the processor where it began, and is timed by its processor time; all cases and trees
-take turns, and a case's number is the median over the rounds.
+process of its own and is timed by its processor time; all cases and trees take turns, and a case's number is the median
+over the rounds. A call has no more starts than have 8 MB of Hessians: fresh memory would cost as much as they do.
 """
 
 from __future__ import annotations
@@ -43,8 +43,11 @@ def made(case):
     return problem, rng.normal(size=(960, problem.dimension)) * 0.6
 
 def seconds(case, count):
+    problem, x = cases[case]
+    together = max(8, 2**20 // problem.dimension**2 // 8 * 8)  # 8 MB of Hessians a call
     begin = time.process_time()
-    cpu.evaluate(cases[case][0], cases[case][1][:count])
+    for first in range(0, count, together):
+        cpu.evaluate(problem, x[first : min(first + together, count)])
     return time.process_time() - begin
 
 cases = [made(case) for case in json.loads(sys.stdin.readline())]
@@ -65,8 +68,10 @@ class Tree:
 
     def __init__(self, python: str, cases: list) -> None:
         self.process = subprocess.Popen(
-            [python, "-c", WORKER, str(SECONDS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+            [Path(python).absolute(), "-c", WORKER, str(SECONDS)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd="/",  # else both would import the tree in which this one is started
+        )  # fmt: skip
         self.times: list[list[float]] = [[] for _ in cases]
         self._say(json.dumps(cases))
         if self.process.stdout.readline().strip() != "ready":

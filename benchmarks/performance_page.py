@@ -5,7 +5,9 @@
     simcore bench newton --landscape spherical_spin --n 10,30,60,100 --save results/benchmarks/spin.json
     simcore bench sincos --save results/benchmarks/sincos.json
     simcore bench walk --n 8,12,16,20,30 --threads 1 --repeats 3 --save results/benchmarks/walk.json
-    simcore bench network --widths 2,25,1 --peers --save results/benchmarks/networks.json  # one of several
+    simcore bench network --widths 2,25,1 --peers --save results/benchmarks/networks.json
+    simcore bench network --widths 2,5,1 --save results/benchmarks/networks_21.json
+    simcore bench network --widths 2,100,1 --save results/benchmarks/networks_401.json
     python benchmarks/network_shapes.py --against OTHER/python --save results/benchmarks/network_shapes.json
     python benchmarks/performance_page.py
 
@@ -260,7 +262,8 @@ def main() -> None:
     page = fill(page, "newton", newton_table(newton, load(str(RESULTS / "sincos.json"))[0]["turned_ns_each"]))
     page = fill(page, "spin", spin_table(load(str(RESULTS / "spin.json"))))
     page = fill(page, "peers", peers_table(newton))
-    networks = load(str(RESULTS / "networks.json"))
+    networks = [m for path in sorted(RESULTS.glob("networks*.json")) for m in load(str(path))]
+    networks.sort(key=lambda m: m["parameters"])
     page = fill(page, "networks", networks_table(networks))
     page = fill(page, "network peers", network_peers_table([m for m in networks if "peers" in m]))
     shapes = json.loads((RESULTS / "network_shapes.json").read_text(encoding="utf-8"))

@@ -3,8 +3,9 @@
 A step is a trial of Levenberg-Marquardt, accepted or refused: the Hessian and its reduction at a new point, the trial's
 gradients. It is timed in ``simcore.search.dense.search``, which every search of a network calls, with tolerances of
 0, so that no start ends early. Apart stands ``us_per_hessian``: value, gradient and Hessian of one start by
-``backend.evaluate``, of which the useful flops are counted (``flops.network_hessian``). ``points_per_second`` is the
-whole search, from starts to outcomes: starts that ended at a critical point, by the second. A peer has found a point
+``backend.evaluate``, of which the useful flops are counted (``flops.network_hessian``), so many starts a call as have
+8 MB of Hessians: more would time the system, which hands fresh memory to each call. ``points_per_second`` is the whole
+search, from starts to outcomes: starts that ended at a critical point, by the second. A peer has found a point
 where simcore's verdict on its end is ``critical`` too.
 """
 
@@ -33,6 +34,7 @@ STEPS = 20  # trials a start in the timed walk
 TARGET = 0.4  # seconds a timed run
 LONGEST_SEARCH = 6.0
 LEAST, MOST = 8, 960
+ENTRIES = 2**20  # of Hessians a call
 
 
 def measure(settings: Settings) -> dict[str, Any]:
@@ -64,8 +66,11 @@ def measure(settings: Settings) -> dict[str, Any]:
             step = lambda part: dense.search(draw, part, solver, target.evaluate, endless, walk)  # noqa: E731
             return sum(int(outcome.iterations.sum()) for outcome in pool.map(step, parts(count)))
 
+        together = min(MOST, max(1, ENTRIES // landscape.n**2 // (LEAST * threads)) * LEAST * threads)
+
         def hessians(count: int) -> None:
-            list(pool.map(lambda part: backend.evaluate(problem, part), parts(count)))
+            for _ in range(count // together):
+                list(pool.map(lambda part: backend.evaluate(problem, part), parts(together)))
 
         def search(count: int) -> None:
             ended[:] = [outcome.status for outcome in pool.map(target.newton, parts(count))]
@@ -76,10 +81,11 @@ def measure(settings: Settings) -> dict[str, Any]:
             ends = ends[np.isfinite(ends).all(axis=1)]
             return int((dense.search(draw, ends, solver, target.evaluate, there).status == CRITICAL).sum())
 
-        for call in (trials, hessians, search):
+        for call in (trials, search):
             call(LEAST * threads)  # compiles, or loads what is compiled
+        hessians(together)
         walked = amount_for(trials, LEAST * threads, TARGET, MOST, clock)
-        evaluated = amount_for(hessians, LEAST * threads, TARGET, min(MOST, max(LEAST, 2**27 // landscape.n**2)), clock)
+        evaluated = amount_for(hessians, together, TARGET, 100 * MOST, clock)
         searched = amount_for(search, LEAST * threads, LONGEST_SEARCH, MOST, clock)
         made = trials(walked)
         calls: dict[str, Any] = {
