@@ -59,3 +59,5 @@ def test_degenerate_ends_are_counted_and_no_points(found):
     ended.status[:] = DEGENERATE, MAX_ITERATIONS, DEGENERATE
     points.add_ordinary(ended, 0)
     assert points.degenerate == 2 and len(points) == 0 and points.statuses[DEGENERATE] == 2
+    points.add_ordinary(ended, 3, plain=False)
+    assert points.degenerate == 4 and points.statuses[DEGENERATE] == 2  # those that descended first count as well
