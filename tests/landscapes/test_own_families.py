@@ -11,6 +11,7 @@ import simcore
 from simcore.backends import cpu, reference
 from simcore.backends.cpu import own
 from simcore.errors import InputError
+from simcore.landscapes.base import Landscape
 from simcore.landscapes.drawn import addressed
 
 NEWTON = simcore.Newton(step_cap=0.3)  # long steps would amplify last digits
@@ -331,3 +332,22 @@ def test_a_batch_serves_instead_and_is_held_to_the_functions():
         family(PLAIN, batch=lambda x, a, b: (batch(x, a, b)[0], 2 * batch(x, a, b)[1], batch(x, a, b)[2]))
     with pytest.raises(InputError, match=r"value of shape \(\) for 24 points; return \(24,\)"):
         family(PLAIN, batch=lambda x, a, b: (0.0, *batch(x, a, b)[1:]))
+
+
+def test_only_what_numba_compiled_is_thought_fast():
+    """Plans reckon a millisecond and a half a start for functions that are called from the loop."""
+    law = simcore.CustomLandscape(
+        lambda x: np.cos(x).sum(), lambda x: -np.sin(x), lambda x: np.diag(-np.cos(x)), simcore.Torus(2), 2
+    )
+    called, compiled = value, numba.njit(value)  # never run here
+    cases = {
+        (called, called, None): False,
+        (compiled, compiled, None): True,
+        (compiled, called, None): False,  # all three or none
+        (compiled, compiled, called): False,  # the batch is called instead
+        (called, called, compiled): True,
+    }
+    for (first, other, batch), fast in cases.items():
+        for name, given in (("value", first), ("gradient", other), ("hessian", other), ("batch", batch)):
+            object.__setattr__(law, name, given)  # as if made of these; making it would run them
+        assert law.seconds_per_start == pytest.approx(Landscape.seconds_per_start.fget(law) + (0.0 if fast else 1.5e-3))

@@ -91,6 +91,19 @@ def test_searches_start_both_ways_along_both_soft_directions():
         np.testing.assert_allclose(around[:, 1], 0, atol=1e-12)
 
 
+def test_a_step_of_the_flow_is_twice_the_gradient_over_the_hessians_norm_and_no_longer_than_its_reach():
+    target = target_of(Bowl(TorusField(2), 0, 0))
+    x = np.array([[3.0, 2.8], [2.9, 3.3]])
+    gradient, norm = -np.sin(x) * [1, 2], np.sqrt(np.cos(x[:, 0]) ** 2 + 4 * np.cos(x[:, 1]) ** 2)
+    for way in (-1.0, 1.0):
+        there = targeted.flow(target, x, np.full(2, way), 1, reach=9.0)
+        np.testing.assert_allclose(there, x + way * 2 * gradient / norm[:, None], rtol=1e-12)
+    short = targeted.flow(target, x, np.full(2, -1.0), 1, reach=1e-3)
+    np.testing.assert_allclose(
+        np.linalg.norm(short - x, axis=1), 1e-3 * target.search.landscape.scales.length, rtol=1e-9
+    )
+
+
 def test_flows_from_a_saddle_end_at_all_four_neighbours():
     target = target_of(Bowl(TorusField(2), 0, 0))
     every = targeted.starts_from(target, np.array([[0.0, np.pi]]))
