@@ -5,6 +5,7 @@
     python benchmarks/arc_walk.py law --out results/counts --family spherical_spin --n 50 --draws 3
     python benchmarks/arc_walk.py short --out results/counts  # the same at n = 50 with a tenth of the moves
     python benchmarks/arc_walk.py rhat --out results/counts           # R-hat of runs near the limit of round trips
+    python benchmarks/arc_walk.py missed --out results/counts         # points that arcs reach and no search had found
 
 Each function is one line of a JSON file; run again, the script skips the functions that are there, so that it may be
 stopped at any time. ``seconds`` are processor time, compilation left out.
@@ -25,7 +26,7 @@ import simcore
 from simcore.info import processor, versions
 
 AUDITED = (
-    ("spherical_spin", {"p": 3}, ((8, 18), (10, 14), (12, 6))),
+    ("spherical_spin", {"p": 3}, ((8, 18), (10, 14), (12, 6), (14, 4), (16, 2))),
     ("spherical_spin", {"p": 4}, ((5, 14), (6, 10))),
     ("torus_field", {}, ((4, 20), (5, 10), (6, 2))),
     ("confined_field", {"m": 0.5}, ((4, 8), (5, 6), (6, 2))),
@@ -35,8 +36,8 @@ FRESH = 100
 """First draw that is compared: those before were looked at when the rule of the first look was made."""
 
 LAW = {
-    "spherical_spin": {16: (64_000, 16), 20: (64_000, 16), 30: (112_000, 16), 40: (96_000, 16), 50: (240_000, 3)},
-    "torus_field": {7: (16_000, 16), 8: (16_000, 16), 10: (16_000, 16)},
+    "spherical_spin": {16: (64_000, 16), 20: (64_000, 16), 30: (112_000, 16), 40: (240_000, 16), 50: (240_000, 6)},
+    "torus_field": {7: (16_000, 16), 8: (16_000, 16), 10: (16_000, 16), 12: (16_000, 10)},
 }
 """Family, n: moves and functions of a mean. Moves are fixed beforehand, so that no stopping rule enters the mean; they
 make some 25 round trips or more, and an error of a function no larger than what functions differ by, or about .3."""
@@ -198,10 +199,67 @@ def rhat(out: Path) -> None:
     (out / "rhat.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 
+MISSED = (
+    ("torus_field", {}, ((5, 20), (6, 10), (7, 4))),
+    ("confined_field", {"m": 0.5}, ((4, 10), (5, 10))),
+    ("spherical_spin", {"p": 3}, ((10, 10), (12, 6))),
+    ("spherical_spin", {"p": 4}, ((6, 10),)),
+)
+"""Family, parameters, and (n, functions) whose lists by search alone are walked on."""
+MOVES_A_POINT = 3
+"""Moves that each point of a list is worth, at least; 16 walkers share them and begin at the points least often hit."""
+
+
+def missed(out: Path) -> None:
+    """Walk on from lists that a search calls complete; record how many points arcs reach that they lack."""
+    from scipy.spatial import cKDTree
+
+    from simcore.arcs.chains import Chains
+    from simcore.arcs.rule import ARRIVED, arc_rule
+
+    for family, parameters, cases in MISSED:
+        for n, draws in cases:
+            landscape = landscape_of(family, n, parameters)
+            kept = {"functions": 0, "complete": 0, "points": 0, "moves": 0, "arrived": 0, "missed": 0,
+                    "seconds_of_searches": 0.0, "seconds_of_walks": 0.0}  # fmt: skip
+            for draw in range(FRESH, FRESH + draws):
+                began = time.process_time()
+                found = simcore.enumerate_critical_points(landscape, draw=draw, seed=1, threads=1, prove=False)
+                kept["seconds_of_searches"] += time.process_time() - began
+                kept["functions"] += 1
+                kept["points"] += len(found.points)
+                if not found.audit["complete"]:
+                    continue
+                kept["complete"] += 1
+                began = time.process_time()
+                rare = found.points.sort_values("hits", kind="stable").head(16)
+                known, period = np.stack(found.points.x.to_list()), landscape.domain.period
+                rule = arc_rule(landscape.scales.length, landscape.scales.gradient, landscape.dimension, period)
+                begin = np.arange(16) % len(rare)
+                walkers = Chains(
+                    landscape.draw(seed=1, draw=draw).problem, landscape.dimension, np.stack(rare.x.to_list())[begin],
+                    rare.morse_index.to_numpy()[begin], rare.cost.to_numpy()[begin], rule,
+                    np.zeros(landscape.dimension + 1), (1, draw), [landscape.stream(f"missed:{w}") for w in range(16)],
+                )  # fmt: skip
+                moves = walkers.advance(max(40, -(-MOVES_A_POINT * len(known) // 16)))
+                there = moves.x[moves.status == ARRIVED]
+                kept["moves"] += moves.status.size
+                kept["arrived"] += len(there)
+                if period:
+                    known, there = known % period, there % period
+                gap, _ = cKDTree(known, boxsize=period or None).query(there)
+                new = there[gap > 1e-6 * landscape.scales.length]
+                kept["missed"] += len(np.unique(new.round(5), axis=0))
+                kept["seconds_of_walks"] += time.process_time() - began
+            words = " ".join(f"{k}={v}" for k, v in parameters.items())
+            record(out / "missed.json", f"{family} n={n} {words}".strip(), lambda kept=kept: kept)
+            print(family, n, kept, flush=True)
+
+
 def main() -> None:
     """Run the part that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("audit", "law", "short", "rhat"))
+    parser.add_argument("part", choices=("audit", "law", "short", "rhat", "missed"))
     parser.add_argument("--out", type=Path, default=Path("results/counts"))
     parser.add_argument("--family", choices=tuple(LAW), nargs="+", default=list(LAW))
     parser.add_argument("--n", type=int, nargs="+", help="sizes; all of LAW unless given")
@@ -213,6 +271,8 @@ def main() -> None:
         audit(given.out, given.threads)
     elif given.part == "rhat":
         rhat(given.out)
+    elif given.part == "missed":
+        missed(given.out)
     elif given.part == "short":
         law(given.out, "spherical_spin", [50], given.draws, given.threads, share=10)
     else:
