@@ -37,7 +37,7 @@ FRESH = 100
 
 LAW = {
     "spherical_spin": {16: (64_000, 16), 20: (64_000, 16), 30: (112_000, 16), 40: (240_000, 16), 50: (240_000, 6)},
-    "torus_field": {7: (16_000, 16), 8: (16_000, 16), 10: (48_000, 16)},
+    "torus_field": {7: (16_000, 16), 8: (16_000, 16), 10: (16_000, 16)},
 }
 """Family, n: moves and functions of a mean. Moves are fixed beforehand, so that no stopping rule enters the mean; they
 make some 25 round trips or more, and an error of a function no larger than what functions differ by, or about .3."""
