@@ -24,7 +24,7 @@ from simcore_analysis.tables import coin_flip_ratio
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 LARGEST = 50
 FAMILIES = {"spherical_spin": "spherical 3-spin", "torus_field": "Gaussian field on a torus"}
-SIZES = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 50)
+SIZES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50)
 
 
 def listed(family):
