@@ -162,7 +162,8 @@ def test_the_version_is_printed(capsys):
 
 def test_a_terminal_that_knows_only_ascii_gets_no_traceback():
     """The laws are described with characters that ASCII lacks, or one day may be; tables always are."""
-    code = "import sys; from simcore import cli; cli._info = lambda given: print('1 \\xb1 2') or 0; "
+    code = "import sys; from simcore import cli; shown = lambda given: print('1 \\xb1 2') or 0; "
+    code += "cli._VERBS['info'] = (shown, *cli._VERBS['info'][1:]); "
     code += "sys.exit(cli.main(['info']))"
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
@@ -183,7 +184,7 @@ def test_ctrl_c_inside_a_library_ends_the_process_with_130(tmp_path):
         "def verb(given):\n"
         "    ctypes.pythonapi.PyRun_SimpleString(b'raise KeyboardInterrupt')\n"
         "    raise KeyboardInterrupt\n"
-        "cli._info = verb\nsys.argv = ['simcore', 'info']\ncli.command()\n"
+        "cli._VERBS['info'] = (verb, *cli._VERBS['info'][1:])\nsys.argv = ['simcore', 'info']\ncli.command()\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     done = subprocess.run([sys.executable, "-m", "struck"], capture_output=True, text=True, env=environment)
