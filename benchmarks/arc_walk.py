@@ -212,48 +212,53 @@ MOVES_A_POINT = 3
 
 def missed(out: Path) -> None:
     """Walk on from lists that a search calls complete; record how many points arcs reach that they lack."""
+    for family, parameters, cases in MISSED:
+        for n, draws in cases:
+            landscape = landscape_of(family, n, parameters)
+            words = " ".join(f"{k}={v}" for k, v in parameters.items())
+            key = f"{family} n={n} {words}".strip()
+            kept = record(out / "missed.json", key, lambda at=landscape, d=draws: walked_on(at, d))
+            print(key, kept, flush=True)
+
+
+def walked_on(landscape: Any, draws: int) -> dict[str, Any]:
+    """Return what arcs met beyond the complete lists of so many functions, and what lists and arcs cost."""
     from scipy.spatial import cKDTree
 
     from simcore.arcs.chains import Chains
     from simcore.arcs.rule import ARRIVED, arc_rule
 
-    for family, parameters, cases in MISSED:
-        for n, draws in cases:
-            landscape = landscape_of(family, n, parameters)
-            kept = {"functions": 0, "complete": 0, "points": 0, "moves": 0, "arrived": 0, "missed": 0,
-                    "seconds_of_searches": 0.0, "seconds_of_walks": 0.0}  # fmt: skip
-            for draw in range(FRESH, FRESH + draws):
-                began = time.process_time()
-                found = simcore.enumerate_critical_points(landscape, draw=draw, seed=1, threads=1, prove=False)
-                kept["seconds_of_searches"] += time.process_time() - began
-                kept["functions"] += 1
-                kept["points"] += len(found.points)
-                if not found.audit["complete"]:
-                    continue
-                kept["complete"] += 1
-                began = time.process_time()
-                rare = found.points.sort_values("hits", kind="stable").head(16)
-                known, period = np.stack(found.points.x.to_list()), landscape.domain.period
-                rule = arc_rule(landscape.scales.length, landscape.scales.gradient, landscape.dimension, period)
-                begin = np.arange(16) % len(rare)
-                walkers = Chains(
-                    landscape.draw(seed=1, draw=draw).problem, landscape.dimension, np.stack(rare.x.to_list())[begin],
-                    rare.morse_index.to_numpy()[begin], rare.cost.to_numpy()[begin], rule,
-                    np.zeros(landscape.dimension + 1), (1, draw), [landscape.stream(f"missed:{w}") for w in range(16)],
-                )  # fmt: skip
-                moves = walkers.advance(max(40, -(-MOVES_A_POINT * len(known) // 16)))
-                there = moves.x[moves.status == ARRIVED]
-                kept["moves"] += moves.status.size
-                kept["arrived"] += len(there)
-                if period:
-                    known, there = known % period, there % period
-                gap, _ = cKDTree(known, boxsize=period or None).query(there)
-                new = there[gap > 1e-6 * landscape.scales.length]
-                kept["missed"] += len(np.unique(new.round(5), axis=0))
-                kept["seconds_of_walks"] += time.process_time() - began
-            words = " ".join(f"{k}={v}" for k, v in parameters.items())
-            record(out / "missed.json", f"{family} n={n} {words}".strip(), lambda kept=kept: kept)
-            print(family, n, kept, flush=True)
+    kept = {"functions": draws, "complete": 0, "points": 0, "moves": 0, "arrived": 0, "missed": 0,
+            "seconds_of_searches": 0.0, "seconds_of_walks": 0.0}  # fmt: skip
+    for draw in range(FRESH, FRESH + draws):
+        began = time.process_time()
+        found = simcore.enumerate_critical_points(landscape, draw=draw, seed=1, threads=1, prove=False)
+        kept["seconds_of_searches"] += time.process_time() - began
+        kept["points"] += len(found.points)
+        if not found.audit["complete"]:
+            continue
+        kept["complete"] += 1
+        began = time.process_time()
+        rare = found.points.sort_values("hits", kind="stable").head(16)
+        known, period = np.stack(found.points.x.to_list()), landscape.domain.period
+        rule = arc_rule(landscape.scales.length, landscape.scales.gradient, landscape.dimension, period)
+        begin = np.arange(16) % len(rare)
+        walkers = Chains(
+            landscape.draw(seed=1, draw=draw).problem, landscape.dimension, np.stack(rare.x.to_list())[begin],
+            rare.morse_index.to_numpy()[begin], rare.cost.to_numpy()[begin], rule,
+            np.zeros(landscape.dimension + 1), (1, draw), [landscape.stream(f"missed:{w}") for w in range(16)],
+        )  # fmt: skip
+        moves = walkers.advance(max(40, -(-MOVES_A_POINT * len(known) // 16)))
+        there = moves.x[moves.status == ARRIVED]
+        kept["moves"] += moves.status.size
+        kept["arrived"] += len(there)
+        if period:
+            known, there = known % period, there % period
+        gap, _ = cKDTree(known, boxsize=period or None).query(there)
+        new = there[gap > 1e-6 * landscape.scales.length]
+        kept["missed"] += len(np.unique(new.round(5), axis=0))
+        kept["seconds_of_walks"] += time.process_time() - began
+    return kept
 
 
 def main() -> None:
