@@ -39,10 +39,11 @@ from numpy.typing import NDArray
 
 from simcore.backends.problems import Spin
 from simcore.landscapes.spin import multiplicities, multiset_ranks
-from simcore.proof.certificate import SPARE, UNIT, local_radii, operator_bound, radii
+from simcore.proof.certificate import SPARE, UNIT, operator_bound, radii
 from simcore.proof.distinct import match, separate
 from simcore.proof.linear import packed
 from simcore.proof.polish import polish
+from simcore.proof.rational import Exact
 from simcore.proof.tensor import Tables, multisets, tables, workspace
 from simcore.proof.tracker import track
 
@@ -64,6 +65,8 @@ CHUNK = 4096
 """Paths that are started at a time; a thread's share."""
 BLOCK = 2**15
 """Ends that are certified at a time: bounds the memory of what is computed on the way."""
+FEW = 64
+"""Most points of a block that are tried in rational arithmetic, some 10 ms each: more of them are not rounding's."""
 NEARLY = 1e-4
 """Relative distance from a real line within which a point is tried as a real one."""
 
@@ -140,8 +143,10 @@ class Homotopy:
         if not (np.isfinite(square) and square > 0.0):
             raise ValueError("the couplings are all zero or not finite")
         size = SIZES.get(p, 0.35) / n ** ((p - 2) / 2)
-        scale = 2.0 ** np.round(np.log2(size / np.sqrt(square / float(n) ** p)))
+        power = int(np.round(np.log2(size / np.sqrt(square / float(n) ** p))))
+        scale = 2.0**power
         entries *= scale
+        self.exact = functools.cache(lambda: Exact(problem.coefficients, layout.orderings, layout.unfolding, power, p))
         self.tensor = SPARE * np.sqrt(square) * scale
         rows = entries[layout.places]
         self.double = packed(rows)
@@ -218,8 +223,12 @@ class Homotopy:
     def certify(self, points: Array, rounds: int, sign: int = 1) -> tuple[Array, Array, Array]:
         """Move points (N, 2n) by Newton steps, in place; return (r, R, length of the last step)."""
         facts = self.polish(points, rounds, certify=True, sign=sign)
-        known = (points, facts, self.tensor, self.sigma)
-        r, alone = radii(*known) if self.p == 3 else local_radii(*known, self.p)
+        r, alone = radii(points, facts, self.tensor, self.sigma, self.p)
+        lost = np.flatnonzero(np.isinf(r))
+        if 0 < len(lost) <= FEW:
+            again = points[lost]
+            r[lost], alone[lost] = self.exact().certify(again, self.sigma, sign)
+            points[lost] = again
         return r, alone, facts[:, 4]
 
     def turned(self, points: Array) -> tuple[Array, Array, NDArray[np.bool_], NDArray[np.int64]]:

@@ -79,50 +79,46 @@ def operator_bound(unfolding: Array) -> float:
     return SPARE * math.sqrt(c * (1.0 + 2 * n * (n + 2) * UNIT) + m * UNIT * square)
 
 
-def radii(points: Array, facts: Array, tensor: float, sigma: float) -> tuple[Array, Array]:
-    """Return (r, R) of points (N, 2 n), p = 3: exactly one zero within r, every other one at least R away.
+def radii(points: Array, facts: Array, tensor: float, sigma: float, p: int) -> tuple[Array, Array]:
+    """Return (r, R) of points (N, 2 n): exactly one zero of T y^m - y, m = p - 1, within r, every other one at least R
+    away.
 
-    ``facts`` are what ``polish`` found, ``tensor`` >= |T|_F, ``sigma`` from ``operator_bound``. Where nothing is
-    proved r is infinite and R is 0.
-    """
-    n = points.shape[1] // 2
-    inverse, defect, residual, size, _ = facts.T
-    with np.errstate(all="ignore"):
-        norm = SPARE * np.sqrt(np.einsum("ij,ij->i", points, points))
-        error = (4 * n + 16) * UNIT * (tensor * norm**2 + norm)
-        derivative_error = (2 * n + 20) * UNIT * (tensor * norm + math.sqrt(n))
-        eta = SPARE * inverse * (residual + error)
-        delta = SPARE * (defect + (4 * n + 8) * UNIT * inverse * size + inverse * derivative_error)
-        return judge(eta, delta, SPARE * 2 * sigma * inverse)
-
-
-def local_radii(points: Array, facts: Array, tensor: float, sigma: float, p: int) -> tuple[Array, Array]:
-    """As ``radii`` for F(y) = T y^m - y, m = p - 1 >= 3: within a ball of radius rho = |y|/20 round each point.
-
-    There |D^2 F| <= m (m - 1) sigma (|y| + rho)^(m-2), sigma the bound of the n x n^m unfolding, so omega = that times
-    |K|_F; the theorem's first half holds where r < rho, and as |1 - K DF| < 1 on the ball of radius (1 - delta)/omega,
-    at most one zero lies in the ball of radius R = min(rho, (1 - delta)/omega) (G - 1 of it contracts).
-
-    Rounding, as above, with p - 2 contractions and a last product of at most 2n + 2 roundings on any term each (sqrt 2
-    for the two parts), each contraction bounded by the norms before it: |dF| <= ((4n + 16)(p - 1)) u (|T|_F |y|^m +
-    |y|),  |dJ|_F <= m (4n + 16)(p - 1) u (|T|_F |y|^(m-1) + sqrt n).
+    ``facts`` are what ``polish`` found, ``tensor`` >= |T|_F, ``sigma`` from ``operator_bound`` of the n x n^m
+    unfolding. Where nothing is proved r is infinite and R is 0. Rounding: above for p = 3. For p > 3 there are p - 2
+    contractions and a last product of at most 2n + 2 roundings on any term each (sqrt 2 for the two parts), each
+    contraction bounded by the norms before it: |dF| <= ((4n + 16)(p - 1)) u (|T|_F |y|^m + |y|),  |dJ|_F <= m (4n + 16)
+    (p - 1) u (|T|_F |y|^(m-1) + sqrt n).
     """
     n, m = points.shape[1] // 2, p - 1
     inverse, defect, residual, size, _ = facts.T
+    of_f, of_j = (4 * n + 16, 2 * n + 20) if p == 3 else ((4 * n + 16) * m, m * (4 * n + 16) * m)
     with np.errstate(all="ignore"):
         norm = SPARE * np.sqrt(np.einsum("ij,ij->i", points, points))
-        reach = norm / 20
-        error = (4 * n + 16) * m * UNIT * (tensor * norm**m + norm)
-        derivative_error = m * (4 * n + 16) * m * UNIT * (tensor * norm ** (m - 1) + math.sqrt(n))
+        error = of_f * UNIT * (tensor * norm**m + norm)
+        derivative_error = of_j * UNIT * (tensor * norm ** (m - 1) + math.sqrt(n))
         eta = SPARE * inverse * (residual + error)
         delta = SPARE * (defect + (4 * n + 8) * UNIT * inverse * size + inverse * derivative_error)
-        omega = SPARE * m * (m - 1) * sigma * inverse * (norm + reach) ** (m - 2)
-        return within(eta, delta, omega, reach)
+        return concluded(norm, inverse, eta, delta, sigma, p)
+
+
+def concluded(norm: Array, inverse: Array, eta: Array, delta: Array, sigma: float, p: int) -> tuple[Array, Array]:
+    """Return (r, R) of points of length ``norm`` whose eta and delta are known; (inf, 0) where nothing is proved.
+
+    p = 3: the theorem above. p > 3: it holds within a ball of radius rho = |y|/20. There |D^2 F| <= m (m - 1) sigma
+    (|y| + rho)^(m-2), m = p - 1, so omega = that times |K|_F; the theorem's first half holds where r < rho, and as
+    |1 - K DF| < 1 on the ball of radius (1 - delta)/omega, at most one zero lies in the ball of radius R = min(rho,
+    (1 - delta)/omega) (G - 1 of it contracts).
+    """
+    m, reach = p - 1, norm / 20
+    with np.errstate(all="ignore"):
+        if p == 3:
+            return judge(eta, delta, SPARE * 2 * sigma * inverse)
+        return within(eta, delta, SPARE * m * (m - 1) * sigma * inverse * (norm + reach) ** (m - 2), reach)
 
 
 def within(eta: Array, delta: Array, omega: Array, reach: Array) -> tuple[Array, Array]:
-    """Return (r, R) where omega holds in a ball of radius ``reach`` alone, as in ``local_radii``; (inf, 0) where
-    nothing is proved."""
+    """Return (r, R) where omega holds in a ball of radius ``reach`` alone, as in ``concluded`` for p > 3; (inf, 0)
+    where nothing is proved."""
     near, _ = judge(eta, delta, omega)
     with np.errstate(all="ignore"):
         alone = np.minimum(reach / SPARE**2, (1 - delta) / (SPARE * omega))

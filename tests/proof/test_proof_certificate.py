@@ -8,7 +8,7 @@ import pytest
 import simcore
 from simcore.landscapes.spin import multiplicities
 from simcore.proof.bezout import Homotopy
-from simcore.proof.certificate import UNIT, judge, local_radii, operator_bound, radii
+from simcore.proof.certificate import UNIT, judge, operator_bound, radii
 from simcore.proof.polish import polish
 from simcore.proof.tensor import workspace
 
@@ -203,7 +203,7 @@ def test_nothing_is_proved_of_infinities():
     facts = np.array([[np.inf, 0, 0, 1, 0], [1, np.nan, 0, 1, 0], [1, 0, np.inf, 1, 0], [0, 0, 0, 0, 0.0]])
     points = np.ones((4, 6))
     points[3] = np.nan
-    r, alone = radii(points, facts, 1.0, 1.0)
+    r, alone = radii(points, facts, 1.0, 1.0, 3)
     assert np.isinf(r).all() and (alone == 0).all()
 
 
@@ -224,10 +224,10 @@ def test_rounding_alone_makes_a_radius(n):
     for length in (1e-3, 0.7):  # either term of the two may be the larger one
         point = np.full((1, 2 * n), length / np.sqrt(2 * n))
         error = (4 * n + 16) * UNIT * (tensor * length**2 + length)
-        assert within(radii(point, facts_of(inverse), tensor, 0.1)[0][0], inverse * error)
+        assert within(radii(point, facts_of(inverse), tensor, 0.1, 3)[0][0], inverse * error)
         m = 3
         error = (4 * n + 16) * m * UNIT * (tensor * length**m + length)
-        assert within(local_radii(point, facts_of(inverse), tensor, 0.1, 4)[0][0], inverse * error)
+        assert within(radii(point, facts_of(inverse), tensor, 0.1, 4)[0][0], inverse * error)
 
 
 @pytest.mark.parametrize("p", [3, 4])
@@ -251,7 +251,7 @@ def test_each_part_of_the_defect_widens_the_radius(p, term):
     error = (4 * n + 16) * (1 if p == 3 else m) * UNIT * (tensor * length**m + length)
     residual = 1e-3 * length / made["inverse"]
     facts = facts_of(residual=residual, **made)
-    r = radii(point, facts, tensor, 0.0)[0][0] if p == 3 else local_radii(point, facts, tensor, 0.0, p)[0][0]
+    r = radii(point, facts, tensor, 0.0, p)[0][0]
     assert within(r, made["inverse"] * (residual + error) / (1 - wanted))
 
 
@@ -259,15 +259,15 @@ def test_no_second_zero_is_nearer_than_omega_allows():
     """omega = 2 sigma |K| for p = 3 and m (m - 1) sigma (|y| + |y|/20)^(m - 2) |K| beyond, attained by t y^m - y."""
     sigma, inverse = 3.0, 50.0
     point = np.array([[0.6, 0.0]])
-    alone = radii(point, facts_of(inverse), 0.0, sigma)[1][0]
+    alone = radii(point, facts_of(inverse), 0.0, sigma, 3)[1][0]
     assert 0.95 / (sigma * inverse) < alone < 1 / (sigma * inverse)
     for p in (4, 5):
         m = p - 1
         omega = m * (m - 1) * sigma * (1.05 * 0.6) ** (m - 2) * inverse
-        alone = local_radii(point, facts_of(inverse), 0.0, sigma, p)[1][0]
+        alone = radii(point, facts_of(inverse), 0.0, sigma, p)[1][0]
         assert 0.93 / omega < alone < 1 / omega
 
 
 def test_far_from_the_next_zero_a_twentieth_of_the_length_is_the_reach():
-    alone = local_radii(np.array([[0.6, 0.0]]), facts_of(1e-3), 0.0, 1.0, 4)[1][0]
+    alone = radii(np.array([[0.6, 0.0]]), facts_of(1e-3), 0.0, 1.0, 4)[1][0]
     assert 0.97 * 0.03 < alone < 0.03
