@@ -133,20 +133,3 @@ def _quantities(log_n: Array) -> Array:
     with np.errstate(invalid="ignore"):
         relative = log_n - log_n[0] if np.isfinite(log_n[0]) else np.full_like(log_n, np.nan)
     return np.concatenate([log_n, relative, [log_ratio(log_n), log_sum(log_n)]])
-
-
-def tour_counts(classes_visited: NDArray[np.int64], weights: Array, home: int) -> tuple[Array, int]:
-    """Return (sums, tours): per class the visits of all complete tours from class ``home`` back to it, weighted.
-
-    Kac: from the uniform law on a set A the expected visits to a point before the return to A are the ratio of its
-    stationary weight to A's, so with ``weights`` (K,) the Metropolis weights, sum over a tour of w_A/w has mean N_k/|A|
-    exactly, for a walker that is uniform on A at the tour's start. sums/tours estimates N_k/|A|.
-
-    Source: Kac, Bulletin of the American Mathematical Society 53 (1947) 1002.
-    """
-    at_home = np.flatnonzero(classes_visited == home)
-    if len(at_home) < 2:
-        return np.zeros(len(weights)), 0
-    tour = classes_visited[at_home[0] : at_home[-1]]
-    visits = np.bincount(tour, minlength=len(weights))
-    return visits * (weights[home] / weights), len(at_home) - 1

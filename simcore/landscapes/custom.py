@@ -190,9 +190,7 @@ class CustomLandscape(Landscape):
             return starts.normal(*place, self.n, self.length or 1.0)
         if isinstance(self.domain, Sphere):
             return starts.sphere(*place, self.n, math.sqrt(self.n))
-        if isinstance(self.domain, Torus):
-            return starts.box(*place, np.zeros(self.n), np.full(self.n, 2 * np.pi))
-        return starts.box(*place, self.domain.low, self.domain.high)
+        return starts.box(*place, *self.domain.sides)
 
     def to_dict(self) -> dict[str, Any]:
         """Return name, n, domain and the names of the functions: provenance only, unless a registered factory made it

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from simcore.counts.diagnostics import disagreement, minima_arrivals, rank_rhat, round_trips
-from simcore.counts.estimator import Classes, jackknife, log_counts, log_ratio, log_stationary, tour_counts
+from simcore.counts.estimator import Classes, jackknife, log_counts, log_ratio, log_stationary
 
 
 def reversible(generator, sizes):
@@ -168,23 +168,6 @@ def test_errors_between_walkers_hold_their_level():
     assert abs(z.mean()) < 4 / np.sqrt(200)
     assert 0.85 * 1.07 < np.sqrt((z**2).mean()) < 1.15 * 1.07
     assert 0.01 <= (abs(z) > 2.13).mean() <= 0.11
-
-
-def test_tours_are_unbiased():
-    """Kac: visits of tours from the minima, in their stationary weight. 16 runs; the mean within 4 standard errors."""
-    generator = np.random.default_rng(9)
-    P, weight = ladder(), 1.0 / SIZES
-    runs = []
-    for _ in range(16):
-        _, path = simulate(generator, P, weight, 4000, 0)
-        sums, tours = tour_counts(path, weight, 0)
-        runs.append(sums / tours)
-    runs = np.array(runs)
-    expected = SIZES / SIZES[0]
-    error = runs.std(axis=0, ddof=1) / 4.0
-    assert error[0] == 0.0
-    assert (abs(runs.mean(axis=0) - expected)[1:] < 4 * error[1:]).all()
-    assert tour_counts(np.array([1, 2, 1]), weight, 0)[1] == 0
 
 
 def test_round_trips_and_arrivals_are_counted():
