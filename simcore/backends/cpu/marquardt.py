@@ -31,7 +31,7 @@ from simcore.backends.cpu.network import SIZE, X
 from simcore.backends.cpu.network_points import SINGLE_FROM, evaluate, prepared, slope, system
 from simcore.backends.cpu.regularised import _solve
 from simcore.backends.cpu.spectral import saddle_free
-from simcore.backends.cpu.vector import any_lane, load, store, zeros
+from simcore.backends.cpu.vector import aligned, any_lane, load, store, zeros
 from simcore.backends.network_problems import Chain, Mlp
 from simcore.compilation import jit
 from simcore.formulas.intrinsics import absolute, fma, maximum, select, sqrt
@@ -86,8 +86,7 @@ def search(laid, starts, options, rule, status, iterations, cost, grad_norm, dec
     turns, sweeps = np.empty(1024), np.empty(64, np.int64)
     count, n = starts.shape
     at_x = laid.table[X]
-    memory = np.zeros(laid.table[SIZE])
-    A = np.empty(n * (n + 1) // 2 * 8)
+    memory, A = aligned(laid.table[SIZE]), aligned(n * (n + 1) // 2 * 8)
     diagonal, off_diagonal, scales = np.empty(n * 8), np.zeros(n * 8), np.empty(n * 8)
     b, d, newton, real, imaginary = np.empty(n * 8), np.empty(n * 8), np.empty(n * 8), np.empty(n * 8), np.empty(n * 8)
     scratch, home, along, ahead = np.empty(4 * n * 8), np.empty(n * 8), np.empty(n * 8), np.empty(n * 8)

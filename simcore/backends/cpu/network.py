@@ -67,24 +67,24 @@ def _open(table, inputs, targets, memory, chosen, batch, first, single):
     count = min(CHUNK, (samples - first + each - 1) // each)
     share = 1.0 / samples
     for s in range((count + 3) // 4 * 4):
+        if batch == 0 and not single:
+            m = min(first + s, samples - 1)
+            store(memory, table[WEIGHT] + s * 8, share if first + s < samples else 0.0)
+            for i in range(d):
+                store(memory, table[H] + (1 + i) * ROW + s * 8, inputs[m * d + i])
+            for c in range(outputs):
+                store(memory, table[TARGET] + c * ROW + s * 8, targets[m * outputs + c])
+            continue
         for lane in range(8):
             k = first + (s * 8 + lane if single else s)
             m, at = min(k, samples - 1), s * 8 + lane
             memory[table[WEIGHT] + at] = share if k < samples else 0.0
             if batch > 0:
                 m = chosen[lane * batch + m]
-            elif not single:
-                continue
             for i in range(d):
                 memory[table[H] + (1 + i) * ROW + at] = inputs[m * d + i]
             for c in range(outputs):
                 memory[table[TARGET] + c * ROW + at] = targets[m * outputs + c]
-        if batch == 0 and not single:
-            m = min(first + s, samples - 1)
-            for i in range(d):
-                store(memory, table[H] + (1 + i) * ROW + s * 8, inputs[m * d + i])
-            for c in range(outputs):
-                store(memory, table[TARGET] + c * ROW + s * 8, targets[m * outputs + c])
     return (count + 3) // 4 * 4
 
 

@@ -19,7 +19,7 @@ from simcore.backends.cpu.addresses import address_of, call
 from simcore.backends.cpu.dispatch import register
 from simcore.backends.cpu.network_layout import Layout, layout
 from simcore.backends.cpu.tile import LANES
-from simcore.backends.cpu.vector import load, store, store_turned, zeros
+from simcore.backends.cpu.vector import aligned, load, store, store_turned, zeros
 from simcore.backends.network_problems import Chain, chain
 from simcore.backends.problems import Array
 from simcore.compilation import jit
@@ -86,7 +86,7 @@ class NetworkTile(NamedTuple):
 @jit
 def prepare(problem):
     """Allocate scratch for a layout."""
-    return 0, NetworkTile(problem, np.zeros(problem.table[network.SIZE]))
+    return 0, NetworkTile(problem, aligned(problem.table[network.SIZE]))
 
 
 @jit
@@ -127,12 +127,11 @@ def fill(laid, x, value, gradient, hessian):
     """Set value (S,), gradient (S, n) and Hessian (S, n, n) at x (S, n), eight points a time."""
     table = laid.table
     n = table[network.N]
-    memory, A, g, f = (
-        np.zeros(table[network.SIZE]),
-        np.empty((table[network.PACKED] + 8) * 8),
-        np.empty(n * 8),
-        np.empty(8),
-    )
+    memory, A, g, f = aligned(table[network.SIZE]), aligned(table[network.PACKED] * 8), np.empty(n * 8), np.empty(8)
+    square = np.empty(n * n, np.int64)  # where in A a matrix's entries stand
+    for i in range(n):
+        for j in range(n):
+            square[i * n + j] = (max(i, j) * (max(i, j) + 1) // 2 + min(i, j)) * 8
     for first in range(0, len(x), 8):
         _take(table, memory, table[network.X], x, first)
         store(f, 0, system(laid, memory, A, g))
@@ -141,9 +140,7 @@ def fill(laid, x, value, gradient, hessian):
             value[first + lane] = f[lane]
             for i in range(n):
                 gradient[first + lane, i] = g[i * 8 + lane]
-        _unpack(A, n, many, hessian.reshape(-1), first)
-        for lane in range(many):
-            _mirror(hessian.reshape(-1), first + lane, n)
+        _unpack(A, square, many, hessian.reshape(-1), first * n * n)
 
 
 @jit
@@ -151,7 +148,7 @@ def fill_singly(laid, x, value, gradient, hessian):
     """``fill`` for many parameters: one point at a time, its samples in lanes."""
     table = laid.table
     n = table[network.N]
-    memory, A = np.zeros(table[network.SIZE]), np.empty(table[network.PACKED])
+    memory, A = aligned(table[network.SIZE]), np.empty(table[network.PACKED])
     for row in range(len(x)):
         square, total = 0.0, 0.0
         for i in range(n):
@@ -182,29 +179,28 @@ def fill_singly(laid, x, value, gradient, hessian):
 
 
 @jit
-def _unpack(A, n, many, flat, first):
-    """Set lower triangles of the matrices (n, n) from number ``first`` on from ``many`` lanes of packed entries."""
-    k = 0
-    for i in range(n):
-        for j in range(0, i + 1, 8):
-            at = (first * n + i) * n + j
-            if many == 8 and j + 8 <= n:  # what is beyond the diagonal is set by ``_mirror``
-                store_turned(A, k + j * 8, 8, flat, at, n * n)
-                continue
-            for lane in range(many):
-                for c in range(min(8, i + 1 - j)):
-                    flat[at + lane * n * n + c] = A[k + (j + c) * 8 + lane]
-        k += (i + 1) * 8
+def _unpack(A, square, many, flat, at):
+    """Set matrices, the first at ``at``, from ``many`` lanes of packed entries."""
+    size = len(square)
+    if many < 8 or size < 8:
+        for lane in range(many):
+            for k in range(size):
+                flat[at + lane * size + k] = A[square[k] + lane]
+        return
+    for k in range(0, size, 8):
+        k = min(k, size - 8)
+        store_turned(A, square, k, 0, flat, at + k, size)
 
 
 @jit
 def _mirror(flat, first, n):
     """Set the upper triangle of matrix number ``first``, blocks of eight by eight at a time."""
     base = first * n * n
+    rows = np.arange(8) * n
     for top in range(0, n, 8):
         for side in range(0, top + 1, 8):
             if side < top and top + 8 <= n:
-                store_turned(flat, base + top * n + side, n, flat, base + side * n + top, n)
+                store_turned(flat, rows, 0, base + top * n + side, flat, base + side * n + top, n)
                 continue
             for i in range(top, min(top + 8, n)):
                 for j in range(side, min(side + 8, i)):
@@ -216,7 +212,7 @@ def fill_products(laid, kind, x, v, given, chosen, value, gradient, bent):
     """Set what ``products`` returns; ``kind`` is the kernel's VALUES, GRADIENTS or BOTH, ``given`` whether v is."""
     table = laid.table
     n, batch = table[network.N], chosen.shape[1]
-    memory, g, f = np.zeros(table[network.SIZE]), np.empty(n * 8), np.empty(8)
+    memory, g, f = aligned(table[network.SIZE]), np.empty(n * 8), np.empty(8)
     own = np.empty(8 * max(batch, 1), np.int64)
     for first in range(0, len(x), 8):
         _take(table, memory, table[network.X], x, first)

@@ -6,10 +6,12 @@ doubles.
 
 from __future__ import annotations
 
+import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from simcore.compilation import jit
 from simcore.formulas.intrinsics import MASK_VECTOR, VECTOR, WIDTH, lanes, mask, splat
 
 
@@ -17,6 +19,14 @@ def pointer(context, builder, array_type, array, offset):
     """Emit the address of element ``offset`` of a flat array."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.gep(data, [offset])
+
+
+@jit(inner=True)
+def aligned(count):
+    """So many zeros that begin where a cache line does: lanes that straddle two lines are read at half the speed."""
+    memory = np.zeros(count + WIDTH)
+    first = -(np.int64(memory.ctypes.data) // 8) % WIDTH
+    return memory[first : first + count]
 
 
 @intrinsic
@@ -66,20 +76,20 @@ def zeros(typingctx):
 
 
 @intrinsic
-def store_turned(typingctx, array, offset, step, out, at, apart):
-    """Set out[at + c apart + r] = array[offset + r step + c] for r, c < 8: eight vectors become eight others."""
+def store_turned(typingctx, array, places, k, shift, out, at, apart):
+    """Set out[at + c apart + r] = array[shift + places[k + r] + c] for r, c < 8: eight vectors become eight others."""
     index = types.intp
 
     def codegen(context, builder, sig, args):
-        array, offset, step, out, at, apart = args
+        array, places, k, shift, out, at, apart = args
 
-        def place(kind, base, first, stride, k):
-            shifted = builder.add(first, builder.mul(stride, ir.Constant(stride.type, k)))
-            return builder.bitcast(pointer(context, builder, kind, base, shifted), VECTOR.as_pointer())
+        def place(kind, base, moved):
+            return builder.bitcast(pointer(context, builder, kind, base, moved), VECTOR.as_pointer())
 
         rows = []
         for r in range(WIDTH):
-            row = builder.load(place(sig.args[0], array, offset, step, r))
+            there = pointer(context, builder, sig.args[1], places, builder.add(k, ir.Constant(k.type, r)))
+            row = builder.load(place(sig.args[0], array, builder.add(shift, builder.load(there))))
             row.align = 8
             rows.append(row)
         for block in (1, 2, 4):  # in blocks of that size the upper right and the lower left change places
@@ -94,10 +104,11 @@ def store_turned(typingctx, array, offset, step, out, at, apart):
                         turned[to] = builder.shuffle_vector(*pair, chosen)
             rows = turned
         for c, row in enumerate(rows):
-            builder.store(row, place(sig.args[3], out, at, apart, c)).align = 8
+            moved = builder.add(at, builder.mul(apart, ir.Constant(apart.type, c)))
+            builder.store(row, place(sig.args[4], out, moved)).align = 8
         return context.get_dummy_value()
 
-    return types.void(array, index, index, out, index, index), codegen
+    return types.void(array, places, index, index, out, index, index), codegen
 
 
 @intrinsic
