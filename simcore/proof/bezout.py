@@ -67,6 +67,9 @@ BLOCK = 2**15
 """Ends that are certified at a time: bounds the memory of what is computed on the way."""
 FEW = 64
 """Most points of a block that are tried in rational arithmetic, some 10 ms each: more of them are not rounding's."""
+SMALL, SHORT = 1e-5, 1e-8
+"""Relative length of a Newton step after which a point is near enough to be told from others, and to be certified."""
+MOST_STEPS = 7
 NEARLY = 1e-4
 """Relative distance from a real line within which a point is tried as a real one."""
 
@@ -167,22 +170,13 @@ class Homotopy:
     # ---- paths --------------------------------------------------------------------------------------------------
     def starts(self, paths: NDArray[np.int64]) -> NDArray[np.complex128]:
         """Return where paths begin, (N, n): y_i^(p-2) = 1/g or y_i = 0, the first nonzero one a fixed root."""
-        root = self.g ** (-1.0 / (self.p - 2))
-        roots = root * np.concatenate([[0.0], np.exp(2j * np.pi * np.arange(self.p - 2) / (self.p - 2))])
-        digits = np.zeros((len(paths), self.n), np.int64)
-        rest = np.array(paths, np.int64)
-        # Paths whose first nonzero coordinate is the last but k stand together, (p-1)^k of them: a leading 1, k digits.
-        lead = np.zeros(len(paths), np.int64)
-        below = 0
-        for k in range(self.n):
-            count = (self.p - 1) ** k
-            here = (paths >= below) & (paths < below + count)
-            lead[here], rest[here] = k, paths[here] - below
-            below += count
-        for place in range(self.n):
-            digits[:, place] = np.where(place < lead, rest % (self.p - 1), np.where(place == lead, 1, 0))
-            rest = np.where(place < lead, rest // (self.p - 1), rest)
-        return roots[digits]
+        q, root = self.p - 1, self.g ** (-1.0 / (self.p - 2))
+        roots = root * np.concatenate([[0.0], np.exp(2j * np.pi * np.arange(q - 1) / (q - 1))])
+        # Paths whose first nonzero coordinate is the last but k stand together, q^k of them: a leading 1, k digits.
+        powers = q ** np.arange(self.n)
+        lead = np.searchsorted((powers - 1) // (q - 1), paths, "right") - 1
+        numbers = paths - (powers[lead] - 1) // (q - 1) + powers[lead]
+        return roots[numbers[:, np.newaxis] // powers % q]
 
     def follow(self, paths: NDArray[np.int64], level: int) -> tuple[NDArray[Any], NDArray[np.bool_], int]:
         """Return (ends (N, 2n), arrived (N,), tries) of paths tracked at a level; float32 ends in single precision."""
@@ -207,103 +201,92 @@ class Homotopy:
         return ends, arrived & np.isfinite(ends).all(axis=1), int(tries.sum())
 
     # ---- certificates ---------------------------------------------------------------------------------------------
-    def polish(self, points: Array, rounds: int, *, certify: bool = False, sign: int = 1) -> Array:
-        """Move points (N, 2n) by Newton steps towards T y^m = sign y, in place; return the facts (N, 5)."""
+    def polish(self, points: Array, rounds: int, enough: float = 0.0, *, certify: bool = False, sign: int = 1) -> Array:
+        """Move points (N, 2n) by Newton steps towards T y^m = sign y, in place, until one is at most ``enough`` |y|;
+        return the facts (N, 5)."""
         facts = np.empty((len(points), 5))
         coefficients = sign * self.double
 
         def piece(begin: int) -> None:
             rows = slice(begin, begin + CHUNK)
             space = workspace(coefficients, self.n, self.p)
-            polish(coefficients, self.tables, self.n, self.p, rounds, certify, space, points[rows], facts[rows])
+            room = points[rows], facts[rows]
+            polish(coefficients, self.tables, self.n, self.p, rounds, enough, certify, space, *room)
 
         self.map(piece, range(0, len(points), CHUNK))
         return facts
 
-    def certify(self, points: Array, rounds: int, sign: int = 1) -> tuple[Array, Array, Array]:
-        """Move points (N, 2n) by Newton steps, in place; return (r, R, length of the last step)."""
-        facts = self.polish(points, rounds, certify=True, sign=sign)
+    def certify(self, points: Array, rounds: int, sign: int = 1) -> tuple[Array, Array]:
+        """Move points (N, 2n) by Newton steps until one is short, in place; return (r, R)."""
+        facts = self.polish(points, rounds, SHORT, certify=True, sign=sign)
         r, alone = radii(points, facts, self.tensor, self.sigma, self.p)
         lost = np.flatnonzero(np.isinf(r))
         if 0 < len(lost) <= FEW:
             again = points[lost]
             r[lost], alone[lost] = self.exact().certify(again, self.sigma, sign)
             points[lost] = again
-        return r, alone, facts[:, 4]
+        return r, alone
 
     def turned(self, points: Array) -> tuple[Array, Array, NDArray[np.bool_], NDArray[np.int64]]:
         """Return approximate points turned into the sector, the same made nearly real where they lie near an edge,
         whether they were conjugated, and the sign of T y^m = +-y of the nearly real ones, 0 for the others."""
         n, q = self.n, self.p - 2
-        y = points[:, :n] + 1j * points[:, n:]
-        along = y @ self.b
         if q > 1:
-            turns = np.round(np.angle(along) * q / (2 * np.pi))
+            y = points[:, :n] + 1j * points[:, n:]
+            turns = np.round(np.angle(y @ self.b) * q / (2 * np.pi))
             turn = np.exp(-2j * np.pi * turns / q) if q > 2 else np.where(turns % 2 == 0, 1.0, -1.0) + 0j
-            y, along = y * turn[:, np.newaxis], along * turn
-        down = along.imag < 0
-        y = np.where(down[:, np.newaxis], y.conj(), y)
-        size = _norms(points)
-        sign = np.zeros(len(y), np.int64)
-        sign[np.linalg.norm(y.imag, axis=1) < NEARLY * size] = 1
-        moved = y.copy()
+            y *= turn[:, np.newaxis]
+            points = np.hstack([y.real, y.imag])
+        down = points[:, n:] @ self.b < 0
+        points = points.copy()
+        points[:, n:] *= np.where(down, -1.0, 1.0)[:, np.newaxis]
+        size = NEARLY * _norms(points)
+        sign = (_norms(points[:, n:]) < size).astype(np.int64)
+        moved = points.copy()
         if q > 1:  # the other edge: a turn by -pi/q makes real points of T y^m = -y, for odd q by pi - pi/q of y
             back = np.exp(1j * np.pi * (q - 1) / q) if q % 2 else (-1j if q == 2 else np.exp(-1j * np.pi / q))
-            near = np.linalg.norm((y * back).imag, axis=1) < NEARLY * size
+            y = (points[:, :n] + 1j * points[:, n:]) * back
+            near = np.linalg.norm(y.imag, axis=1) < size
             sign[near] = 1 if q % 2 else -1
-            moved[near] = y[near] * back
+            moved[near, :n] = y[near].real
             if q % 2 == 0:
-                moved[(sign != 0) & (moved.real @ self.b < 0)] *= -1
-        return np.hstack([y.real, y.imag]), np.hstack([moved.real, moved.imag]), down, sign
+                moved[(sign != 0) & (moved[:, :n] @ self.b < 0)] *= -1
+        return points, moved, down, sign
 
-    def settle(self, points: Array, path: NDArray[np.int64], rounds: int = 2) -> Zeros:
+    def settle(self, points: Array, path: NDArray[np.int64]) -> Zeros:
         """Return the certified classes near points (N, 2n)."""
         n = self.n
-        step = self.polish(points, rounds)[:, 4]
-        size = _norms(points)
-        slow = np.flatnonzero(~(step < 1e-5 * size) & np.isfinite(size))
-        if len(slow):
-            again = points[slow]
-            self.polish(again, 5)
-            points[slow] = again
+        self.polish(points, MOST_STEPS, SMALL)
         finite = np.isfinite(points).all(axis=1)
-        points, path = points[finite], path[finite]
-        points, moved, down, tried = self.turned(points)
-        r, alone = np.full(len(points), np.inf), np.zeros(len(points))
-        line, sign = np.zeros(len(points), np.bool_), np.ones(len(points), np.int64)
-        for way in (1, -1):
-            near = np.flatnonzero(tried == way)
-            if not len(near):
-                continue
-            again = moved[near]
-            again[:, n:] = 0.0
-            found, lonely, _ = self.certify(again, 1, way)
-            good = np.isfinite(found) & (again[:, n:] == 0.0).all(axis=1)
-            if self.p % 2 == 0:
-                good &= again[:, :n] @ self.b > SPARE * found + 2 * n * UNIT * _norms(again)
-            rows = near[good]
-            points[rows], r[rows], alone[rows] = again[good], found[good], lonely[good]
-            line[rows], sign[rows] = True, way
-        rest = np.flatnonzero(~line)
-        again = points[rest]
-        found, lonely, last = self.certify(again, 1)
-        slow = np.flatnonzero(~(last < 1e-11 * _norms(again)))
-        if len(slow):
-            more = again[slow]
-            found[slow], lonely[slow], _ = self.certify(more, 5)
-            again[slow] = more
-        keep = np.isfinite(found) & self._inside(again, found)
-        points[rest], r[rest], alone[rest] = again, np.where(keep, found, np.inf), lonely
-        kept = np.flatnonzero(np.isfinite(r) & (_norms(points) > SPARE * r))
+        turned, points, down, sign = self.turned(points[finite])
+        points[sign != 0, n:] = 0.0
+        path, r, alone = path[finite], np.full(len(points), np.inf), np.zeros(len(points))
+
+        def certify(rows: NDArray[np.int64], source: Array, way: int) -> None:
+            if len(rows):
+                again = source[rows]
+                r[rows], alone[rows] = self.certify(again, MOST_STEPS, way)
+                points[rows] = again
+
+        certify(np.flatnonzero(sign >= 0), points, 1)
+        certify(np.flatnonzero(sign < 0), points, -1)
+        line = (sign != 0) & np.isfinite(r) & (points[:, n:] == 0.0).all(axis=1)
+        if self.p % 2 == 0:
+            line &= points[:, :n] @ self.b > SPARE * r + 2 * n * UNIT * _norms(points)
+        certify(np.flatnonzero((sign != 0) & ~line), turned, 1)
+        sign[~line] = 1
+        kept = np.flatnonzero(np.isfinite(r) & (line | self._inside(points, r)) & (_norms(points) > SPARE * r))
         return Zeros(points[kept], r[kept], alone[kept], path[kept], (line | ~down)[kept], line[kept], sign[kept])
 
     def _inside(self, points: Array, r: Array) -> NDArray[np.bool_]:
         """Whether b.y of points keeps off both edges of the sector by more than r."""
         n, q = self.n, self.p - 2
-        along = points[:, :n] @ self.b + 1j * (points[:, n:] @ self.b)
+        up = points[:, n:] @ self.b
         margin = SPARE * r + 8 * n * UNIT * _norms(points)
-        upper = along if q == 1 else along * np.exp(-1j * np.pi / q)
-        return (along.imag > margin) if q == 1 else (along.imag > margin) & (upper.imag < -margin)
+        if q == 1:
+            return up > margin
+        upper = (points[:, :n] @ self.b + 1j * up) * np.exp(-1j * np.pi / q)
+        return (up > margin) & (upper.imag < -margin)
 
     def label(self, zeros: Zeros) -> None:
         """Number the zeros proved different, and count the real ones and the pairs."""
@@ -318,8 +301,9 @@ class Homotopy:
         wide = np.flatnonzero(zeros.r > cut)
         rounding = 2 * (4 * self.n + 8) * UNIT * float(_norms(zeros.points).max())
         count = separate(zeros.points, zeros.r, zeros.alone, order, projection, wide, cut, rounding, zeros.label)
-        first = np.unique(zeros.label, return_index=True)[1][-count:]
-        zeros.real = int(zeros.line[first].sum())
+        last = np.empty(count + 1, np.int64)
+        last[zeros.label] = np.arange(len(zeros.label))
+        zeros.real = int(zeros.line[last[:count]].sum())
         zeros.pairs = count - zeros.real
 
     # ---- the count ------------------------------------------------------------------------------------------------
@@ -367,10 +351,11 @@ class Homotopy:
     def _lower(self, ends: NDArray[Any]) -> NDArray[np.bool_]:
         """Whether ends lie clearly in the conjugate of a class's sector."""
         n, q = self.n, self.p - 2
-        along = ends[:, :n] @ self.b.astype(ends.dtype) + 1j * (ends[:, n:] @ self.b.astype(ends.dtype))
+        b = self.b.astype(ends.dtype)
         slack = 1e-3 * np.sqrt(np.einsum("ij,ij->i", ends, ends)) + 1e-5
         if q == 1:
-            return along.imag < -slack * 0.1
+            return ends[:, n:] @ b < -slack * 0.1
+        along = ends[:, :n] @ b + 1j * (ends[:, n:] @ b)
         angle = np.angle(along)
         angle -= np.round(angle * q / (2 * np.pi)) * (2 * np.pi / q)
         return (np.abs(along) * np.sin(angle) < -slack) & (angle > -np.pi / q + 0.05)
@@ -388,7 +373,7 @@ class Homotopy:
         found = np.full(len(ends), -1)
         for rows in _blocks(np.arange(len(ends))):
             points = ends[rows].astype(np.float64)
-            self.polish(points, 2)
+            self.polish(points, MOST_STEPS, SMALL)
             finite = np.flatnonzero(np.isfinite(points).all(axis=1))
             _, turned, _, _ = self.turned(points[finite])
             matched = np.full(len(finite), -1)

@@ -179,7 +179,7 @@ class _Sample:
         near = rows[imaginary < 1e-5 * np.linalg.norm(ends[rows], axis=1)]
         real = np.zeros(len(ends), np.bool_)
         if len(near):
-            zeros = solver.settle(ends[near].copy(), near, 0)
+            zeros = solver.settle(ends[near].copy(), near)
             found = zeros.line
             ends[zeros.path[found]] = zeros.points[found]
             real[zeros.path[found]] = True

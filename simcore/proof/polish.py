@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simcore.compilation import jit
-from simcore.proof.lanes import fma, load, sqrt, store, width, zeros
+from simcore.proof.lanes import any_lane, fma, load, sqrt, store, width, zeros
 from simcore.proof.linear import defect, factor, multiply, solve, square_norm
 from simcore.proof.tensor import descend
 
@@ -28,8 +28,10 @@ def _derivative(n, m, A, J):
 
 
 @jit
-def polish(T, tables, n, p, rounds, certify, space, points, facts):
+def polish(T, tables, n, p, rounds, enough, certify, space, points, facts):
     """Make Newton steps from points (N, 2 n) and, where asked to, gather what a certificate needs at the last place.
+
+    At most ``rounds`` steps, and none after one of at most ``enough`` |y|.
 
     ``facts`` (N, 5) receives |K|_F, |1 - J K|_F, |F|, |J|_F for an approximate inverse K, and the length of the last
     step; without ``certify`` the first two are 0. ``T``, ``tables``, ``space``: ``simcore.proof.tensor``; double
@@ -47,18 +49,18 @@ def polish(T, tables, n, p, rounds, certify, space, points, facts):
             for i in range(n):
                 y[step * i + lane] = points[row, i]
                 y[step * i + w + lane] = points[row, n + i]
-        size, inverse, gap = zeros(T), zeros(T), zeros(T)
+        size, inverse, gap, last = zeros(T), zeros(T), zeros(T), zeros(T)
         for k in range(rounds + 1):
             descend(T, tables, n, p, y, above, A)
             multiply(n, A, y, e)
             for o in range(0, step * n, w):
                 store(e, o, load(e, o) - load(y, o))
             size = _derivative(n, p - 1, A, J)
-            if k == rounds:
+            if k == rounds or (k > 0 and not any_lane(last > enough * sqrt(square_norm(n, y)))):
                 break
             factor(n, J, d, scratch)
             solve(n, J, d, e)
-            store(out, 4 * w, sqrt(square_norm(n, e)))
+            last = sqrt(square_norm(n, e))
             for o in range(0, step * n, w):
                 store(y, o, load(y, o) + load(e, o))
         store(out, 2 * w, sqrt(square_norm(n, e)))
@@ -69,6 +71,7 @@ def polish(T, tables, n, p, rounds, certify, space, points, facts):
         store(out, 0, sqrt(inverse))
         store(out, w, sqrt(gap))
         store(out, 3 * w, sqrt(size))
+        store(out, 4 * w, last)
         for lane in range(lanes):
             if first + lane < rows:
                 for k in range(5):

@@ -52,7 +52,7 @@ def points_frame(
         columns["x"] = list(x)
     if target.search.spectrum:
         columns["eigenvalues"] = list(spectra(target, x))
-    frame = pd.DataFrame(columns)
+    frame = pd.DataFrame(columns, copy=False)
     frame.attrs[VARIABLES] = target.search.landscape.n
     return frame, certified
 

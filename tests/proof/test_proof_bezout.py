@@ -111,7 +111,7 @@ def with_radius(solver, monkeypatch, r):
     monkeypatch.setattr(
         solver,
         "certify",
-        lambda points, rounds, sign=1: (np.full(len(points), r), np.full(len(points), 9.0), points[:, 0]),
+        lambda points, rounds, sign=1: (np.full(len(points), r), np.full(len(points), 9.0)),
     )
 
 

@@ -64,7 +64,7 @@ def test_no_residual_errs_by_more_than_its_bound(n, number):
     tensor = exact_tensor(problem, scale_of(problem, solver))
     points = points_round(solver, number, rng)
     facts = np.empty((number, 5))
-    polish(solver.double, solver.tables, n, 3, 0, True, workspace(solver.double, n, 3), points, facts)
+    polish(solver.double, solver.tables, n, 3, 0, 0.0, True, workspace(solver.double, n, 3), points, facts)
     norm = np.linalg.norm(points, axis=1)
     bound = (4 * n + 16) * UNIT * (solver.tensor * norm**2 + norm)
     for point, computed, allowed in zip(points, facts[:, 2], bound, strict=True):
@@ -81,7 +81,7 @@ def test_the_zero_lies_within_the_radius_and_the_next_one_beyond(n, number):
     scale = scale_of(problem, solver)
     tensor = exact_tensor(problem, scale)
     points = points_round(solver, number, rng)
-    r, alone, _ = solver.certify(points, 0)
+    r, alone = solver.certify(points, 0)
     proved = np.isfinite(r)
     assert proved.sum() > number // 2
     with mpmath.workdps(50):
@@ -137,7 +137,7 @@ def test_corrupted_zeros_are_never_certified_as_another():
     k = 7
     size = 10.0 ** rng.uniform(-16, 0.5, size=(100_000, 1))
     points = zeros[k] + size * rng.normal(size=(100_000, 2 * n)) * np.linalg.norm(zeros[k]) / np.sqrt(2 * n)
-    r, alone, _ = solver.certify(points, 0)
+    r, alone = solver.certify(points, 0)
     proved = np.flatnonzero(np.isfinite(r))
     assert len(proved) > 20_000
     gaps = np.linalg.norm(points[proved, np.newaxis] - zeros, axis=2)
