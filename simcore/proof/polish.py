@@ -51,7 +51,7 @@ def polish(T, tables, n, p, rounds, enough, certify, space, points, facts):
                 y[step * i + w + lane] = points[row, n + i]
         size, inverse, gap, last = zeros(T), zeros(T), zeros(T), zeros(T)
         for k in range(rounds + 1):
-            descend(T, tables, n, p, y, above, A)
+            descend(T, tables, n, p, y, y, above, A)
             multiply(n, A, y, e)
             for o in range(0, step * n, w):
                 store(e, o, load(e, o) - load(y, o))

@@ -80,14 +80,15 @@ def _lower(tables, q, n, M, v, A):
 
 
 @jit(inner=True)
-def descend(T, tables, n, p, y, above, A):
-    """A = T y^(p-2), packed; above[q % 2] keep the levels q = 3 and 4, T y^(p-3) and T y^(p-4), where they exist."""
+def descend(T, tables, n, p, y, z, above, A):
+    """A = T y^(p-3) z, packed; above[q % 2] keep the levels q = 3 and 4, T y^(p-3) and T y^(p-4), where they exist."""
     if tables is None:
-        contract(T, n, y, A)
+        contract(T, n, z, A)
     else:
         contract(T, n, y, above[(p - 1) % 2])
-        for q in range(p - 2, 1, -1):
-            _lower(tables, q, n, above[(q + 1) % 2], y, above[q % 2] if q > 2 else A)
+        for q in range(p - 2, 2, -1):
+            _lower(tables, q, n, above[(q + 1) % 2], y, above[q % 2])
+        _lower(tables, 2, n, above[1], z, A)
 
 
 @jit(inner=True)

@@ -202,7 +202,7 @@ def track_waves(C, tables, n, v, limits, space, ends, arrived, tries):
     following, left = 0, len(ends)
     while True:
         if any_lane((load(t, 0) >= 1.0) | (load(count, 0) >= most) | (load(halvings, 0) < SMALLEST)):
-            stored, begun = reap(lanes, n, z, t, halvings, count, most, owner, following, ends, arrived, tries)
+            stored, begun = reap(lanes, n, z, t, halvings, count, most, owner, following, 0.0, ends, arrived, tries)
             following += begun
             left -= stored
             if left == 0:

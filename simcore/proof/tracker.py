@@ -18,6 +18,13 @@ are the Taylor coefficients of the path. A try goes to y + h c1 + h^2 c2 + h^3 c
 where that step is at most ``closeness`` times |y|, else the next one is half as long. h = (aim |y| R/|c3|)^(1/4), at
 most 0.75 R, where R = |c2|/|c3| estimates the radius of convergence, so that the next term is about ``aim`` |y|.
 
+Of all products J x one is computed, J y: c1 and c2 were solved from theirs. They give
+
+    F(y) = (J y - (m - 1) y)/m,   T y^(m-1) x - g y^(m-1) x = ((J x + x)/m - g y^(m-1) x)/b.
+
+Division by a small b would cost digits. So paths begin at t = closeness/``EARLY``, where they are at t = 0: what they
+lack is far less than the first Newton step may take up.
+
 Nothing here is trusted: where a path ends is certified afterwards, whatever path it came from.
 """
 
@@ -29,6 +36,7 @@ from simcore.proof.linear import factor, multiply, product, solve, square_norm
 from simcore.proof.tensor import bend, descend, third
 
 _RADIUS = 0.75
+EARLY = 64.0
 SMALLEST = 1e-3  # a step that had to be halved ten times over is not going to succeed
 
 
@@ -48,23 +56,9 @@ def _powers(n, q, y, gr, gi, low, high):
 
 
 @jit(inner=True)
-def _jacobian(n, m, A, J, diagonal, a, b):
-    """J = m (a diag + b A) - 1, packed."""
-    w = width(A)
-    step = 2 * w
-    b, a = m * b, m * a
-    for k in range(0, step * (n * (n + 1) // 2), w):
-        store(J, k, b * load(A, k))
-    for i in range(n):
-        o = step * (i * (i + 1) // 2 + i)
-        store(J, o, fma(a, load(diagonal, step * i), load(J, o)) - 1.0)
-        store(J, o + w, fma(a, load(diagonal, step * i + w), load(J, o + w)))
-
-
-@jit(inner=True)
-def reap(lanes, n, y, t, halvings, count, most, owner, following, ends, arrived, tries):
-    """Store the paths that have ended and put the next ones, from ``following`` on, in their lanes; return the number
-    of (paths stored, paths begun)."""
+def reap(lanes, n, y, t, halvings, count, most, owner, following, begin, ends, arrived, tries):
+    """Store the paths that have ended and put the next ones, from ``following`` on, in their lanes, at t = ``begin``;
+    return the number of (paths stored, paths begun)."""
     w = width(y)
     step = 2 * w
     stored, begun = 0, 0
@@ -80,7 +74,7 @@ def reap(lanes, n, y, t, halvings, count, most, owner, following, ends, arrived,
             tries[row] = int(count[lane])
             stored += 1
         row = following + begun
-        t[lane], halvings[lane], count[lane], owner[lane] = 0.0, 1.0, 0.0, -1.0  # without a path the lane idles
+        t[lane], halvings[lane], count[lane], owner[lane] = begin, 1.0, 0.0, -1.0  # without a path the lane idles
         if row < len(ends):
             owner[lane] = row
             begun += 1
@@ -91,12 +85,21 @@ def reap(lanes, n, y, t, halvings, count, most, owner, following, ends, arrived,
 
 
 @jit(inner=True)
-def _linearise(T, tables, n, p, y, gr, gi, a, b, above, A, low, high, J, d, scratch):
-    """A = T y^(m-1), low = g y^(m-2), high = g y^(m-1), J and d the factors of J at y."""
-    descend(T, tables, n, p, y, above, A)
-    _powers(n, p - 3, y, gr, gi, low, high)
-    _jacobian(n, p - 1, A, J, high, a, b)
-    factor(n, J, d, scratch)
+def _linearise(T, tables, n, p, y, gr, gi, a, b, above, z, low, high, J, e):
+    """low = g y^(m-2), high = g y^(m-1), J at y and e = J y."""
+    w = width(y)
+    step, m = 2 * w, p - 1
+    scale = m * b
+    for o in range(0, step * n, w):
+        store(z, o, scale * load(y, o))
+    descend(T, tables, n, p, y, z, above, J)
+    _powers(n, m - 2, y, gr, gi, low, high)
+    scale = m * a
+    for i in range(n):
+        o, k = step * (i * (i + 1) // 2 + i), step * i
+        store(J, o, fma(scale, load(high, k), load(J, o)) - 1.0)
+        store(J, o + w, fma(scale, load(high, k + w), load(J, o + w)))
+    multiply(n, J, y, e)
 
 
 @jit(inner=True)
@@ -121,9 +124,10 @@ def track(T, tables, n, p, gr, gi, limits, space, ends, arrived, tries):
     w = width(T)
     step, m = 2 * w, p - 1
     aim, closeness, final, most = limits
-    two, three = m * (m - 1) / 2.0, m * (m - 1) * (m - 2) / 6.0
+    begin = closeness / EARLY
+    part, two, three = 1.0 / m, m * (m - 1) / 2.0, m * (m - 1) * (m - 2) / 6.0
     vectors, matrices, above = space
-    A, B, J, scratch = matrices[0], matrices[1], matrices[2], vectors[0]
+    J, B, scratch = matrices[0], matrices[1], vectors[0]
     y, q, c1, c2, c3, e, z = vectors[1], vectors[2], vectors[3], vectors[4], vectors[5], vectors[6], vectors[7]
     low, high, d, t, halvings, count = vectors[8], vectors[9], vectors[10], vectors[11], vectors[12], vectors[13]
     owner = vectors[14]
@@ -134,23 +138,26 @@ def track(T, tables, n, p, gr, gi, limits, space, ends, arrived, tries):
     following, left = 0, len(ends)
     while True:
         if any_lane((load(t, 0) >= 1.0) | (load(count, 0) >= most) | (load(halvings, 0) < SMALLEST)):
-            stored, begun = reap(lanes, n, y, t, halvings, count, most, owner, following, ends, arrived, tries)
+            stored, begun = reap(lanes, n, y, t, halvings, count, most, owner, following, begin, ends, arrived, tries)
             following += begun
             left -= stored
             if left == 0:
                 return
         b = load(t, 0)
-        a = 1.0 - b
-        _linearise(T, tables, n, p, y, gr, gi, a, b, above, A, low, high, J, d, scratch)
-        multiply(n, A, y, c1)
+        a, over = 1.0 - b, 1.0 / b
+        _linearise(T, tables, n, p, y, gr, gi, a, b, above, z, low, high, J, c1)
+        factor(n, J, d, scratch)
         for o in range(0, step * n, step):
-            qr, qi = product(load(high, o), load(high, o + w), load(y, o), load(y, o + w))
-            store(c1, o, load(c1, o) - qr)
-            store(c1, o + w, load(c1, o + w) - qi)
+            yr, yi = load(y, o), load(y, o + w)
+            qr, qi = product(load(high, o), load(high, o + w), yr, yi)
+            xr, xi = over * (part * (load(c1, o) + yr) - qr), over * (part * (load(c1, o + w) + yi) - qi)
+            store(c1, o, xr)
+            store(c1, o + w, xi)
+            store(q, o, xr)
+            store(q, o + w, xi)
         solve(n, J, d, c1)
         bend(T, tables, n, p, above, c1, B)
         multiply(n, B, c1, z)
-        multiply(n, A, c1, c2)
         for o in range(0, step * n, step):
             ur, ui = load(c1, o), load(c1, o + w)
             mr, mi = product(load(high, o), load(high, o + w), ur, ui)  # g y^(m-1) c1
@@ -159,21 +166,24 @@ def track(T, tables, n, p, gr, gi, limits, space, ends, arrived, tries):
             store(low, o + w, ki)
             qr, qi = product(kr, ki, ur, ui)
             zr, zi = load(z, o), load(z, o + w)
-            store(c2, o, fma(m, load(c2, o) - mr, two * fma(a, qr, b * zr)))
-            store(c2, o + w, fma(m, load(c2, o + w) - mi, two * fma(a, qi, b * zi)))
+            xr = fma(over, ur - load(q, o) - m * mr, two * fma(a, qr, b * zr))
+            xi = fma(over, ui - load(q, o + w) - m * mi, two * fma(a, qi, b * zi))
+            store(c2, o, xr)
+            store(c2, o + w, xi)
+            store(q, o, xr)
+            store(q, o + w, xi)
             store(z, o, two * (zr - qr))
             store(z, o + w, two * (zi - qi))
         solve(n, J, d, c2)
         multiply(n, B, c2, e)
-        multiply(n, A, c2, c3)
         for o in range(0, step * n, step):
             vr, vi = load(c2, o), load(c2, o + w)
             mr, mi = product(load(high, o), load(high, o + w), vr, vi)
             qr, qi = product(load(low, o), load(low, o + w), vr, vi)
             zr = fma(2.0 * two, fma(a, qr, b * load(e, o)), load(z, o))
             zi = fma(2.0 * two, fma(a, qi, b * load(e, o + w)), load(z, o + w))
-            store(c3, o, fma(m, load(c3, o) - mr, zr))
-            store(c3, o + w, fma(m, load(c3, o + w) - mi, zi))
+            store(c3, o, fma(over, vr - load(q, o) - m * mr, zr))
+            store(c3, o + w, fma(over, vi - load(q, o + w) - m * mi, zi))
         if tables is not None:
             third(T, tables, n, p, above, c1, B, e)
             _powers(n, m - 3, y, gr, gi, low, high)
@@ -188,13 +198,10 @@ def track(T, tables, n, p, gr, gi, limits, space, ends, arrived, tries):
         for o in range(0, step * n, w):
             store(q, o, fma(h, fma(h, fma(h, load(c3, o), load(c2, o)), load(c1, o)), load(y, o)))
         a = 1.0 - after
-        _linearise(T, tables, n, p, q, gr, gi, a, after, above, A, low, high, J, d, scratch)
-        multiply(n, A, q, e)
-        for o in range(0, step * n, step):
-            xr, xi = load(q, o), load(q, o + w)
-            qr, qi = product(load(high, o), load(high, o + w), xr, xi)
-            store(e, o, fma(after, load(e, o), fma(a, qr, -xr)))
-            store(e, o + w, fma(after, load(e, o + w), fma(a, qi, -xi)))
+        _linearise(T, tables, n, p, q, gr, gi, a, after, above, z, low, high, J, e)
+        factor(n, J, d, scratch)
+        for o in range(0, step * n, w):
+            store(e, o, part * fma(1.0 - m, load(q, o), load(e, o)))
         solve(n, J, d, e)
         for o in range(0, step * n, w):
             store(q, o, load(q, o) + load(e, o))
