@@ -74,9 +74,15 @@ def exponential(x):
 
 
 @jit(inline=True)
-def tanh(z):
+def argument(code, z):
+    """Return the x whose ``exponential`` tanh, sigmoid and softplus are made of, 2|z| or -|z|: no overflow."""
+    size = absolute(z)
+    return 2.0 * size if code == TANH else -size
+
+
+@jit(inline=True)
+def _tanh(z, grown, e):
     """Return phi, phi', phi'' of tanh: e/(e+2), 4(e+1)/(e+2)^2, -2 phi phi' with e = exp(2|z|) - 1."""
-    grown, e = exponential(2.0 * absolute(z))
     t = 1.0 / (e + 2.0)
     a = select(z < 0.0, -(e * t), e * t)
     slope = 4.0 * (grown * t) * t
@@ -84,9 +90,8 @@ def tanh(z):
 
 
 @jit(inline=True)
-def sigmoid(z):
-    """Return phi, phi', phi'' of 1/(1 + exp(-z)), by e = exp(-|z|) without overflow."""
-    e, _ = exponential(-absolute(z))
+def _sigmoid(z, e):
+    """Return phi, phi', phi'' of 1/(1 + exp(-z)), by e = exp(-|z|)."""
     t = 1.0 / (1.0 + e)
     small = product(e, t)
     a = select(z < 0.0, small, t)
@@ -96,9 +101,8 @@ def sigmoid(z):
 
 
 @jit(inline=True)
-def softplus(z):
+def _softplus(z, e):
     """Return phi, phi', phi'' of log(1 + exp z) = max(z, 0) + log(1 + e), e = exp(-|z|), e's lost digits given back."""
-    e, _ = exponential(-absolute(z))
     grown = 1.0 + e
     t = 1.0 / grown
     a = select(z < 0.0, 0.0, z) + (log(grown) + product(e - (grown - 1.0), t))
@@ -106,16 +110,37 @@ def softplus(z):
 
 
 @jit(inline=True)
-def unit(code, z):
-    """Return phi, phi', phi'' of the activation with that number, ``z`` in lanes; relu's kink takes the left side."""
+def unit(code, z, power, less):
+    """Return phi, phi', phi'' of the activation with that number, ``z`` in lanes; relu's kink takes the left side.
+
+    ``power`` and ``less``: exp x and exp x - 1 at its ``argument`` x, where ``code`` <= SOFTPLUS.
+    """
     a, slope, second = z, z * 0.0 + 1.0, z * 0.0
     if code == TANH:
-        a, slope, second = tanh(z)
+        a, slope, second = _tanh(z, power, less)
     elif code == SIGMOID:
-        a, slope, second = sigmoid(z)
+        a, slope, second = _sigmoid(z, power)
     elif code == SOFTPLUS:
-        a, slope, second = softplus(z)
+        a, slope, second = _softplus(z, power)
     elif code == RELU:
         slope = select(z > 0.0, slope, 0.0)
         a = z * slope
     return a, slope, second
+
+
+@jit(inline=True)
+def tanh(z):
+    """Return phi, phi', phi'' of tanh."""
+    return _tanh(z, *exponential(argument(TANH, z)))
+
+
+@jit(inline=True)
+def sigmoid(z):
+    """Return phi, phi', phi'' of 1/(1 + exp(-z))."""
+    return _sigmoid(z, exponential(argument(SIGMOID, z))[0])
+
+
+@jit(inline=True)
+def softplus(z):
+    """Return phi, phi', phi'' of log(1 + exp z)."""
+    return _softplus(z, exponential(argument(SOFTPLUS, z))[0])

@@ -48,4 +48,4 @@ def test_relu_takes_the_left_side_at_its_kink():
         (-0.0, (0.0, 0.0, 0.0)),
         (2.0, (2.0, 1.0, 0.0)),
     ):
-        np.testing.assert_array_equal(unit(RELU, z), expected)
+        np.testing.assert_array_equal(unit(RELU, z, 0.0, 0.0), expected)

@@ -26,17 +26,17 @@ from __future__ import annotations
 
 from simcore.backends.cpu import outer
 from simcore.backends.cpu.addresses import flat, flat_integers
-from simcore.backends.cpu.network_layout import CHUNK, COLUMNS, HEAD, LATE, LAYER, MADE, PANEL, ROW, TASK
+from simcore.backends.cpu.network_layout import BLOCK, CHUNK, COLUMNS, HEAD, LATE, LAYER, MADE, PANEL, ROW, TASK
 from simcore.backends.cpu.vector import load, store, zeros
 from simcore.compilation import jit
 from simcore.formulas.elementary import log
-from simcore.formulas.exponential import exponential, unit
+from simcore.formulas.exponential import SOFTPLUS, argument, exponential, unit
 from simcore.formulas.intrinsics import fma, maximum
 
 (
     LAYERS, N, SAMPLES, INPUTS, OUTPUTS, ACTIVATION, ENTROPY, FACTORED, FIRST_UNIT, CURVATURES, JACOBIANS, TASKS,
-    PACKED, CELLS, K_LAST,
-    AT_LAYER, AT_SOURCE, AT_FIRST, AT_CURVATURE, _, AT_JACOBIAN, AT_PAIR, AT_TASK, AT_ENTRY, AT_CELL,
+    PACKED, RUNS, K_LAST,
+    AT_LAYER, AT_SOURCE, AT_FIRST, AT_CURVATURE, _, AT_JACOBIAN, AT_PAIR, AT_TASK, AT_RUN,
     X, H, SLOPE, BEND, D, P, G, VALUE, WEIGHT, TARGET, GRAM, V, Z, Y, Q, HV, NONE, K, J, LEFT, RIGHT, SUMS, SIZE,
 ) = range(len(HEAD))  # fmt: skip
 
@@ -119,18 +119,24 @@ def _apply(table, memory, layer, weights, a, out, size, fresh):
 @jit
 def _forward(table, memory, size):
     """Set a, phi' and phi'' of all units; the last layer's a are the outputs o."""
-    units = table[H] + table[FIRST_UNIT] * ROW
+    a, code = table[H] + table[FIRST_UNIT] * ROW, table[ACTIVATION]
     for layer in range(table[LAYERS]):
-        _apply(table, memory, layer, table[X], table[H], units, size, True)
+        _apply(table, memory, layer, table[X], table[H], a, size, True)
         if layer == table[LAYERS] - 1:
             return
         at = table[AT_LAYER] + layer * LAYER
         for u in range(table[at + 5], table[at + 5] + table[at] * table[at + 1]):
+            one, other = table[SLOPE], table[BEND]
+            if code <= SOFTPLUS:  # apart: processors wait for results in a long chain, and look ahead in a short one
+                for s in range(u * ROW, u * ROW + size * 8, 8):
+                    power, less = exponential(argument(code, load(memory, a + s)))
+                    store(memory, one + s, power)
+                    store(memory, other + s, less)
             for s in range(u * ROW, u * ROW + size * 8, 8):
-                a, slope, second = unit(table[ACTIVATION], load(memory, units + s))
-                store(memory, units + s, a)
-                store(memory, table[SLOPE] + s, slope)
-                store(memory, table[BEND] + s, second)
+                value, first, second = unit(code, load(memory, a + s), load(memory, one + s), load(memory, other + s))
+                store(memory, a + s, value)
+                store(memory, one + s, first)
+                store(memory, other + s, second)
 
 
 @jit
@@ -317,54 +323,63 @@ def _combine(table, memory, at, many, apart, size):
 
 # ---- sums over samples -------------------------------------------------------------------------------------------
 @jit
-def _multiply(table, memory, pairs, many, to, size):
-    """Set rows of the panels at ``to`` to products of two rows each, whose places stand at ``pairs``."""
-    for row in range(many):
-        a, b, out = table[pairs + 2 * row], table[pairs + 2 * row + 1], _row(to, row)
-        for s in range(size):
-            store(memory, out + s * 32, load(memory, a + s * 8) * load(memory, b + s * 8))
+def _multiply(table, memory, pairs, many, to, high, size):
+    """Set rows of the panels at ``to``, ``high`` in each, to products of two rows each, given at ``pairs``."""
+    for row in range(0, many, 2):  # the last one twice, where rows are odd in number
+        one, other = pairs + 2 * row, pairs + 2 * min(row + 1, many - 1)
+        a, b, c, d = table[one], table[one + 1], table[other], table[other + 1]
+        out = to + row // high * high * ROW + row % high * 8
+        for s in range(0, size * 8, 8):
+            store(memory, out + s * high, load(memory, a + s) * load(memory, b + s))
+            store(memory, out + s * high + 8, load(memory, c + s) * load(memory, d + s))
 
 
 @jit
 def _sums(table, memory, size, single, fresh):
     """Add a chunk's share of all cells: products of rows of two panels, of all lanes where a start has them all.
 
-    A few columns at a time, so that they and a panel of rows stay in the first-level cache. In the ``fresh``,
-    that is the first, chunk the first task of each cell sets it.
+    One panel of columns at a time, so that it and one of rows stay in the first-level cache; a few where rows are made
+    late. In the ``fresh``, that is the first, chunk the first task of each cell sets it.
     """
     for task in range(table[AT_TASK], table[AT_TASK] + table[TASKS] * TASK, TASK):
         left, rows, columns, triangle = table[task], table[task + 1], table[task + 4], table[task + 6]
-        across, anew = (columns + 3) // 4, int(fresh and table[task + 7])
+        across, anew = (columns + outer.WIDE - 1) // outer.WIDE, int(fresh and table[task + 7])
         if left == MADE:
-            _multiply(table, memory, table[task + 2], rows, table[LEFT], size)
+            _multiply(table, memory, table[task + 2], rows, table[LEFT], outer.HIGH, size)
             left = table[LEFT]
-        for j in range(0, columns, COLUMNS):
-            many = min(COLUMNS, columns - j)
-            _multiply(table, memory, table[task + 3] + 2 * j, many, table[RIGHT], size)
+        together = COLUMNS if left == LATE else outer.WIDE
+        for j in range(0, columns, together):
+            many = min(together, columns - j)
+            _multiply(table, memory, table[task + 3] + 2 * j, many, table[RIGHT], outer.WIDE, size)
             operation = table[task + 2]
-            for i in range(0, rows, 4):
-                high, a = min(rows - i, 4), left + i * ROW
+            for i in range(0, rows, outer.HIGH):
+                high, a = min(rows - i, outer.HIGH), left + i * ROW
                 if left == LATE:
                     a = table[LEFT]
                     operation = _combine(table, memory, operation, high, 32, size)
-                for k in range(0, min(many, i + 4 - j) if triangle else many, 4):
-                    b, cell = table[RIGHT] + k * ROW, table[task + 5] + ((i // 4) * across + (j + k) // 4) * 16
-                    _block(memory, a, b, size, table[SUMS], cell, high, many - k, single, anew)
+                cell = table[task + 5] + (i // outer.HIGH * across + j // outer.WIDE) * BLOCK
+                for k in range(0, min(many, i + outer.HIGH - j) if triangle else many, outer.WIDE):
+                    _block(memory, a, table[RIGHT] + k * ROW, size, table[SUMS], cell, high, many - k, single, anew)
+                    cell += BLOCK
 
 
 @jit
 def _block(memory, a, b, size, sums, cell, high, wide, single, fresh):
     """Add a chunk's share of a block of cells, ``high`` by ``wide`` of which count."""
     if single and wide <= 2:
-        outer.add_summed_outer_4_2(memory, a, b, size, memory, sums + cell, fresh)
-    elif single:
+        outer.add_summed_outer_2(memory, a, b, size, memory, sums + cell, fresh)
+    elif single and wide <= 4:
         outer.add_summed_outer_4(memory, a, b, size, memory, sums + cell, fresh)
+    elif single:
+        outer.add_summed_outer(memory, a, b, size, memory, sums + cell, fresh)
     elif high == 1:
         outer.add_outer_1(memory, a, b, size, memory, sums + cell * 8, fresh)
     elif high == 2:
         outer.add_outer_2(memory, a, b, size, memory, sums + cell * 8, fresh)
     elif wide <= 2:
         outer.add_outer_4_2(memory, a, b, size, memory, sums + cell * 8, fresh)
+    elif wide <= 4:
+        outer.add_outer_4_4(memory, a, b, size, memory, sums + cell * 8, fresh)
     else:
         outer.add_outer_4(memory, a, b, size, memory, sums + cell * 8, fresh)
 

@@ -4,7 +4,7 @@ The kernel (``network.py``) is compiled once; depth, widths, shared weights and 
 is one of a sample's numbers: 0 the constant one (the biases' source), 1 .. d the inputs, then the units. An *operation*
 makes one row of K or of da_m/dz_l of others (``network._combine``). A *task* is a pair of places of two layers: the
 sums over the samples of K_ij e_q e_r, or of d_j e_q da_r/dz_i, what the second layer's inputs add. A *cell* is one such
-sum; the packed Hessian's entries are short sums of cells (``entries``).
+sum; the packed Hessian's entries are short sums of cells (``runs``).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simcore.backends.cpu.outer import HIGH, WIDE
 from simcore.backends.network_problems import Chain
 from simcore.backends.problems import Array
 from simcore.formulas.exponential import CODES
@@ -24,14 +25,14 @@ from simcore.formulas.exponential import CODES
 CHUNK = 32
 """Samples at a time (groups of eight where samples are lanes): their rows stay in the cache."""
 ROW = CHUNK * 8
-PANEL = 4 * ROW  # four rows of one chunk
-COLUMNS = 16
-"""Rows of products at a time: four panels, of which two stay in a first-level cache beside one of rows."""
+PANEL = HIGH * ROW  # four rows of one chunk
+COLUMNS = 4 * WIDE
+"""Rows of products at a time where rows of K are made late, lest these be made too often."""
+BLOCK = HIGH * WIDE  # cells of a block
 HEAD = (
     "layers", "n", "samples", "inputs", "outputs", "activation", "entropy", "factored", "first_unit", "curvatures",
-    "jacobians", "tasks", "packed", "cells", "k_last",
-    "at_layer", "at_source", "at_first", "at_curvature", "at_late", "at_jacobian", "at_pair", "at_task", "at_entry",
-    "at_cell",
+    "jacobians", "tasks", "packed", "runs", "k_last",
+    "at_layer", "at_source", "at_first", "at_curvature", "at_late", "at_jacobian", "at_pair", "at_task", "at_run",
     "x", "h", "slope", "bend", "d", "p", "g", "value", "weight", "target", "gram", "v", "z", "y", "q", "hv", "none",
     "k", "j", "left", "right", "sums", "size",
 )  # fmt: skip
@@ -57,7 +58,7 @@ class Layout(NamedTuple):
 
 
 def _panels(rows: int) -> int:
-    return -(-rows // 4)
+    return -(-rows // HIGH)
 
 
 class _Cells:
@@ -71,10 +72,10 @@ class _Cells:
 
     def block(self, rows: int, columns: int) -> tuple[int, NDArray]:
         """Reserve the sums of rows times columns; return the first cell and the cells (rows, columns)."""
-        across, first = _panels(columns), self.count
+        across, first = -(-columns // WIDE), self.count
         r, c = np.arange(rows)[:, None], np.arange(columns)[None]
-        self.count += _panels(rows) * across * 16
-        return first, first + (r // 4 * across + c // 4) * 16 + r % 4 * 4 + c % 4
+        self.count += _panels(rows) * across * BLOCK
+        return first, first + (r // HIGH * across + c // WIDE) * BLOCK + r % HIGH * WIDE + c % WIDE
 
     def add(self, one: NDArray, other: NDArray, cell: NDArray, factor: NDArray | int = -1, twice: bool = False) -> None:
         """Cells belong to the entries of two parameters; with ``twice`` to the symmetric one as well."""
@@ -87,20 +88,23 @@ class _Cells:
             self.cell.append(cell[chosen])
             self.factor.append(factor[chosen])
 
-    def entries(self) -> tuple[NDArray, NDArray]:
-        """Return (packed entry, its first cell's place, the place after its last) in turn and (cell, parameter that
-        multiplies it or -1) in turn.
+    def runs(self, weights: int, one: int) -> tuple[int, list[NDArray]]:
+        """Return how many runs of like entries there are, and in turn each one's (terms an entry, entries) and every
+        entry's (place in the packed Hessian, then a term's cell and the place of its factor, a weight or the one).
 
-        Entries of like sums follow each other, so that processors foresee every branch.
+        Entries of like sums follow each other, so that no branch is unforeseen.
         """
-        packed, factor = np.concatenate(self.packed), np.concatenate(self.factor)
+        packed, cell, factor = (np.concatenate(part) for part in (self.packed, self.cell, self.factor))
         order = np.argsort(packed, kind="stable")
-        size = self.n * (self.n + 1) // 2
-        begin = np.concatenate([[0], np.cumsum(np.bincount(packed, minlength=size))])
-        pairs = np.stack([np.concatenate(self.cell)[order], factor[order]], axis=1)
-        many, times = np.diff(begin), np.bincount(packed[factor >= 0], minlength=size)
-        alike = np.lexsort((times, many))
-        return np.stack([alike, begin[alike], begin[alike + 1]], axis=1), pairs
+        terms = np.stack([cell, np.where(factor < 0, one, weights + 8 * factor)], axis=1)[order]
+        many = np.bincount(packed, minlength=self.n * (self.n + 1) // 2)
+        begin = np.cumsum(many) - many
+        found: list[NDArray] = []
+        for count in np.unique(many):
+            alike = np.flatnonzero(many == count)
+            of = terms[begin[alike][:, None] + np.arange(count)].reshape(len(alike), 2 * count)
+            found += [np.array([count, len(alike)]), np.concatenate([alike[:, None], of], axis=1).ravel()]
+        return len(found) // 2, found
 
 
 _kept: OrderedDict[tuple[Any, ...], tuple[Any, NDArray[np.int64]]] = OrderedDict()
@@ -175,7 +179,7 @@ class _Walk:
         cells, head = _Cells(self.n), self.head
         tasks: list[list[int]] = []
         curvatures: list[list[int]] = []
-        begin = pairs = np.empty(0, np.int64)
+        runs, entries = 0, [np.empty(0, np.int64)]
         if hessians:
             self._blocks()
             curvatures = self._curvatures()
@@ -183,17 +187,17 @@ class _Walk:
             made += [two[0] * (one[2] + 1) for m, two in enumerate(self.shape) for one in self.shape[:m]]
             self._reserve(left=_panels(max(made)) * PANEL, j=0)
             tasks = self._tasks(cells)
-            begin, pairs = cells.entries()
-        self._reserve(right=COLUMNS // 4 * PANEL * hessians, sums=cells.count * 8, size=0)
+            runs, entries = cells.runs(head["x"], head["h"])
+        self._reserve(right=COLUMNS * ROW * hessians, sums=cells.count * 8, size=0)
         head |= {
-            "curvatures": len(curvatures), "jacobians": len(self.jacobians), "tasks": len(tasks), "cells": cells.count,
+            "curvatures": len(curvatures), "jacobians": len(self.jacobians), "tasks": len(tasks), "runs": runs,
             "packed": self.n * (self.n + 1) // 2 * hessians,
         }  # fmt: skip
         parts: dict[str, Any] = {
             "at_layer": self.shape, "at_source": np.concatenate([part.ravel() for part in self.sources]),
             "at_first": np.concatenate([part.ravel() for part in self.firsts]),
             "at_curvature": list(chain(*curvatures)), "at_late": self.late, "at_jacobian": list(chain(*self.jacobians)),
-            "at_pair": self.pairs, "at_task": tasks, "at_entry": begin, "at_cell": pairs,
+            "at_pair": self.pairs, "at_task": tasks, "at_run": np.concatenate(entries),
         }  # fmt: skip
         place = len(HEAD)
         for name, part in parts.items():

@@ -39,19 +39,32 @@ def _passes(laid, memory, kind, chosen, batch):
 
 
 @jit
+def _collect(table, memory, A, single):
+    """Set the packed Hessian of eight starts in lanes, or of a ``single`` one, to its sums of cells times weights."""
+    at, sums = table[network.AT_RUN], table[network.SUMS]
+    for _ in range(table[network.RUNS]):
+        terms, many, at = table[at], table[at + 1], at + 2
+        for _ in range(many):
+            entry, at = table[at], at + 1
+            if single:
+                one = 0.0
+                for k in range(at, at + 2 * terms, 2):
+                    one += memory[sums + table[k]] * memory[table[k + 1]]
+                A[entry] = one
+            else:
+                total = zeros()
+                for k in range(at, at + 2 * terms, 2):
+                    total = total + load(memory, sums + table[k] * 8) * load(memory, table[k + 1])
+                store(A, entry * 8, total)
+            at += 2 * terms
+
+
+@jit
 def system(laid, memory, A, g):
     """Set gradient (n 8) and packed Hessian of the eight starts at ``X``; return the value."""
     table, none = laid.table, laid.table[:0]
     _passes(laid, memory, network.HESSIANS, none, 0)
-    for entry in range(table[network.AT_ENTRY], table[network.AT_ENTRY] + 3 * table[network.PACKED], 3):
-        total = zeros()
-        for k in range(table[entry + 1], table[entry + 2]):
-            cell = load(memory, table[network.SUMS] + table[table[network.AT_CELL] + 2 * k] * 8)
-            factor = table[table[network.AT_CELL] + 2 * k + 1]
-            if factor >= 0:
-                cell = cell * load(memory, table[network.X] + factor * 8)
-            total = total + cell
-        store(A, table[entry] * 8, total)
+    _collect(table, memory, A, False)
     for i in range(table[network.N]):
         at = i * (i + 3) // 2 * 8
         store(A, at, load(A, at) + laid.l2)
@@ -155,13 +168,7 @@ def fill_singly(laid, x, value, gradient, hessian):
             for lane in range(8):
                 memory[table[network.X] + i * 8 + lane] = x[row, i]
         _passes(laid, memory, network.SINGLE, table[:0], 0)
-        for entry in range(table[network.AT_ENTRY], table[network.AT_ENTRY] + 3 * table[network.PACKED], 3):
-            cells = 0.0
-            for k in range(table[entry + 1], table[entry + 2]):
-                cell = memory[table[network.SUMS] + table[table[network.AT_CELL] + 2 * k]]
-                factor = table[table[network.AT_CELL] + 2 * k + 1]
-                cells += cell * x[row, factor] if factor >= 0 else cell
-            A[table[entry]] = cells
+        _collect(table, memory, A, True)
         for i in range(n):
             A[i * (i + 3) // 2] += laid.l2
             total = 0.0

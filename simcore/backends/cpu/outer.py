@@ -1,12 +1,13 @@
 """Register products whose both factors differ from start to start: eight starts side by side, in lanes.
 
-``add_outer_4`` and its smaller kin sum outer products of rows of lanes, S_ij += sum_m R_im R_jm; ``add_summed_outer_4``
-sums over the lanes too, where they are samples of one start. Every entry is summed over m in order by fused
+``add_outer_4`` and its smaller kin sum outer products of rows of lanes, S_ij += sum_m L_im R_jm; ``add_summed_outer``
+and its kin sum over the lanes too, where they are samples of one start. Every entry is summed over m in order by fused
 multiply-adds, whatever the processor's registers, so a start's result depends on that start alone.
 
-A *panel* holds four rows of lanes, sample by sample: row i of sample m stands at m 32 + i 8. A *block* of sums holds
-four by four: S_ij at (4 i + j) 8, or at 4 i + j where lanes are summed. Where ``fresh`` is not 0, what stood in a block
-counts nothing.
+A *panel* of L holds four rows of lanes, sample by sample: row i of sample m stands at m 32 + i 8; one of R six: row j
+at m 48 + j 8. A *block* of sums holds four by six: S_ij at (6 i + j) 8, or at 6 i + j where lanes are summed. So
+twelve sums, two by six at a time, fill sixteen registers beside their factors, and twenty-four fill thirty-two. Where
+``fresh`` is not 0, what stood in a block counts nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from simcore.backends.cpu.tile import processor_tile
 from simcore.backends.cpu.vector import pointer
 from simcore.formulas.intrinsics import DOUBLE, WIDTH
 
-PANEL = 4 * WIDTH
+HIGH, WIDE = 4, 6
+"""Rows of a panel of L and of one of R."""
 
 
 class _Sums:
@@ -53,14 +55,24 @@ class _Sums:
         """Add all samples' products of the panels at a and b, of the vectors that begin at each of ``lanes``."""
         builder = self.builder
         with cgutils.for_range(builder, count) as loop:
-            sample = builder.mul(loop.index, ir.Constant(loop.index.type, PANEL))
-            left, right = builder.gep(a, [sample]), builder.gep(b, [sample])
+            left, right = (
+                builder.gep(base, [builder.mul(loop.index, ir.Constant(loop.index.type, rows * WIDTH))])
+                for base, rows in ((a, HIGH), (b, WIDE))
+            )
             for lane in lanes:
-                factors = [self.read(right, lane + j * WIDTH) for j in range(self.columns)]
-                for i, row in enumerate(self.sums):
-                    factor = self.read(left, lane + i * WIDTH)
-                    for there, other in zip(row, factors, strict=True):
-                        builder.store(builder.call(self.fma, [factor, other, builder.load(there)]), there)
+                flat = self.rows <= self.columns
+                few, many = (left, right) if flat else (right, left)
+                held = [self.read(few, lane + i * WIDTH) for i in range(min(self.rows, self.columns))]
+                for j in range(max(self.rows, self.columns)):  # one at a time, as registers are few
+                    factor = self.read(many, lane + j * WIDTH)
+                    for i, other in enumerate(held):
+                        there = self.sums[i][j] if flat else self.sums[j][i]
+                        builder.store(builder.call(self.fma, [other, factor, builder.load(there)]), there)
+
+
+def _rows(columns):
+    """How many rows of that many sums sixteen registers hold beside their factors: eight or twelve sums."""
+    return 4 if columns == 2 else 2
 
 
 def _outer(rows, columns, doc):
@@ -75,16 +87,17 @@ def _outer(rows, columns, doc):
             target = pointer(context, builder, sig.args[4], out, at)
             anew = builder.icmp_signed("!=", fresh, ir.Constant(fresh.type, 0))
             width = processor_tile().width
-            together = columns if width == WIDTH else min(columns, 8 // rows)  # eight sums of sixteen registers
+            together = rows if width == WIDTH else min(rows, _rows(columns))
             for lane in range(0, WIDTH, width):
-                for first in range(0, columns, together):
-                    sums = _Sums(builder, rows, together, width)
-                    places = [[lane + (4 * i + first + j) * WIDTH for j in range(together)] for i in range(rows)]
+                for first in range(0, rows, together):
+                    sums = _Sums(builder, together, columns, width)
+                    places = [
+                        [lane + (WIDE * (first + i) + j) * WIDTH for j in range(columns)] for i in range(together)
+                    ]
                     for i, row in enumerate(sums.sums):
                         for j, there in enumerate(row):
                             builder.store(sums.before(anew, target, places[i][j]), there)
-                    shifted = builder.gep(right, [ir.Constant(count.type, first * WIDTH)])
-                    sums.add(left, shifted, count, (lane,))
+                    sums.add(builder.gep(left, [ir.Constant(count.type, first * WIDTH)]), right, count, (lane,))
                     for i, row in enumerate(sums.sums):
                         for j, there in enumerate(row):
                             sums.write(builder.load(there), target, places[i][j])
@@ -96,14 +109,15 @@ def _outer(rows, columns, doc):
     return product
 
 
-add_outer_4 = _outer(4, 4, "Add to the block at ``at`` the sums of rows of the panel at a times rows of that at b.")
+add_outer_4 = _outer(4, 6, "Add to the block at ``at`` the sums of rows of the panel at a times rows of that at b.")
+add_outer_4_4 = _outer(4, 4, "``add_outer_4`` for the first four rows of the panel at b alone.")
 add_outer_4_2 = _outer(4, 2, "``add_outer_4`` for the first two rows of the panel at b alone.")
-add_outer_2 = _outer(2, 4, "``add_outer_4`` for the first two rows of the panel at a alone.")
-add_outer_1 = _outer(1, 4, "``add_outer_4`` for the first row of the panel at a alone.")
+add_outer_2 = _outer(2, 6, "``add_outer_4`` for the first two rows of the panel at a alone.")
+add_outer_1 = _outer(1, 6, "``add_outer_4`` for the first row of the panel at a alone.")
 
 
 def _summed_outer(columns, doc):
-    rows = 8 // columns  # eight sums beside their factors, sixteen registers in all
+    rows = _rows(columns)
 
     @intrinsic
     def product(typingctx, panels, a, b, count, out, at, fresh):
@@ -133,7 +147,7 @@ def _summed_outer(columns, doc):
                 for i, row in enumerate(sums.sums):
                     for j in range(0, columns, 2):
                         pair = _Sums(builder, 0, 0, 2)
-                        place, total = 4 * (first + i) + j, summed(builder.load(row[j]), builder.load(row[j + 1]))
+                        place, total = WIDE * (first + i) + j, summed(builder.load(row[j]), builder.load(row[j + 1]))
                         pair.write(builder.fadd(pair.before(anew, target, place), total), target, place)
             return context.get_dummy_value()
 
@@ -146,7 +160,8 @@ def _summed_outer(columns, doc):
     return product
 
 
-add_summed_outer_4 = _summed_outer(
-    4, "Add to the block at ``at`` sums over samples and lanes of rows of the panel at a times rows of that at b."
+add_summed_outer = _summed_outer(
+    6, "Add to the block at ``at`` sums over samples and lanes of rows of the panel at a times rows of that at b."
 )
-add_summed_outer_4_2 = _summed_outer(2, "``add_summed_outer_4`` for the first two rows of the panel at b alone.")
+add_summed_outer_4 = _summed_outer(4, "``add_summed_outer`` for the first four rows of the panel at b alone.")
+add_summed_outer_2 = _summed_outer(2, "``add_summed_outer`` for the first two rows of the panel at b alone.")
