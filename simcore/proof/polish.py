@@ -40,8 +40,8 @@ def polish(T, tables, n, p, rounds, enough, certify, space, points, facts):
     w = width(T)
     step, rows = 2 * w, len(points)
     vectors, matrices, above = space
-    A, J, out, scratch = matrices[0], matrices[1], matrices[2], vectors[0]
-    y, e, f, d = vectors[1], vectors[2], vectors[3], vectors[4]
+    A, J, scratch = matrices[0], matrices[1], vectors[0]
+    y, e, f, d, out = vectors[1], vectors[2], vectors[3], vectors[4], vectors[5]
     lanes = vectors.shape[1] // (4 * n)  # w, but no constant: loops over the lanes would be unrolled and compile long
     for first in range(0, rows, w):
         for lane in range(lanes):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.compilation import jit
-from simcore.proof.lanes import REGISTER, fma, load, store, width, zeros
+from simcore.proof.lanes import REGISTER, fma, load, store, width, zeroed, zeros
 from simcore.proof.linear import BLOCK, contract, multiply
 
 Tables = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -56,9 +56,9 @@ def workspace(T: NDArray[Any], n: int, p: int) -> tuple[NDArray[Any], NDArray[An
     step = 2 * REGISTER // (8 * T.itemsize)
     level = step * (T.size // n + BLOCK) if p > 3 else 0
     return (
-        np.zeros((15, 2 * step * n), T.dtype),
-        np.zeros((3, step * (n * (n + 1) // 2 + BLOCK)), T.dtype),
-        np.zeros((3, level), T.dtype),
+        zeroed(T.dtype, 15, 2 * step * n),
+        zeroed(T.dtype, 2, step * (n * (n + 1) // 2 + BLOCK)),
+        zeroed(T.dtype, 3, level),
     )
 
 

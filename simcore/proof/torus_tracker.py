@@ -25,7 +25,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.compilation import jit
-from simcore.proof.lanes import REGISTER, any_lane, broadcast, fma, load, minimum, select, sqrt, store, width, zeros
+from simcore.proof.lanes import (
+    REGISTER,
+    any_lane,
+    broadcast,
+    fma,
+    load,
+    minimum,
+    select,
+    sqrt,
+    store,
+    width,
+    zeroed,
+    zeros,
+)
 from simcore.proof.linear import BLOCK, defect, factor_reflected, inverse, product, solve_reflected, square_norm
 from simcore.proof.tracker import SMALLEST, reap, stride
 
@@ -47,9 +60,9 @@ def workspace(kind: type, n: int, waves: int) -> tuple[NDArray[Any], NDArray[Any
     """Return room for a tracker, a row each: vectors of 2 n complex numbers a lane, packed matrices, D, S, D', S'."""
     step = 2 * REGISTER // (8 * np.dtype(kind).itemsize)
     return (
-        np.zeros((13, 2 * step * n), kind),
-        np.zeros((3, step * (n * (n + 1) // 2 + BLOCK)), kind),
-        np.zeros(4 * step * waves, kind),
+        zeroed(kind, 13, 2 * step * n),
+        zeroed(kind, 3, step * (n * (n + 1) // 2 + BLOCK)),
+        zeroed(kind, 4 * step * waves),
     )
 
 
