@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from simcore.compilation import jit
-from simcore.proof.lanes import any_lane, fma, load, sqrt, store, width, zeros
+from simcore.proof.lanes import any_lane, fma, load, select, sqrt, store, width, zeros
 from simcore.proof.linear import defect, factor, multiply, solve, square_norm
 from simcore.proof.tensor import descend
 
@@ -31,11 +33,9 @@ def _derivative(n, m, A, J):
 def polish(T, tables, n, p, rounds, enough, certify, space, points, facts):
     """Make Newton steps from points (N, 2 n) and, where asked to, gather what a certificate needs at the last place.
 
-    At most ``rounds`` steps, and none after one of at most ``enough`` |y|.
-
-    ``facts`` (N, 5) receives |K|_F, |1 - J K|_F, |F|, |J|_F for an approximate inverse K, and the length of the last
-    step; without ``certify`` the first two are 0. ``T``, ``tables``, ``space``: ``simcore.proof.tensor``; double
-    precision.
+    A point makes at most ``rounds`` steps, and none after one of at most ``enough`` |y|. ``facts`` (N, 5) receives
+    |K|_F, |1 - J K|_F, |F|, |J|_F for an approximate inverse K, and the length of the last step (inf without one);
+    without ``certify`` the first two are 0. ``T``, ``tables``, ``space``: ``simcore.proof.tensor``; double precision.
     """
     w = width(T)
     step, rows = 2 * w, len(points)
@@ -49,20 +49,21 @@ def polish(T, tables, n, p, rounds, enough, certify, space, points, facts):
             for i in range(n):
                 y[step * i + lane] = points[row, i]
                 y[step * i + w + lane] = points[row, n + i]
-        size, inverse, gap, last = zeros(T), zeros(T), zeros(T), zeros(T)
+        size, inverse, gap, last = zeros(T), zeros(T), zeros(T), zeros(T) + np.inf
         for k in range(rounds + 1):
             descend(T, tables, n, p, y, y, above, A)
             multiply(n, A, y, e)
             for o in range(0, step * n, w):
                 store(e, o, load(e, o) - load(y, o))
             size = _derivative(n, p - 1, A, J)
-            if k == rounds or (k > 0 and not any_lane(last > enough * sqrt(square_norm(n, y)))):
+            moving = last > enough * sqrt(square_norm(n, y))
+            if k == rounds or not any_lane(moving):
                 break
             factor(n, J, d, scratch)
             solve(n, J, d, e)
-            last = sqrt(square_norm(n, e))
+            last = select(moving, sqrt(square_norm(n, e)), last)
             for o in range(0, step * n, w):
-                store(y, o, load(y, o) + load(e, o))
+                store(y, o, select(moving, load(y, o) + load(e, o), load(y, o)))
         store(out, 2 * w, sqrt(square_norm(n, e)))
         if certify:
             _derivative(n, p - 1, A, A)

@@ -278,3 +278,21 @@ def test_a_diagonal_tensor_has_all_its_zeros():
 def test_no_couplings_are_refused():
     with pytest.raises(ValueError, match="zero"):
         Homotopy(spin(np.zeros((3, 3, 3))).problem)
+
+
+def test_a_point_is_polished_alike_in_any_company():
+    """Lanes do not know of one another: a point among slow ones stops where it stops alone."""
+    solver = Homotopy(simcore.SphericalSpin(n=5, p=3).draw(seed=27).problem)
+    points = solver.follow(np.arange(solver.paths), 0)[0].astype(np.float64)
+    points[::3] *= 1.05  # these need more steps than their neighbours
+    together, backwards = points.copy(), points[::-1].copy()
+    facts = solver.polish(together, 7, 1e-5)
+    np.testing.assert_array_equal(solver.polish(backwards, 7, 1e-5)[::-1], facts)
+    np.testing.assert_array_equal(backwards[::-1], together)
+    for row in range(6):
+        alone = points[row : row + 1].copy()
+        np.testing.assert_array_equal(solver.polish(alone, 7, 1e-5)[0], facts[row])
+        np.testing.assert_array_equal(alone[0], together[row])
+    more = together.copy()
+    solver.polish(more, 7)
+    assert (more != together).any(), "the case must make points stop early"
