@@ -42,8 +42,8 @@ class Counts:
         return bool(self.diagnostics["trusted"])
 
     def __repr__(self) -> str:
-        word = "trusted" if self.trusted else "not trusted: " + "; ".join(self.diagnostics.get("reasons", ["?"]))
+        word = "trusted" if self.trusted else "not trusted: " + "; ".join(self.diagnostics["reasons"])
         return (
             f"Counts(total {self.total:.6g} +- {self.total_se:.2g}, {len(self.minima)} minima met, "
-            f"method {self.diagnostics.get('method')}, {word})"
+            f"method {self.diagnostics['method']}, {word})"
         )

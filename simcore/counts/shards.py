@@ -42,5 +42,4 @@ def audit_row(found: Counts) -> dict[str, Any]:
             row[name] = "; ".join(value)
         elif value is None or isinstance(value, (bool, int, float, str, np.number, np.bool_)):
             row[name] = value
-    row.setdefault("reasons", "")
     return row

@@ -7,15 +7,17 @@ count of index k, the number of the two that have it), then
 
     count = N mean(z),    se = N sqrt(s^2/K (1 - K/N)),    s^2 the variance of z over the sample
 
-(simple random sampling: Cochran, *Sampling Techniques*, 1977, section 2.6); intervals are those of Clopper & Pearson
-(1934) for the share of zeros that contribute, shrunk about the estimate by sqrt(1 - K/N). For odd p a point and its
-mirror are one species, so the counts of k and D - k are equal exactly.
+(simple random sampling: Cochran, *Sampling Techniques*, 1977, section 2.6); where no zero of the sample contributes, or
+every one alike, s^2 is that of a share of (k + 1/2)/(K + 1), lest the error be 0. Intervals are those of Clopper &
+Pearson (1934) for the share of zeros that contribute, shrunk about the estimate by sqrt(1 - K/N). For odd p a point and
+its mirror are one species, so the counts of k and D - k are equal exactly.
 
 What could bias it: a path that jumps to another zero makes that zero count twice. Repeated ends are tracked again, but
 in a sparse sample repeats are rare even where jumps are not; so a subsample is tracked again much more closely, and the
 share of its paths that end elsewhere is reported (``jumped``) with its upper 95 % bound (``jump_rate``). A jump still
-lands on a zero, so the bias is at most about that rate; the run is trusted where the bound is below half the relative
-error, or below 2 %, and at most one path in a thousand could not be followed.
+lands on a zero, so the bias is at most about that rate. A run is trusted where the bound is below half the relative
+error, or below 2 %, at most one path in a thousand could not be followed and ``REAL`` real zeros were met; and where
+all paths were followed, to as many different zeros: then the count is exact.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ MOST_PATHS = 400_000
 RETRACKED = 2_000
 """Paths of the sample that are tracked again more closely."""
 LARGEST = 40
+REAL = 20
+"""Real zeros that a sample must have met for its error to be trusted: 22 % of the count."""
 CLOSER = 2
 """Level of ``bezout.LEVELS`` of the closer look."""
 BATCH = 8_192
@@ -82,8 +86,8 @@ def count_by_paths(
         ``cost, arrivals, known, x`` of the distinct minima met, as by the walk; no path is followed twice, so each was
         arrived at once.
     diagnostics : dict
-        ``trusted``; ``paths`` of ``all_paths``; ``real`` zeros met; ``lost`` paths that could not be followed;
-        ``repeats``; ``retracked``, ``jumped``, ``jump_rate``.
+        ``method``; ``trusted``, ``reasons`` where not; ``paths`` of ``all_paths``; ``real`` zeros met; ``lost`` paths
+        that could not be followed; ``repeats``; ``retracked``, ``jumped``, ``jump_rate``.
 
     Raises
     ------
@@ -108,7 +112,7 @@ def count_by_paths(
     while True:
         meter.plan(wanted, "paths")
         sample.extend(order[len(sample.paths) : wanted])
-        total, error = sample.estimate(sample.real * 2.0)
+        total, error = sample.estimate(sample.real * 2.0, 2.0)
         if target_error is None or len(sample.paths) >= limit or (total > 0 and error <= target_error * total):
             break
         wanted = min(2 * wanted, limit)
@@ -119,12 +123,12 @@ def count_by_paths(
 
 def _limits(every: int, target_error: float | None, paths: int | None, max_paths: int | None) -> tuple[int, int]:
     """Return (paths of the first look, most paths)."""
-    most = min(every, MOST_PATHS if max_paths is None else whole("max_paths", max_paths, 2))
+    most = min(every, MOST_PATHS if max_paths is None else whole("max_moves", max_paths, 2))
     if target_error is None:
-        number = min(every, whole("paths", PATHS if paths is None else paths, 2))
+        number = min(every, whole("moves", PATHS if paths is None else paths, 2))
         return number, number
     positive("target_error", target_error)
-    return min(most, whole("paths", 1024 if paths is None else paths, 2)), most
+    return min(most, whole("moves", 1024 if paths is None else paths, 2)), most
 
 
 class _Sample:
@@ -196,14 +200,18 @@ class _Sample:
         )
         return np.unique(np.concatenate([order[close[same]], order[close[same] + 1]]))
 
-    def estimate(self, z: NDArray[Any]) -> tuple[float, float]:
-        """Return (total, standard error) over all zeros of a contribution z known on the sample."""
+    def estimate(self, z: NDArray[Any], weight: float = 0.0) -> tuple[float, float]:
+        """Return (total, standard error) over all zeros of a contribution z known on the sample, ``weight`` of one
+        zero."""
         every, known = float(self.solver.paths), ~np.isnan(self.ends[:, 0])
         z = z[known]
         if len(z) < 2:
             return float("nan"), float("nan")
-        rest = max(1.0 - len(z) / every, 0.0)
-        return every * float(z.mean()), every * math.sqrt(float(z.var(ddof=1)) / len(z) * rest)
+        rest, square = max(1.0 - len(z) / every, 0.0), float(z.var(ddof=1))
+        if square == 0.0:
+            share = (float((z > 0).sum()) + 0.5) / (len(z) + 1)
+            square = weight**2 * share * (1 - share)
+        return every * float(z.mean()), every * math.sqrt(square / len(z) * rest)
 
     def diagnostics(self, rng: np.random.Generator, total: float, error: float) -> dict[str, Any]:
         """Return what the trust in the sample rests on, after a closer look at some of its paths."""
@@ -217,13 +225,24 @@ class _Sample:
         rate = 1.0 if jumped >= len(chosen) else float(beta.ppf(0.95, jumped + 1, len(chosen) - jumped))
         lost = len(self.paths) - len(known)
         relative = error / total if total > 0 else math.inf
+        real, repeats = int(self.real.sum()), len(self._repeated())
+        reasons = []
+        if len(self.paths) < self.solver.paths or lost or repeats:
+            if real < REAL:
+                reasons.append(f"{real} real zeros met, fewer than {REAL}")
+            if lost > 1e-3 * len(self.paths):
+                reasons.append(f"{lost} of {len(self.paths)} paths could not be followed")
+            if rate >= max(0.02, relative / 2):
+                reasons.append(f"up to {rate:.1%} of the paths may have jumped to another zero (95 %)")
         return {
-            "trusted": bool(total > 0 and rate < max(0.02, relative / 2) and lost <= 1e-3 * len(self.paths)),
+            "method": "paths",
+            "trusted": not reasons,
+            "reasons": reasons,
             "paths": len(self.paths),
             "all_paths": self.solver.paths,
-            "real": int(self.real.sum()),
+            "real": real,
             "lost": lost,
-            "repeats": len(self._repeated()),
+            "repeats": repeats,
             "retracked": len(chosen),
             "jumped": jumped,
             "jump_rate": rate,
@@ -251,8 +270,9 @@ def _tables(problem: Spin, sample: _Sample) -> tuple[pd.DataFrame, pd.DataFrame]
     table = []
     for k in range(n):
         z = contribution[k]
-        count, error = sample.estimate(z)
-        times, weight = int((z > 0).sum()), float(z.max(initial=1.0))
+        weight = 2.0 if k == n - 1 - k else 1.0
+        count, error = sample.estimate(z, weight)
+        times = int((z > 0).sum())
         low = 0.0 if times == 0 else float(beta.ppf(0.025, times, size - times + 1))
         high = 1.0 if times >= size else float(beta.ppf(0.975, times + 1, size - times))
         low, high = (count + shrink * (every * weight * share - count) for share in (low, high))
@@ -273,4 +293,4 @@ def _tables(problem: Spin, sample: _Sample) -> tuple[pd.DataFrame, pd.DataFrame]
             "x": [point for _, point in low_points],
         }
     )
-    return counts, minima
+    return counts.astype({"morse_index": np.int32}), minima

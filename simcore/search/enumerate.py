@@ -79,7 +79,7 @@ class Enumeration:
         ``certified_fraction``; ``targeted_starts``, ``targeted_points`` (first found by a search from another point),
         ``rounds``; ``broken_images`` (of a symmetry that does not hold); how many ordinary starts ended ``critical``,
         ``degenerate``, ``gradient_flat``, ``max_iterations``, ``left_domain``, ``not_finite``; ``saturation``, a list
-        of (ordinary starts, orbits hit); ``blind_below`` (3/starts: a basin that takes a smaller share of the starts
+        of [ordinary starts, orbits hit]; ``blind_below`` (3/starts: a basin that takes a smaller share of the starts
         may have been missed; 0 with a proof) and ``note``, one line: what ``complete`` is worth here.
     """
 
@@ -189,7 +189,7 @@ def enumerate_critical_points(
     )
     check_enumerable(landscape)
     prove = proved.check_prove(prove)
-    limits = check_limits(starts, max_starts, least=1 if prove is False else 0)
+    limits = check_limits(starts, max_starts, least=0)
     if only is None:
         number, _ = check_draws(landscape, draw or 0, 1, "draw")
         only = landscape.draw(seed=search.seed, draw=number)
@@ -240,11 +240,10 @@ def enumerate_draw(
     """Prove one draw's list of points complete, or run the rounds; ``limits`` = (starts, max_starts)."""
     euler = target.search.landscape.euler_characteristic
     starts, most = limits
+    tried = proved.wanted(target.draw, prove, starts)
     if target.search.landscape.coercive:
-        most = min(MOST_MOVES, most)
-        return Enumeration(*enumerate_classes(target, starts or FIRST_ROUND, most, workers))
+        return Enumeration(*enumerate_classes(target, starts, min(MOST_MOVES, most), workers))
     attempt: Proof | None = None
-    tried = proved.wanted(target, prove)
     followed = tried and proved.follows(target)
     if followed:
         found, attempt = proved.proved_points(target, workers)
@@ -252,11 +251,6 @@ def enumerate_draw(
             every = np.ones(len(found), np.bool_)
             frame, certified = points_frame(target, found, every, polish=False)
             return Enumeration(frame, proved.audit(found, attempt, starts, certified, euler))
-    elif starts == 0 and not tried:
-        raise InputError(
-            f"starts is 0, but no proof is tried for {target.search.landscape.name} with these parameters; give at "
-            "least 1, or prove=True where a method exists"
-        )
     limits = starts or FIRST_ROUND, most
     points = Points(target, workers)
 

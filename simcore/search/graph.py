@@ -157,7 +157,7 @@ def morse_graph(
             "give a random function on the torus, the sphere or confined R^n"
         )
     prove = check_prove(prove)
-    limits = check_limits(starts, max_starts, least=1 if prove is False else 0)
+    limits = check_limits(starts, max_starts, least=0)
     if only is None:
         number, _ = check_draws(landscape, draw or 0, 1, "draw")
         only = landscape.draw(seed=search.seed, draw=number)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from simcore.backends.problems import Spin, Waves
 from simcore.errors import InputError
 from simcore.formulas.outcome import STATUSES
+from simcore.landscapes.base import Draw
 from simcore.progress import current
 from simcore.proof import prove as proofs
 from simcore.search.audit import chao1, coverage, euler_sum
@@ -34,20 +35,24 @@ def check_prove(prove: bool | str) -> bool | str:
     raise InputError(f"prove is {prove!r}; give True, False or 'auto'")
 
 
-def wanted(target: Target, prove: bool | str) -> bool:
-    """Whether a proof is to be tried; ``InputError`` where one is asked for and no method exists."""
-    found = None if _changed(target) else proofs.method(target.problem)
+def wanted(draw: Draw, prove: bool | str, starts: int) -> bool:
+    """Whether a proof is to be tried; ``InputError`` where one is asked for and no method exists, and where there are
+    neither starts nor a proof. A draw whose critical points are by its own word not all isolated has none."""
+    problem, name = draw.problem, draw.landscape.name
+    found = None if draw.degenerate_by_nature else proofs.method(problem)
     if prove is True and found is None:
         raise InputError(
-            f"prove is True, but no method proves a list of {target.search.landscape.name} with these parameters "
-            "complete (docs/proof.md has the table); use prove='auto'"
+            f"prove is True, but no method proves a list of {name} with these parameters complete (docs/proof.md has "
+            "the table); use prove='auto'"
         )
-    return found is not None and (prove is True or (prove == "auto" and proofs.automatic(target.problem)))
-
-
-def _changed(target: Target) -> bool:
-    """Whether the draw says of itself that its critical points are not all isolated."""
-    return target.draw.degenerate_by_nature
+    tried = found is not None and (prove is True or (prove == "auto" and proofs.automatic(problem)))
+    if starts == 0 and not tried:
+        remedy = " or prove=True" if found is not None else ""
+        raise InputError(
+            f"starts is 0, but without a proof the list of {name} with these parameters comes from starts; give at "
+            f"least 1{remedy}"
+        )
+    return tried
 
 
 def follows(target: Target) -> bool:
@@ -124,7 +129,7 @@ def audit(
         "rounds": 1 if starts else 0,
         "broken_images": points.broken,
         **{name: int(count) for name, count in zip(STATUSES, points.statuses, strict=True)},
-        "saturation": [(starts, int((hits > 0).sum()))] if starts else [],
+        "saturation": [[starts, int((hits > 0).sum())]] if starts else [],
         "euler_sum": euler_sum(points.table.index),
         "euler_expected": euler,
     }

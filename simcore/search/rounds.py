@@ -78,7 +78,7 @@ class Rounds:
     targeted_points: int = 0
     complete: bool = False
     proved: bool = False
-    saturation: list[tuple[int, int]] = field(default_factory=list)
+    saturation: list[list[int]] = field(default_factory=list)
     walks: int = 0
     _tried: int = -1
     _searched: Mask = field(default_factory=lambda: np.zeros(0, np.bool_))
@@ -126,7 +126,7 @@ class Rounds:
                 self.points.add_ordinary(outcome, begin, plain=plain)
             self.descended_starts += 0 if plain else wanted - self.starts
         self.starts, self.rounds = wanted, self.rounds + 1
-        self.saturation.append((wanted, int((self.hits() > 0).sum())))
+        self.saturation.append([wanted, int((self.hits() > 0).sum())])
         current().say(f"round {self.rounds}: {len(self.points):,} points, {self.starts:,} starts")
 
     def _search_from_points(self) -> None:

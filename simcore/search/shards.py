@@ -36,7 +36,7 @@ def enumerate_rows(
     """
     check_enumerable(search.landscape)
     prove = check_prove(prove)
-    limits = check_limits(starts, max_starts, least=1 if prove is False else 0)
+    limits = check_limits(starts, max_starts, least=0)
     alone = Workers(1)
     return _of_draws(search, first_draw, draws, lambda target: enumerate_draw(target, limits, alone, prove=prove))
 

@@ -388,7 +388,7 @@ def _search_settings(table: Mapping[str, Any]) -> dict[str, Any]:
     settings.setdefault("starts", DEFAULT_STARTS[method])
     if method == "enumerate":
         settings.setdefault("prove", "auto")
-    if settings["starts"] == 0 and settings.get("prove", False) is False:
+    if settings["starts"] == 0 and method != "enumerate":
         raise InputError(f"search.starts is 0; give {Key('whole', 1, WORD).wants()}")
     most = settings.get("max_starts")
     if most is not None and most < settings["starts"]:
@@ -563,6 +563,13 @@ def _check_search(landscape: Landscape, search: Mapping[str, Any]) -> None:
         from simcore.counts.estimate import check_walkable
 
         check_walkable(landscape, None)
+    if search["method"] == "enumerate" and (search["prove"] is True or search["starts"] == 0):
+        from simcore.search.proved import wanted
+
+        try:
+            wanted(landscape.draw(seed=0, draw=0), search["prove"], search["starts"])
+        except InputError as error:
+            raise InputError(f"search.{error}") from None
     unbounded = not landscape.domain.compact and landscape.euler_characteristic is None and not landscape.coercive
     if search["method"] == "enumerate" and unbounded:
         raise InputError(

@@ -29,6 +29,35 @@ def test_all_paths_give_the_exact_count():
     assert counts["log_ratio"].to_numpy() == pytest.approx(ratio)
 
 
+@pytest.mark.parametrize("n", [3, 6])
+def test_a_few_paths_that_are_all_of_them_are_trusted(n):
+    draw = simcore.SphericalSpin(n=n, p=3).draw(seed=1)
+    found = simcore.estimate_counts(draw, method="paths")
+    assert found.trusted and found.diagnostics["reasons"] == [] and found.total == len(proved(draw).points)
+    assert found.counts["morse_index"].dtype == np.int32 and found.diagnostics["method"] == "paths"
+
+
+@pytest.mark.parametrize("moves", [2, 10, 60])
+def test_a_few_of_many_paths_are_not_trusted_and_have_an_error(moves):
+    """Between none and twenty real zeros are met: whatever they say is worth little, and never without an error."""
+    draw = simcore.SphericalSpin(n=10, p=3).draw(seed=2)
+    for seed in range(5):
+        found = simcore.estimate_counts(draw, method="paths", moves=moves, seed=seed)
+        assert found.diagnostics["real"] < 20 and not found.trusted and found.total_se > 0
+        assert (found.counts["se"] > 0).all()
+        assert "real zeros met, fewer than 20" in repr(found)
+
+
+def test_a_sample_all_alike_has_the_error_of_half_a_case():
+    sample = object.__new__(_Sample)
+    sample.solver = bezout.Homotopy(simcore.SphericalSpin(n=6, p=3).draw(seed=4).problem)
+    sample.ends = np.zeros((9, 12))
+    share = 0.5 / 10
+    expected = 63 * 2 * np.sqrt(share * (1 - share) / 9 * (1 - 9 / 63))
+    assert sample.estimate(np.zeros(9), 2.0) == (0.0, pytest.approx(expected))
+    assert sample.estimate(np.full(9, 2.0), 2.0) == (126.0, pytest.approx(expected))
+
+
 def test_samples_are_unbiased_with_their_error():
     """24 samples of 200 of 1,023 paths: z = mean error over its standard error has variance 1/24; |z| < 3.9 fails once
     in 10,000, and the errors' own size within a factor of two."""
@@ -107,6 +136,7 @@ def test_the_rate_of_jumps_is_an_upper_bound_of_95_percent():
     found = sample.diagnostics(np.random.default_rng(2), 100.0, 1.0)
     assert (found["jumped"], found["retracked"], found["lost"]) == (3, 50, 0)
     assert found["jump_rate"] == pytest.approx(beta.ppf(0.95, 4, 47)) and not found["trusted"]
+    assert [reason.split()[0] for reason in found["reasons"]] == ["0", "up"]
 
 
 @pytest.mark.parametrize(

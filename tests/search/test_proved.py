@@ -91,12 +91,21 @@ def test_a_proof_that_fails_falls_back_to_the_search():
     assert not two.audit["proved"] and two.audit["proof"]["certified"] == 1
 
 
+NETWORK = simcore.MLP(
+    (2, 2, 1), activation="tanh", loss="mse", data={"kind": "teacher", "widths": [2, 2, 1], "samples": 8}, l2=0.05
+)
+
+
 def test_what_cannot_be_proved_says_so():
     landscape = simcore.GaussianField(2)
     with pytest.raises(simcore.InputError, match="compact domain"):
         enumerated(landscape, prove=True)
     with pytest.raises(simcore.InputError, match=r"prove is True.*spherical_spin"):
         enumerated(simcore.SphericalSpin(n=40, p=3), prove=True)
+    with pytest.raises(simcore.InputError, match=r"prove is True.*mlp"):
+        enumerated(NETWORK, prove=True)
+    with pytest.raises(simcore.InputError, match=r"starts is 0.*mlp.*give at least 1$"):
+        enumerated(NETWORK, starts=0)
     with pytest.raises(simcore.InputError, match="prove is 'yes'"):
         enumerated(simcore.SphericalSpin(n=4), prove="yes")
     with pytest.raises(simcore.InputError, match="starts is 0"):

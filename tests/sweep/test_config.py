@@ -196,6 +196,8 @@ def test_a_run_may_be_continued_with_more_draws_only(change, words):
         ({"search__start_law": 3}, ["search.start_law is 3"]),
         ({"search__radius": 1.0}, ["does not use it"]),
         ({"search__method": "ball"}, ["spherical_spin", "not a stationary random field"]),
+        ({"landscape__0__n": [24], "search__prove": True}, ["search.prove is True", "spherical_spin", "prove='auto'"]),
+        ({"landscape__0__n": [18], "search__starts": 0}, ["search.starts is 0", "spherical_spin", "prove=True"]),
         ({"landscape": [{"name": "gaussian_field", "n": 2}], "search__method": "ball", "search__radius": 0}, ["above 0"]),
         ({"landscape": [{"name": "gaussian_field", "n": 2}], "search__method": "ball", "search__start_law": "box"}, ["own starts"]),
         ({"search__positions": 1}, ["search.positions is 1", "true or false"]),
