@@ -28,7 +28,7 @@ import numpy as np
 from simcore.backends.cpu.dispatch import Service, serve
 from simcore.backends.cpu.ldlt import count_below, dot, rotate, tridiagonalise
 from simcore.backends.cpu.network import SIZE, X
-from simcore.backends.cpu.network_points import SINGLE_FROM, evaluate, prepared, slope, system
+from simcore.backends.cpu.network_points import evaluate, prepared, slope, system
 from simcore.backends.cpu.regularised import _solve
 from simcore.backends.cpu.spectral import saddle_free
 from simcore.backends.cpu.vector import aligned, any_lane, load, store, zeros
@@ -47,6 +47,9 @@ _FINE = 1e-13  # a Newton step that is rounding
 _SURE = 1e-7  # no eigenvalue within this fraction of |H|_F: no doubt about nullity
 _EPSILON = 2.2e-16
 WALK, ENDS, POLISHES = 0.0, 1.0, 2.0
+MOST_PARAMETERS = 1000
+"""Beyond, what eight starts keep fills memory. One start at a time by LAPACK's eigenvalues takes 1.7 times as long with
+401 and with 801."""
 
 
 @jit
@@ -251,7 +254,7 @@ def search(laid, starts, options, rule, status, iterations, cost, grad_norm, dec
 
 
 def _in_lanes(problem):
-    return problem.dimension < SINGLE_FROM
+    return problem.dimension <= MOST_PARAMETERS
 
 
 for _kind in (Mlp, Chain):
