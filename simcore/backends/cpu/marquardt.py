@@ -41,7 +41,7 @@ from simcore.formulas.step_cap import capped_fraction
 UNDECIDED = -1
 """Status of a settled start whose null modes have to be looked at one by one."""
 _HUGE = 1e300
-_TRIALS = 6  # tried at a point before the lanes that moved go on
+_TRIALS = 6  # tried at a point before the lanes that moved go on, at most: fewer where Hessians cost little beside them
 _POLISH = 4  # undamped Newton steps at the end, at most
 _FINE = 1e-13  # a Newton step that is rounding
 _SURE = 1e-7  # no eigenvalue within this fraction of |H|_F: no doubt about nullity
@@ -188,7 +188,7 @@ def search(laid, starts, options, rule, status, iterations, cost, grad_norm, dec
             _move(memory, at_x, n, home, d, zeros() + 1.0)
             for i in range(0, n * 8, 8):
                 store(home, i, load(memory, at_x + i))
-        trials = _TRIALS
+        trials = min(_TRIALS, 2 + n // 100)
         if floor > 0.0:
             trials, trying = 0, load(active, 0) < 0.5
             turns, sweeps = saddle_free(
