@@ -81,8 +81,6 @@ def graphs_of_runs(runs: Sequence[Any]) -> list[tuple[MorseGraph, str]]:
     graphs = []
     for run in runs:
         configuration = run_configuration(run)
-        if configuration["method"] != "enumerate":
-            raise InputError(f'{run} has no list of all critical points; a disconnectivity graph needs "enumerate"')
         families: dict[str, Sample] = {}
         for sample in load_samples([run]):
             if sample.label not in families or sample.n > families[sample.label].n:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from simcore.errors import InputError, unknown_name
 from simcore.search.audit import ENOUGH_HITS
 
 from . import canvas, disconnectivity
+from .estimates import Estimate
 from .samples import (
     ESTIMATED,
     ONE_LANDSCAPE,
@@ -61,7 +63,7 @@ def draw(runs: Sequence[Any] | Any, kind: str) -> Figure:
     if kind not in KINDS:
         raise unknown_name("figure kind", kind, KINDS)
     with canvas.style():
-        return KINDS[kind](as_runs(runs))
+        return KINDS[kind](check_runs(runs, kind))
 
 
 # ---- ratio -------------------------------------------------------------------------------------------------------
@@ -118,11 +120,13 @@ def ratio_panel(axis: Axes, members: list[Sample]) -> None:
     if hits:
         _errorbar(axis, hits, canvas.HITS, "Newton hits (biased)", 2)
     estimated = [s for s in members if s.method in ESTIMATED]
-    for label, trusted in (("estimated, 95 % interval", True), ("estimated, not trusted", False)):
+    for label, trusted in (("estimated", True), ("estimated, not trusted", False)):
         some = [(s.n, s.ratio()) for s in estimated if bool(s.complete.all()) == trusted]
         some = [(x, e) for x, e in some if math.isfinite(e.value) and e.value > 0]
         if some:
-            _errorbar(axis, some, {**canvas.DISTINCT, "marker": "s" if trusted else "x"}, label, 3)
+            barred = any(_known(e) for _, e in some)
+            look = {**canvas.DISTINCT, "marker": "s" if trusted else "x"}
+            _errorbar(axis, some, look, label + (", 95 % interval" if barred else ", too few draws for an interval"), 3)
     distinct = [(s.n, s.ratio()) for s in members if s.method not in ("newton", *ESTIMATED)]
     bounds = [(x, e) for x, e in distinct if math.isnan(e.value) and e.low > 0]
     distinct = [(x, e) for x, e in distinct if math.isfinite(e.value) and e.value > 0]
@@ -150,24 +154,38 @@ def _agreement_panel(axis: Axes, members: list[Sample]) -> None:
     axis.axhline(1.0, **canvas.EXACT)
     for n, ratio, exact in shown:
         if math.isfinite(ratio.value):
-            error = [[(ratio.value - ratio.low) / exact], [(ratio.high - ratio.value) / exact]]
+            error = (
+                [[(ratio.value - ratio.low) / exact], [(ratio.high - ratio.value) / exact]] if _known(ratio) else None
+            )
             axis.errorbar([n], [ratio.value / exact], yerr=error, **canvas.DISTINCT)
     axis.margins(x=0.06, y=0.12)
     if shown:
         canvas.whole_ticks(axis, [n for n, _, _ in shown])
     else:
         axis.set_ylim(0.8, 1.2)
-        axis.annotate("hits only: no counts to compare", (0.5, 0.1), xycoords="axes fraction", ha="center", fontsize=8)
+        if all(s.method == "newton" for s in members):
+            why = "hits only: no counts to compare"
+        else:
+            why = (
+                "no saddles where D < 2"
+                if all(s.dimension < 2 for s in members)
+                else "estimates, not trusted: not compared"
+            )
+        axis.annotate(why, (0.5, 0.1), xycoords="axes fraction", ha="center", fontsize=8)
 
 
 def _errorbar(axis: Axes, points: list, look: dict[str, Any], label: str, order: int) -> None:
     """Draw values with their intervals; one draw alone has a value and no interval, so no bar."""
     x = [p for p, _ in points]
     y = [e.value for _, e in points]
-    known = [math.isfinite(e.low) and math.isfinite(e.high) for _, e in points]
-    below = [e.value - max(e.low, 0) if bar else 0.0 for (_, e), bar in zip(points, known, strict=True)]
-    above = [e.high - e.value if bar else 0.0 for (_, e), bar in zip(points, known, strict=True)]
+    below = [e.value - max(e.low, 0) if _known(e) else math.nan for _, e in points]
+    above = [e.high - e.value if _known(e) else math.nan for _, e in points]
     axis.errorbar(x, y, yerr=[below, above], label=label, zorder=order, **look)
+
+
+def _known(e: Estimate) -> bool:
+    """Whether both ends of an interval are known."""
+    return math.isfinite(e.low) and math.isfinite(e.high)
 
 
 # ---- index against cost ------------------------------------------------------------------------------------------
@@ -393,18 +411,24 @@ def _merged(runs: list[Any], frames: list[pd.DataFrame]) -> pd.DataFrame:
     return merged[[*parameters, *(c for c in merged if c not in parameters)]]
 
 
-def _spectrum(runs: list[Any]) -> pd.DataFrame:
-    for run in runs:
-        if not run_configuration(run)["spectrum"]:
+def check_runs(runs: Sequence[Any] | Any, kind: str) -> list[Any]:
+    """Return a list of the runs; ``InputError`` where one holds nothing for this kind of figure."""
+    listed = as_runs(runs)
+    for run in listed:
+        configuration = run_configuration(run)
+        method, needed = configuration["method"], METHODS_OF_KIND[kind]
+        if method not in needed:
+            holds = (
+                "hits only" if method == "newton" else "counts by index only" if method in ESTIMATED else "points only"
+            )
+            raise InputError(
+                f'{run} is a run of method "{method}" and holds {holds}; the figure {kind} needs one of method '
+                f"{' or '.join(json.dumps(name) for name in needed)}; make such a run, or choose among "
+                f"{', '.join(name for name, methods in METHODS_OF_KIND.items() if method in methods)}"
+            )
+        if kind == "spectrum" and not configuration["spectrum"]:
             raise InputError(f"{run} holds no eigenvalues; run it with spectrum = true under [search]")
-    return load_rows(runs, ["morse_index", "eigenvalues"], accepted=True)
-
-
-def _counting_only(runs: list[Any]) -> list[Any]:
-    for run in runs:
-        if run_configuration(run)["method"] == "newton":
-            raise InputError(f'{run} holds hits only; a coverage figure needs method = "enumerate" or "ball"')
-    return runs
+    return listed
 
 
 KINDS: dict[str, Callable[[list[Any]], Figure]] = {
@@ -412,16 +436,30 @@ KINDS: dict[str, Callable[[list[Any]], Figure]] = {
     "index_cost": lambda runs: index_cost_figure(
         load_samples(runs), load_rows(runs, ["morse_index", "cost"], accepted=True)
     ),
-    "spectrum": lambda runs: spectrum_figure(load_samples(runs), _spectrum(runs)),
+    "spectrum": lambda runs: spectrum_figure(
+        load_samples(runs), load_rows(runs, ["morse_index", "eigenvalues"], accepted=True)
+    ),
     "outcomes": lambda runs: outcomes_figure(load_samples(runs)),
     "tolerance": lambda runs: tolerance_figure(
         load_samples(runs), tolerance_sums(part for run in runs for part in tolerance_rows(run))
     ),
     "coverage": lambda runs: coverage_figure(
-        load_samples(_counting_only(runs)), load_rows(runs, ["hits"]), load_rows(runs, ["coverage"], kind="audits")
+        load_samples(runs), load_rows(runs, ["hits"]), load_rows(runs, ["coverage"], kind="audits")
     ),
     "disconnectivity": disconnectivity.figure,
 }
+
+_LISTS = ("enumerate", "ball")
+METHODS_OF_KIND: dict[str, tuple[str, ...]] = {
+    "ratio": (*_LISTS, "newton", *ESTIMATED),
+    "index_cost": (*_LISTS, "newton"),
+    "spectrum": (*_LISTS, "newton"),
+    "outcomes": (*_LISTS, "newton"),
+    "tolerance": ("newton",),
+    "coverage": _LISTS,
+    "disconnectivity": ("enumerate",),
+}
+"""The methods of runs that hold what a figure shows."""
 
 FIGURES_OF_METHOD = {
     "enumerate": ("ratio", "index_cost", "coverage"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from simcore.search.graph import MorseGraph, graph_of_enumeration
 from . import canvas, figures
 from . import disconnectivity as trees
 from .figures import by_family, load_rows
-from .samples import ONE_LANDSCAPE, Sample, as_runs, load_samples, rows_of, samples_from_frames, samples_from_starts
+from .samples import ONE_LANDSCAPE, Sample, load_samples, rows_of, samples_from_frames, samples_from_starts
 
 
 def ratio(source: Any, *, ax: Any = None) -> Any:
@@ -34,7 +33,7 @@ def ratio(source: Any, *, ax: Any = None) -> Any:
 def index_cost(source: Any, *, ax: Any = None) -> Any:
     """Index fraction against cost, a panel a family, at its largest n; see ``simcore.plot.index_cost``."""
     samples = _samples(source)
-    rows = _rows(source, ["morse_index", "cost"])
+    rows = _rows(source, ["morse_index", "cost"], "index_cost")
     chosen = [max(members, key=lambda s: s.n) for members in by_family(samples).values()]
     panel = lambda axis, sample: figures.index_cost_panel(axis, sample, _rows_of(sample, rows))  # noqa: E731
     return _drawn(ax, chosen, panel, (3.9, 3.2), r"index fraction $\alpha = k / D$")
@@ -42,8 +41,8 @@ def index_cost(source: Any, *, ax: Any = None) -> Any:
 
 def spectrum(source: Any, *, ax: Any = None) -> Any:
     """Density of the Hessian's eigenvalues by index, a panel a family; see ``simcore.plot.spectrum``."""
+    rows = _rows(source, ["morse_index", "eigenvalues"], "spectrum")
     samples = _samples(source)
-    rows = _rows(source, ["morse_index", "eigenvalues"])
     if "eigenvalues" not in rows or rows["eigenvalues"].isna().all():
         raise InputError("there are no eigenvalues to plot; search with spectrum=True")
     chosen = [max(members, key=lambda s: s.n) for members in by_family(samples).values()]
@@ -53,6 +52,8 @@ def spectrum(source: Any, *, ax: Any = None) -> Any:
 
 def outcomes(source: Any, *, ax: Any = None) -> Any:
     """Share of the starts that ended in each status, a bar a combination; see ``simcore.plot.outcomes``."""
+    if not isinstance(source, (pd.DataFrame, Enumeration)):
+        source = figures.check_runs(source, "outcomes")
     shown = [s for s in _samples(source) if s.statuses]
     if not shown:
         raise InputError("there are no outcomes of starts to plot; give the rows of find_critical_points")
@@ -70,7 +71,7 @@ def disconnectivity(source: Any, *, ax: Any = None) -> Any:
     elif isinstance(source, pd.DataFrame):
         raise InputError("a frame does not hold the function to descend on; give a run or simcore.morse_graph(...)")
     else:
-        graphs = trees.graphs_of_runs(as_runs(source))
+        graphs = trees.graphs_of_runs(figures.check_runs(source, "disconnectivity"))
     return _drawn(ax, graphs, lambda axis, one: trees.panel(axis, *one), (3.9, 3.4), "cost $f$")
 
 
@@ -122,14 +123,13 @@ def _sample(rows: pd.DataFrame, method: str, statuses: dict[str, int], landscape
     return Sample(parameters, dimension, counts, hits, cost, np.zeros(shape[0], bool), unknown, method, statuses)
 
 
-def _rows(source: Any, columns: Sequence[str]) -> pd.DataFrame:
+def _rows(source: Any, columns: Sequence[str], kind: str) -> pd.DataFrame:
     if isinstance(source, Enumeration):
         return source.points
     if isinstance(source, pd.DataFrame):
         frame = _checked(source)
         return frame[(frame["status"] == "critical").to_numpy()] if "status" in frame else frame
-    runs = [source] if isinstance(source, (str, Path)) else list(source)
-    return load_rows(runs, columns, accepted=True)
+    return load_rows(figures.check_runs(source, kind), columns, accepted=True)
 
 
 def _rows_of(sample: Sample, rows: pd.DataFrame) -> pd.DataFrame:

@@ -130,7 +130,7 @@ class Sample:
 
         Draws may have had different numbers of starts, so shares of a draw's hits are averaged. Biased: not a count.
         """
-        if self.dimension < 2:
+        if self.dimension < 2 and self.hits.any():
             return Estimate(0.0, 0.0, 0.0, 0.0, level, 2, self.draws, "annealed", "no index between 0 and D")
         share = self.hits / np.maximum(self.hits.sum(axis=1, keepdims=True), 1)
         return annealed_ratio(share[:, 1 : self.dimension].sum(axis=1), share[:, 0], level=level)

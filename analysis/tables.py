@@ -32,21 +32,27 @@ COUNT_COLUMNS = [
     Column("ratio_coin_flip", "coin flip", "$2^D-2$"),
 ]
 
+TRUSTED = Column("trusted", "trusted", "trusted")
+"""Draws whose estimated counts are trusted: a column where runs are of method walk or paths, blank for others."""
+
 
 def run_table(runs: Sequence[Any] | Any, format: str = "markdown", columns: Sequence[str] | None = None) -> str:
     """Return the paper table of one or several run directories as text.
 
     ``enumerate`` and ``ball`` runs: functions, complete and proved draws, totals of distinct critical points and
     minima, annealed ratio of saddles to minima with its standard error (between draws), the exact ratio, z, the ratio
-    by hits, and the coin-flip ratio 2^D - 2. z is blank where there are no saddles or a draw is incomplete. ``newton``
-    runs: statuses of the starts, and hits, labelled as such; they hold no counts. Footnotes state each run's
-    provenance.
+    by hits, and the coin-flip ratio 2^D - 2. z is blank where there are no saddles or a draw is incomplete. ``walk``
+    and ``paths`` runs: the same of estimates, with the number of draws whose counts are trusted, and no list that could
+    be complete. ``newton`` runs: statuses of the starts, and hits, labelled as such; they hold no counts. Footnotes
+    state each run's provenance.
 
     Parameters
     ----------
     runs : one run directory or several.
     format : "markdown", "latex" or "csv".
-    columns : keys of the columns wanted, in this order; default all.
+    columns : headings of the CSV wanted, in this order, one column each (``ratio_distinct`` is the ratio with its error
+        in Markdown and LaTeX, its value alone in CSV); default all. A CSV of estimates that are not all trusted has the
+        column ``trusted`` whatever is wanted.
 
     Raises
     ------
@@ -55,10 +61,10 @@ def run_table(runs: Sequence[Any] | Any, format: str = "markdown", columns: Sequ
     """
     if format not in FORMATS:
         raise unknown_name("table format", format, FORMATS)
-    tables = [table if columns is None else chosen(table, columns) for table in run_tables(runs)]
-    if format == "csv":
-        return "\n".join(csv_of(table) for table in tables)
-    return "\n".join(table.write(format) for table in tables)
+    tables = run_tables(runs)
+    if columns is not None:
+        tables = [chosen(spread(table) if format == "csv" else table, columns) for table in tables]
+    return "\n".join(csv_of(table) if format == "csv" else table.write(format) for table in tables)
 
 
 def run_tables(runs: Sequence[Any] | Any) -> list[Table]:
@@ -77,12 +83,21 @@ def run_tables(runs: Sequence[Any] | Any) -> list[Table]:
 
 
 def chosen(table: Table, columns: Sequence[str]) -> Table:
-    """Return a table with these of its columns alone, in this order; ``InputError`` names the choices."""
-    known = {column.key: column for column in table.columns}
+    """Return a table with these of its columns alone, in this order; ``InputError`` names the choices.
+
+    A column may be any heading of the CSV, ``ratio_distinct_se`` say. Where a CSV (``spread``) of estimates would hide
+    that some are not trusted, the column ``trusted`` is added.
+    """
+    wide = spread(table)
+    known = {column.key: column for column in (*wide.columns, *table.columns)}
     for key in columns:
         if key not in known:
             raise unknown_name("column of the table", key, known)
-    return replace(table, columns=[known[key] for key in columns])
+    plain = not any(isinstance(cell, Estimate) for row in table.rows for cell in row.values())
+    doubted = any(row.get("trusted") not in (None, row.get("functions")) for row in table.rows)
+    hidden = ["trusted"] if plain and doubted and "trusted" not in columns else []
+    rows = [{**flat, **row} for flat, row in zip(wide.rows, table.rows, strict=True)]
+    return replace(table, columns=[known[key] for key in (*columns, *hidden)], rows=rows)
 
 
 def count_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:
@@ -91,14 +106,16 @@ def count_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:
     for sample in samples:
         ratio, hits = sample.ratio(), sample.ratio_hits()
         complete = int(sample.complete.sum())
+        estimated = sample.method in ESTIMATED  # no list, so nothing complete or proved
         exact = sample.ratio_exact
         judged = exact is not None and sample.dimension >= 2 and complete == sample.draws
         rows.append(
             {
                 **sample.told,
                 "functions": sample.draws,
-                "complete": complete,
-                "proved": int(sample.proved.sum()),
+                "complete": None if estimated else complete,
+                "proved": None if estimated else int(sample.proved.sum()),
+                "trusted": complete if estimated else None,
                 "critical_points": int(sample.counts.sum()),
                 "minima": int(sample.minima.sum()),
                 "ratio_distinct": ratio,
@@ -109,7 +126,7 @@ def count_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:
             }
         )
         where = f"{sample.label}, n = {sample.n}"
-        if sample.method in ESTIMATED:
+        if estimated:
             remarks.append(
                 f"{where}: estimated by method {sample.method!r}; {complete} of {sample.draws} draws are trusted"
                 f"{'.' if complete == sample.draws else ', the others are not trusted; no z.'}"
@@ -121,7 +138,8 @@ def count_table(samples: Sequence[Sample], notes: Sequence[str] = ()) -> Table:
             )
         if ratio.note and sample.dimension >= 2:
             remarks.append(f"{where}: {ratio.note}.")
-    columns = [*_parameter_columns(samples), *COUNT_COLUMNS]
+    trust = [TRUSTED] if any(s.method in ESTIMATED for s in samples) else []
+    columns = [*_parameter_columns(samples), *COUNT_COLUMNS[:3], *trust, *COUNT_COLUMNS[3:]]
     fixed = [
         "Ratios are annealed (mean saddles over mean minima); errors are one standard error between "
         "draws. By hits: shares of starts, biased, not counts.",
@@ -170,13 +188,18 @@ def demo_csv(table: Table) -> str:
 
 
 def csv_of(table: Table) -> str:
-    """Return a table's CSV with one value and its standard error a ratio, after all parameter columns."""
+    """Return a table's CSV: of a ratio its value, standard error and interval, a column each."""
+    return spread(table).csv()
+
+
+def spread(table: Table) -> Table:
+    """Return a table as its CSV shows it: an Estimate is the columns key, key_se, key_low and key_high."""
     columns: list[Column] = []
     for column in table.columns:
         columns.append(column)
         if any(isinstance(row.get(column.key), Estimate) for row in table.rows):
             columns += [Column(f"{column.key}{end}", "") for end in ("_se", "_low", "_high")]
-    return Table(columns, [_flat(row) for row in table.rows]).csv()
+    return replace(table, columns=columns, rows=[_flat(row) for row in table.rows])
 
 
 def coin_flip_ratio(dimension: int) -> int:

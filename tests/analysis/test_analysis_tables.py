@@ -304,7 +304,32 @@ def test_estimated_ratios_are_drawn_apart_and_those_below_one_too():
     axis = figures.ratio_figure([trusted]).axes[0]
     assert "estimated, 95 % interval" in labels(axis) and "estimated, not trusted" not in labels(axis)
     doubted = dataclasses.replace(trusted, complete=np.arange(16) > 0)
-    assert "estimated, not trusted" in labels(figures.ratio_figure([doubted]).axes[0])
+    upper, lower = figures.ratio_figure([doubted]).axes
+    assert "estimated, not trusted, 95 % interval" in labels(upper)
+    assert [text.get_text() for text in lower.texts] == ["estimates, not trusted: not compared"]
+
+
+def test_one_estimated_draw_has_no_bar_rather_than_one_of_no_length():
+    counts = np.array([[4.0, 8.0, 4.0]])
+    lone = Sample(
+        {"landscape": "torus_field", "n": 2}, 2, counts, 0 * counts, 0 * counts, np.ones(1, bool), np.ones(1), "paths"
+    )
+    upper, lower = figures.ratio_figure([lone]).axes
+    assert "estimated, too few draws for an interval" in labels(upper)
+    for axis in (upper, lower):
+        bars = [bar for group in axis.collections for bar in group.get_segments()]
+        assert not any(len(bar) and np.isfinite(bar).all() for bar in bars)
+
+
+def test_a_line_without_starts_has_no_ratio_by_hits():
+    """On a circle the ratio is 0 where there are hits; where there were no starts it is blank, as everywhere."""
+    circle = {"landscape": "torus_field", "n": 1}
+    two, none = np.ones((3, 2)), np.zeros((3, 2))
+    rows = [
+        tables.count_table([Sample(circle, 1, two, hits, two, np.ones(3, bool), np.ones(3))]).rows[0]["ratio_hits"]
+        for hits in (two, none)
+    ]
+    assert rows == [0.0, None]
 
 
 def test_index_cost_figure_shows_the_conditional_means_beside_the_exact_ones():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from simcore_analysis import latex
 from simcore_analysis.estimates import Estimate
-from simcore_analysis.tables import chosen
+from simcore_analysis.tables import chosen, spread
 from simcore_analysis.writers import Column, Table
 
 from simcore import InputError
@@ -78,6 +78,9 @@ def test_chosen_columns_stand_in_the_order_given():
     given = table(np.random.default_rng(2))
     keys = [c.key for c in given.columns]
     assert [c.key for c in chosen(given, [keys[1], keys[0]]).columns] == [keys[1], keys[0]]
+    assert [c.key for c in chosen(spread(given), [keys[0]]).columns] == [keys[0]]
+    for column in spread(given).columns:  # any heading of the CSV, in any format
+        assert [c.key for c in chosen(given, [column.key]).columns] == [column.key]
     with pytest.raises(InputError, match="unknown column of the table 'c99'"):
         chosen(given, ["c99"])
 

@@ -1,6 +1,9 @@
 """Sweeps of method ``walk``: rows a (draw, index), the same however often they are resumed, and the word where they are
 not trusted."""
 
+import csv
+import io
+
 import numpy as np
 import pytest
 
@@ -58,9 +61,32 @@ def test_table_and_figure_say_the_word(run, tmp_path):
     run_sweep(configured(moves=160, draws=2), short, workers=0)
     text = run_table([short])
     assert "not trusted" in text
+    rows = list(csv.DictReader(io.StringIO(run_table([run, short], "csv"))))
+    assert [row["trusted"] for row in rows[2:]] == ["0", "0"] and all(row["functions"] == "2" for row in rows)
+    assert {row[key] for row in rows for key in ("complete", "proved", "ratio_hits")} == {""}, "there is no list"
+    for key in rows[0]:  # every heading, alone; and still with the word
+        (heading, *_) = run_table([short], "csv", [key]).splitlines()
+        assert heading == (key if key == "trusted" else f"{key},trusted")
+    assert run_table([short], "csv", ["ratio_distinct_se", "trusted", "n"]).startswith("ratio_distinct_se,trusted,n\n")
+    assert "not trusted" in run_table([short], "markdown", ["n", "ratio_distinct"])
     assert not simcore.load(short).trusted.any()
     picture = run_figure([short], "ratio", tmp_path / "ratio.svg").read_text()
     assert "not trusted" in picture
+
+
+@pytest.mark.parametrize("kind", ["index_cost", "spectrum", "outcomes", "tolerance", "coverage", "disconnectivity"])
+def test_figures_of_points_are_refused_in_one_line(run, kind):
+    from simcore_analysis.figures import run_figure
+
+    doors = [
+        lambda: run_figure([run], kind),
+        *([lambda: getattr(simcore.plot, kind)(run)] if hasattr(simcore.plot, kind) else []),
+    ]
+    for door in doors:
+        with pytest.raises(simcore.InputError) as refused:
+            door()
+        for word in (str(run), '"walk"', "counts by index only", f"the figure {kind} needs", "choose among ratio"):
+            assert word in str(refused.value)
 
 
 @pytest.mark.parametrize(
