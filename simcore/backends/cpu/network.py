@@ -55,18 +55,16 @@ def _begin(table, memory, kind):
 
 
 @jit
-def _open(table, inputs, targets, memory, chosen, batch, first, single):
-    """Feed samples first, first + 1, ... to the lanes; return how many groups of lanes there are, in fours.
+def _open(table, inputs, targets, memory, chosen, batch, first, size, single):
+    """Feed samples first, first + 1, ... to ``size`` groups of lanes.
 
     All lanes get a sample, or each lane one of its own ``batch``, or eight lanes eight samples (``single``). What fills
     up the last four groups has weight zero.
     """
     d, outputs = table[INPUTS], table[OUTPUTS]
     samples = batch if batch > 0 else table[SAMPLES]
-    each = 8 if single else 1
-    count = min(CHUNK, (samples - first + each - 1) // each)
     share = 1.0 / samples
-    for s in range((count + 3) // 4 * 4):
+    for s in range(size):
         if batch == 0 and not single:
             m = min(first + s, samples - 1)
             store(memory, table[WEIGHT] + s * 8, share if first + s < samples else 0.0)
@@ -85,7 +83,6 @@ def _open(table, inputs, targets, memory, chosen, batch, first, single):
                 memory[table[H] + (1 + i) * ROW + at] = inputs[m * d + i]
             for c in range(outputs):
                 memory[table[TARGET] + c * ROW + at] = targets[m * outputs + c]
-    return (count + 3) // 4 * 4
 
 
 # ---- the two passes of the gradient ------------------------------------------------------------------------------
@@ -335,22 +332,23 @@ def _multiply(table, memory, pairs, many, to, high, size):
 
 
 @jit
-def _sums(table, memory, size, single, fresh):
+def _sums(table, memory, size, count, single, fresh):
     """Add a chunk's share of all cells: products of rows of two panels, of all lanes where a start has them all.
 
     One panel of columns at a time, so that it and one of rows stay in the first-level cache; a few where rows are made
-    late. In the ``fresh``, that is the first, chunk the first task of each cell sets it.
+    late. In the ``fresh``, that is the first, chunk the first task of each cell sets it. ``count`` groups of lanes have
+    samples, ``size`` with what fills them up.
     """
     for task in range(table[AT_TASK], table[AT_TASK] + table[TASKS] * TASK, TASK):
         left, rows, columns, triangle = table[task], table[task + 1], table[task + 4], table[task + 6]
         across, anew = (columns + outer.WIDE - 1) // outer.WIDE, int(fresh and table[task + 7])
         if left == MADE:
-            _multiply(table, memory, table[task + 2], rows, table[LEFT], outer.HIGH, size)
+            _multiply(table, memory, table[task + 2], rows, table[LEFT], outer.HIGH, count)
             left = table[LEFT]
         together = COLUMNS if left == LATE else outer.WIDE
         for j in range(0, columns, together):
             many = min(together, columns - j)
-            _multiply(table, memory, table[task + 3] + 2 * j, many, table[RIGHT], outer.WIDE, size)
+            _multiply(table, memory, table[task + 3] + 2 * j, many, table[RIGHT], outer.WIDE, count)
             operation = table[task + 2]
             for i in range(0, rows, outer.HIGH):
                 high, a = min(rows - i, outer.HIGH), left + i * ROW
@@ -359,7 +357,7 @@ def _sums(table, memory, size, single, fresh):
                     operation = _combine(table, memory, operation, high, 32, size)
                 cell = table[task + 5] + (i // outer.HIGH * across + j // outer.WIDE) * BLOCK
                 for k in range(0, min(many, i + outer.HIGH - j) if triangle else many, outer.WIDE):
-                    _block(memory, a, table[RIGHT] + k * ROW, size, table[SUMS], cell, high, many - k, single, anew)
+                    _block(memory, a, table[RIGHT] + k * ROW, count, table[SUMS], cell, high, many - k, single, anew)
                     cell += BLOCK
 
 
@@ -442,8 +440,11 @@ def run(kind, table_at, inputs_at, targets_at, memory_at, chosen_at, batch):
     if cells:
         _gram(table, memory)
     samples = batch if batch > 0 else table[SAMPLES]
-    for first in range(0, samples, CHUNK * 8 if single else CHUNK):
-        size = _open(table, inputs, targets, memory, chosen, batch, first, single)
+    each = 8 if single else 1
+    for first in range(0, samples, CHUNK * each):
+        count = min(CHUNK, (samples - first + each - 1) // each)
+        size = (count + 3) // 4 * 4
+        _open(table, inputs, targets, memory, chosen, batch, first, size, single)
         _forward(table, memory, size)
         _loss(table, memory, size)
         if kind == VALUES:
@@ -457,4 +458,4 @@ def run(kind, table_at, inputs_at, targets_at, memory_at, chosen_at, batch):
             _of_outputs(table, memory, size)
             _combine(table, memory, table[AT_CURVATURE], table[CURVATURES], 32, size)
             _combine(table, memory, table[AT_JACOBIAN], table[JACOBIANS], 8, size)
-            _sums(table, memory, size, single, first == 0)
+            _sums(table, memory, size, count, single, first == 0)

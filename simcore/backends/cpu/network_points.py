@@ -162,6 +162,7 @@ def fill_singly(laid, x, value, gradient, hessian):
     table = laid.table
     n = table[network.N]
     memory, A = aligned(table[network.SIZE]), np.empty(table[network.PACKED])
+    flat = hessian.reshape(-1)
     for row in range(len(x)):
         square, total = 0.0, 0.0
         for i in range(n):
@@ -177,8 +178,9 @@ def fill_singly(laid, x, value, gradient, hessian):
             gradient[row, i] = total + laid.l2 * x[row, i]
             square += x[row, i] * x[row, i]
         for i in range(n):
-            hessian[row, i, : i + 1] = A[i * (i + 1) // 2 : i * (i + 3) // 2 + 1]
-        _mirror(hessian.reshape(-1), row, n)
+            for j in range(i + 1):
+                flat[(row * n + i) * n + j] = A[i * (i + 1) // 2 + j]
+        _mirror(flat, row, n)
         total = 0.0
         for lane in range(8):
             total += memory[table[network.VALUE] + lane]
