@@ -119,7 +119,8 @@ SEARCH: dict[str, Key] = {
 is cheap ("auto", the default); with a proof ``starts`` may be 0. ``max_starts``: starts after which a draw that is not
 complete is given up (and says so); ``radius``: of the ball, a length in x, by default one that holds some ten
 points. ``moves``, ``max_moves``, ``walkers``: as for ``simcore.estimate_counts``, whose ``target_error`` is each draw's
-in runs of these methods, so that ``draws`` says how many there are."""
+in runs of these methods, so that ``draws`` says how many there are. A key that says what is the default anyway may
+stand beside any method, so that the method of a file can be changed alone."""
 
 DEFAULT_STARTS = {"newton": 256, "enumerate": 512, "ball": 512, "walk": 1, "paths": 1}
 TABLES = ("seed", "landscape", "search", "solver")
@@ -187,6 +188,8 @@ class Configuration:
                 _check_search(landscape, search)
                 same.append(entry)
                 combinations.append(entry)
+        if search["method"] in (*ESTIMATED, "ball"):
+            search["start_law"] = None  # the default of every landscape, as was checked
         return cls(seed=seed, combinations=tuple(combinations), solver=solver, **search)
 
     @classmethod
@@ -376,6 +379,8 @@ def _search_settings(table: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError(f"[search] has no method; give {SEARCH['method'].wants()}")
     settings = {key: SEARCH[key].check(f"search.{key}", value) for key, value in table.items()}
     method = settings["method"]
+    if method != "enumerate" and settings.get("prove") == "auto":
+        del settings["prove"]  # what is so anyway
     for key in settings:
         if method not in SEARCH[key].methods:
             raise InputError(f"search.{key} is given, but method {method!r} does not use it; leave it out")
@@ -405,10 +410,11 @@ def _estimate_settings(settings: dict[str, Any]) -> dict[str, Any]:
         raise InputError(f"[search] of method {method!r} needs draws, and no max_draws; target_error is each draw's")
     if "target_error" in settings and "moves" in settings:
         raise InputError("[search] gives target_error and moves; give the one that is to end each draw's count")
-    for key in ("starts", "start_law", "positions", "spectrum"):
-        if settings.get(key, SEARCH[key].default) not in (None, False, DEFAULT_STARTS[method]):
+    given = settings.get("starts") not in (None, *DEFAULT_STARTS.values())
+    for key, asked in (("starts", given), *((key, settings.get(key)) for key in ("positions", "spectrum"))):
+        if asked:
             raise InputError(f"search.{key} is given, but method {method!r} does not use it; leave it out")
-    settings.setdefault("starts", DEFAULT_STARTS[method])
+    settings["starts"] = DEFAULT_STARTS[method]
     return settings
 
 
@@ -543,22 +549,22 @@ def _check_plain(where: str, value: Any, *, booleans: bool) -> None:
 
 def _check_search(landscape: Landscape, search: Mapping[str, Any]) -> None:
     """Refuse settings that this landscape can't be searched with."""
-    _guarded("search.start_law", landscape.check_start_law, search.get("start_law"))  # type: ignore[arg-type]
+    law = search.get("start_law")
+    _guarded("search.start_law", landscape.check_start_law, law)  # type: ignore[arg-type]
+    if search["method"] in (*ESTIMATED, "ball") and law not in (None, landscape.check_start_law(None)):
+        raise InputError(f"search.start_law is {law!r}, but method {search['method']!r} does not use it; leave it out")
     if landscape.draws is not None and (search.get("draws") or search["max_draws"]) > landscape.draws:
         raise InputError(
             f"search.draws is {search.get('draws') or search['max_draws']}, but {_one_line(landscape.to_dict())} has "
             f"{landscape.draws} different draw(s) only; give draws = {landscape.draws}"
         )
     landscape.check_drawable()
-    if search["method"] == "ball":
-        if not landscape.stationary:
-            other = "newton" if landscape.euler_characteristic is None else "enumerate"
-            raise InputError(
-                f"search.method is 'ball', but {landscape.name} is not a stationary random field in R^n; "
-                f'give method = "{other}", or use gaussian_field'
-            )
-        if search.get("start_law") is not None:
-            raise InputError("search.start_law is given, but a ball has its own starts; leave it out")
+    if search["method"] == "ball" and not landscape.stationary:
+        other = "newton" if landscape.euler_characteristic is None else "enumerate"
+        raise InputError(
+            f"search.method is 'ball', but {landscape.name} is not a stationary random field in R^n; "
+            f'give method = "{other}", or use gaussian_field'
+        )
     if search["method"] == "walk":
         from simcore.counts.estimate import check_walkable
 

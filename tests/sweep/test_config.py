@@ -199,7 +199,7 @@ def test_a_run_may_be_continued_with_more_draws_only(change, words):
         ({"landscape__0__n": [24], "search__prove": True}, ["search.prove is True", "spherical_spin", "prove='auto'"]),
         ({"landscape__0__n": [18], "search__starts": 0}, ["search.starts is 0", "spherical_spin", "prove=True"]),
         ({"landscape": [{"name": "gaussian_field", "n": 2}], "search__method": "ball", "search__radius": 0}, ["above 0"]),
-        ({"landscape": [{"name": "gaussian_field", "n": 2}], "search__method": "ball", "search__start_law": "box"}, ["own starts"]),
+        ({"landscape": [{"name": "gaussian_field", "n": 2}], "search__method": "ball", "search__start_law": "normal"}, ["does not use it"]),
         ({"search__positions": 1}, ["search.positions is 1", "true or false"]),
         ({"solver__tol": 1}, ["'tol'", "did you mean 'tolerance'"]),
         ({"landscape__0__N": 3}, ["'N'", "did you mean 'n'"]),

@@ -93,6 +93,7 @@ def test_figures_of_points_are_refused_in_one_line(run, kind):
     ("search", "word"),
     [
         ({"starts": 100}, "starts"),
+        ({"positions": True}, "positions"),
         ({"target_error": 0.1}, "target_error"),
         ({"max_draws": 64}, "draws"),
         ({"walkers": 1}, "walkers"),
@@ -102,6 +103,22 @@ def test_figures_of_points_are_refused_in_one_line(run, kind):
 def test_settings_of_other_methods_are_refused(search, word):
     with pytest.raises(simcore.InputError, match=word):
         configured(**search)
+
+
+@pytest.mark.parametrize("method", ["enumerate", "newton", "ball", "walk", "paths"])
+def test_the_method_of_a_file_can_be_changed_alone(method):
+    """The example of the documents, whose ``prove``, ``starts`` and ``start_law`` are defaults."""
+    name = "gaussian_field" if method == "ball" else "spherical_spin"
+    search = {"prove": "auto", "draws": 200, "starts": 512, "positions": False, "spectrum": False}
+    law = simcore.GaussianField(n=4).start_laws[0] if method == "ball" else "uniform"
+    solver = {"method": "auto", "step_cap": "auto", "tolerance": 1e-10, "max_iterations": 200}
+    tables = {"seed": 1, "landscape": [{"name": name, "n": [4, 6]}], "solver": solver}
+    whole = Configuration.from_mapping(tables | {"search": search | {"method": method, "start_law": law}})
+    if method in ("walk", "paths", "ball"):
+        bare = Configuration.from_mapping(tables | {"search": {"method": method, "draws": 200}})
+        assert whole == bare and whole.hash == bare.hash
+        with pytest.raises(simcore.InputError, match=r"search\.prove is given, but method"):
+            Configuration.from_mapping(tables | {"search": search | {"method": method, "prove": True}})
 
 
 def test_settings_belong_to_the_identity_of_a_run():
