@@ -60,9 +60,23 @@ class FlagsType(types.Type):
         super().__init__(name=f"flags_of_{width}_lanes")
 
 
+class PairType(types.Type):
+    """Numba type of complex numbers: a register of real parts and one of imaginary parts."""
+
+    def __init__(self, kind: VectorType) -> None:
+        self.kind = kind
+        super().__init__(name=f"complex_{kind.name}")
+
+    @property
+    def structure(self) -> ir.LiteralStructType:
+        """LLVM's type."""
+        return ir.LiteralStructType([self.kind.vector, self.kind.vector])
+
+
 SINGLES, DOUBLES = VectorType(32), VectorType(64)
 _KINDS = (SINGLES, DOUBLES)
 _FLAGS = {kind: FlagsType(kind.width) for kind in _KINDS}
+_PAIRS = {kind: PairType(kind) for kind in _KINDS}
 _NUMBERS = (types.float64, types.float32, types.int64)
 
 
@@ -70,6 +84,12 @@ _NUMBERS = (types.float64, types.float32, types.int64)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: Any) -> None:
         super().__init__(manager, fe_type, fe_type.vector)
+
+
+@register_model(PairType)
+class _PairModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, fe_type: Any) -> None:
+        super().__init__(manager, fe_type, fe_type.structure)
 
 
 @register_model(FlagsType)
@@ -180,8 +200,8 @@ def _operation(name: str, arguments: tuple[Any, ...]) -> Any:
 
 @intrinsic
 def fma(typingctx, x, y, z):
-    """x y + z with one rounding."""
-    return _operation("fma", (x, y, z))
+    """x y + z with one rounding; complex: two on each part of a product, one where x or y is real."""
+    return _operation("fma", (x, y, z)) or _complex_operation((x, y, z), _multiplied_in)
 
 
 @intrinsic
@@ -294,3 +314,184 @@ def zeros(typingctx, array):
         return ir.Constant(kind.vector, [0.0] * kind.width)
 
     return kind(array), codegen
+
+
+# ---- complex numbers ------------------------------------------------------------------------------------------------
+def _parts(context: Any, builder: Any, kind: VectorType, given: Any, value: Any) -> tuple[Any, Any]:
+    """Emit the real and imaginary part of an argument; no imaginary part of one that is real by type."""
+    if isinstance(given, PairType):
+        return builder.extract_value(value, 0), builder.extract_value(value, 1)
+    return _widen(context, builder, kind, given, value), None
+
+
+def _joined(builder: Any, kind: VectorType, r: Any, i: Any) -> Any:
+    empty = ir.Constant(_PAIRS[kind].structure, ir.Undefined)
+    return builder.insert_value(builder.insert_value(empty, r, 0), i, 1)
+
+
+def _fused(builder: Any, kind: VectorType, x: Any, y: Any, z: Any) -> Any:
+    shape = ir.FunctionType(kind.vector, [kind.vector] * 3)
+    name = f"llvm.fma.v{kind.width}f{kind.bits}"
+    return builder.call(cgutils.get_or_insert_function(builder.module, shape, name), (x, y, z))
+
+
+def _complex_kind(*arguments: Any) -> VectorType | None:
+    """Return the kind of complex arguments among numbers and vectors of that kind, None where there are none."""
+    kinds = {a.kind for a in arguments if isinstance(a, PairType)}
+    fit = all(a.kind in kinds if isinstance(a, PairType) else a in kinds or _is_number(a) for a in arguments)
+    return kinds.pop() if len(kinds) == 1 and fit else None
+
+
+def _is_number(argument: Any) -> bool:
+    return isinstance(argument, (types.Float, types.Integer))
+
+
+def _sum(b: Any, kind: VectorType, x: Any, y: Any) -> Any:
+    return b.fadd(x[0], y[0]), b.fadd(x[1], y[1])
+
+
+def _difference(b: Any, kind: VectorType, x: Any, y: Any) -> Any:
+    return b.fsub(x[0], y[0]), b.fsub(x[1], y[1])
+
+
+def _product(b: Any, kind: VectorType, x: Any, y: Any) -> Any:
+    if x[1] is None or y[1] is None:
+        (a, _), (r, i) = (x, y) if x[1] is None else (y, x)
+        return b.fmul(a, r), b.fmul(a, i)
+    r = _fused(b, kind, x[0], y[0], b.fneg(b.fmul(x[1], y[1])))
+    return r, _fused(b, kind, x[0], y[1], b.fmul(x[1], y[0]))
+
+
+def _multiplied_in(b: Any, kind: VectorType, x: Any, y: Any, z: Any) -> Any:
+    """z + x y, two roundings on each part of a complex product, one of a real multiple."""
+    if x[1] is None or y[1] is None:
+        (a, _), (r, i) = (x, y) if x[1] is None else (y, x)
+        return _fused(b, kind, a, r, z[0]), _fused(b, kind, a, i, z[1])
+    r, i = _fused(b, kind, x[0], y[0], z[0]), _fused(b, kind, x[0], y[1], z[1])
+    return _fused(b, kind, b.fneg(x[1]), y[1], r), _fused(b, kind, x[1], y[0], i)
+
+
+def _complex_operation(arguments: tuple[Any, ...], emit: Callable[..., Any]) -> Any:
+    kind = _complex_kind(*arguments)
+    if kind is None:
+        return None
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        parts = [_parts(context, builder, kind, t, v) for t, v in zip(sig.args, args, strict=True)]
+        return _joined(builder, kind, *emit(builder, kind, *parts))
+
+    return _PAIRS[kind](*map(_plain_number, arguments)), codegen
+
+
+def _register_complex(op: Any, emit: Callable[..., Any], scales: bool) -> None:
+    """Register an operator of two complex numbers, ``scales``: or of one and a real one."""
+
+    @infer_global(op)
+    class _Typer(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            fit = len(args) == 2 and (scales or all(isinstance(a, PairType) for a in args))
+            made = _complex_operation(args, emit) if fit else None
+            return None if made is None else made[0]
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _complex_operation(sig.args, emit)[1](context, builder, sig, args)
+
+    for kind, pair in _PAIRS.items():
+        for other in (kind, *_NUMBERS) if scales else ():
+            lower_builtin(op, pair, other)(lower)
+            lower_builtin(op, other, pair)(lower)
+        lower_builtin(op, pair, pair)(lower)
+
+
+for _op, _emit in ((operator.add, _sum), (operator.sub, _difference), (operator.mul, _product)):
+    _register_complex(_op, _emit, scales=_op is operator.mul)
+
+
+@infer_global(operator.neg)
+class _ComplexNegation(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:
+        return signature(args[0], args[0]) if len(args) == 1 and isinstance(args[0], PairType) else None
+
+
+def _negate_both(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    r, i = _parts(context, builder, sig.args[0].kind, sig.args[0], args[0])
+    return _joined(builder, sig.args[0].kind, builder.fneg(r), builder.fneg(i))
+
+
+for _pair in _PAIRS.values():
+    lower_builtin(operator.neg, _pair)(_negate_both)
+
+
+@intrinsic
+def pair(typingctx, r, i):
+    """The complex numbers r + i i of two vectors."""
+    return _PAIRS[r](r, i), lambda context, builder, sig, args: _joined(builder, r, *args)
+
+
+@intrinsic
+def real(typingctx, z):
+    """Real parts."""
+    return z.kind(z), lambda context, builder, sig, args: builder.extract_value(args[0], 0)
+
+
+@intrinsic
+def imag(typingctx, z):
+    """Imaginary parts."""
+    return z.kind(z), lambda context, builder, sig, args: builder.extract_value(args[0], 1)
+
+
+@intrinsic
+def turned(typingctx, z):
+    """i z."""
+
+    def codegen(context, builder, sig, args):
+        r, i = _parts(context, builder, z.kind, z, args[0])
+        return _joined(builder, z.kind, builder.fneg(i), r)
+
+    return z(z), codegen
+
+
+@intrinsic
+def take(typingctx, array, offset):
+    """The complex numbers whose real parts stand at array[offset : offset + width], imaginary parts behind them."""
+    kind = _of(array)
+
+    def codegen(context, builder, sig, args):
+        return _joined(builder, kind, *_halves(context, builder, kind, sig.args[0], args, builder.load))
+
+    return _PAIRS[kind](array, types.intp), codegen
+
+
+@intrinsic
+def put(typingctx, array, offset, z):
+    """Store complex numbers as ``take`` reads them."""
+
+    def codegen(context, builder, sig, args):
+        parts = iter(_parts(context, builder, z.kind, z, args[2]))
+        _halves(context, builder, z.kind, sig.args[0], args[:2], lambda address: builder.store(next(parts), address))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, z), codegen
+
+
+def _halves(context: Any, builder: Any, kind: VectorType, array: Any, args: Any, access: Callable[[Any], Any]) -> Any:
+    """Emit access to real and imaginary parts; return what it gave."""
+    found = []
+    for half in (0, kind.width):
+        offset = builder.add(args[1], ir.Constant(args[1].type, half))
+        address = builder.bitcast(_address(context, builder, array, args[0], offset), kind.vector.as_pointer())
+        instruction = access(address)
+        instruction.align = kind.bits // 8
+        found.append(instruction)
+    return found
+
+
+@intrinsic
+def nothing(typingctx, array):
+    """Complex zeros of the array's precision."""
+    kind = _of(array)
+
+    def codegen(context, builder, sig, args):
+        return ir.Constant(_PAIRS[kind].structure, None)
+
+    return _PAIRS[kind](array), codegen

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simcore.compilation import jit
-from simcore.proof.lanes import REGISTER, fma, load, store, width, zeroed, zeros
+from simcore.proof.lanes import REGISTER, fma, imag, nothing, put, real, take, turned, width, zeroed
 from simcore.proof.linear import BLOCK, contract, multiply
 
 Tables = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -66,17 +66,14 @@ def workspace(T: NDArray[Any], n: int, p: int) -> tuple[NDArray[Any], NDArray[An
 def _lower(tables, q, n, M, v, A):
     """A_s = sum_l M_(s + l) v_l for the multisets s of q indices; at most 2 n + 2 roundings on any term."""
     rows, first, sizes = tables
-    w = width(M)
-    step = 2 * w
+    step = 2 * width(M)
     for s in range(sizes[q]):
-        ar, ai, br, bi = zeros(M), zeros(M), zeros(M), zeros(M)
+        a, b = nothing(M), nothing(M)
         for l in range(n):  # noqa: E741
-            o = step * rows[first[q] + s, l]
-            mr, mi, vr, vi = load(M, o), load(M, o + w), load(v, step * l), load(v, step * l + w)
-            ar, ai = fma(mr, vr, ar), fma(mr, vi, ai)
-            br, bi = fma(-mi, vi, br), fma(mi, vr, bi)
-        store(A, step * s, ar + br)
-        store(A, step * s + w, ai + bi)
+            x, z = take(M, step * rows[first[q] + s, l]), take(v, step * l)
+            a = fma(real(x), z, a)
+            b = fma(imag(x), z, b)
+        put(A, step * s, a + turned(b))
 
 
 @jit(inner=True)

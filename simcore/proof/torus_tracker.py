@@ -30,16 +30,21 @@ from simcore.proof.lanes import (
     any_lane,
     broadcast,
     fma,
+    imag,
     load,
     minimum,
+    pair,
+    put,
+    real,
     select,
     sqrt,
     store,
+    take,
     width,
     zeroed,
     zeros,
 )
-from simcore.proof.linear import BLOCK, defect, factor_reflected, inverse, product, solve_reflected, square_norm
+from simcore.proof.linear import BLOCK, defect, factor_reflected, inverse, solve_reflected, square_norm
 from simcore.proof.tracker import SMALLEST, reap, stride
 
 Tables = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -66,6 +71,13 @@ def workspace(kind: type, n: int, waves: int) -> tuple[NDArray[Any], NDArray[Any
     )
 
 
+@jit(inline=True)
+def product(ar, ai, br, bi):
+    """Real and imaginary part of (ar + i ai)(br + i bi)."""
+    z = pair(ar, ai) * pair(br, bi)
+    return real(z), imag(z)
+
+
 @jit(inner=True)
 def _expand(C, tables, n, z, t, kept, F, G, H):
     """Set F and H at z, G = sum_k k D'_k, and ``kept``: D, S, D', S' of every wave; z[n:] receives 1/z[:n].
@@ -76,9 +88,7 @@ def _expand(C, tables, n, z, t, kept, F, G, H):
     w = width(z)
     step = 2 * w
     for o in range(0, step * n, step):
-        r, q = inverse(load(z, o), load(z, o + w))
-        store(z, step * n + o, r)
-        store(z, step * n + o + w, q)
+        put(z, step * n + o, inverse(take(z, o)))
     for o in range(0, step * n, w):
         store(F, o, zeros(z))
         store(G, o, zeros(z))
@@ -185,14 +195,10 @@ def _turn(n, z, d, q):
     w = width(z)
     step = 2 * w
     for o in range(0, step * n, step):
-        dr, di = load(d, o), load(d, o + w)
-        er, ei = product(dr, di, dr, di)
-        er, ei = fma(1.0 / 12.0, er, 1.0), (1.0 / 12.0) * ei
-        xr, xi = inverse(fma(-0.5, dr, er), fma(-0.5, di, ei))
-        xr, xi = product(xr, xi, fma(0.5, dr, er), fma(0.5, di, ei))
-        xr, xi = product(xr, xi, load(z, o), load(z, o + w))
-        store(q, o, xr)
-        store(q, o + w, xi)
+        x = take(d, o)
+        e = x * x
+        e = pair(fma(1.0 / 12.0, real(e), 1.0), (1.0 / 12.0) * imag(e))
+        put(q, o, inverse(fma(-0.5, x, e)) * fma(0.5, x, e) * take(z, o))
 
 
 @jit

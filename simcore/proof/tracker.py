@@ -31,8 +31,22 @@ Nothing here is trusted: where a path ends is certified afterwards, whatever pat
 from __future__ import annotations
 
 from simcore.compilation import jit
-from simcore.proof.lanes import any_lane, fma, load, maximum, minimum, select, sqrt, store, width, zeros
-from simcore.proof.linear import factor, multiply, product, solve, square_norm
+from simcore.proof.lanes import (
+    any_lane,
+    fma,
+    load,
+    maximum,
+    minimum,
+    pair,
+    put,
+    select,
+    sqrt,
+    store,
+    take,
+    width,
+    zeros,
+)
+from simcore.proof.linear import factor, multiply, solve, square_norm
 from simcore.proof.tensor import bend, descend, third
 
 _RADIUS = 0.75
@@ -43,16 +57,14 @@ SMALLEST = 1e-3  # a step that had to be halved ten times over is not going to s
 @jit(inner=True)
 def _powers(n, q, y, gr, gi, low, high):
     """low = g y^q, high = g y^(q+1), coordinate by coordinate."""
-    w = width(y)
-    for o in range(0, 2 * w * n, 2 * w):
-        r, i, yr, yi = zeros(y) + gr, zeros(y) + gi, load(y, o), load(y, o + w)
+    step = 2 * width(y)
+    g = pair(zeros(y) + gr, zeros(y) + gi)
+    for o in range(0, step * n, step):
+        r, x = g, take(y, o)
         for _ in range(q):
-            r, i = product(r, i, yr, yi)
-        store(low, o, r)
-        store(low, o + w, i)
-        r, i = product(r, i, yr, yi)
-        store(high, o, r)
-        store(high, o + w, i)
+            r = r * x
+        put(low, o, r)
+        put(high, o, r * x)
 
 
 @jit(inner=True)
@@ -85,21 +97,22 @@ def reap(lanes, n, y, t, halvings, count, most, owner, following, begin, ends, a
 
 
 @jit(inner=True)
-def _linearise(T, tables, n, p, y, gr, gi, a, b, above, z, low, high, J, e):
-    """low = g y^(m-2), high = g y^(m-1), J at y and e = J y."""
+def _linearise(T, tables, n, p, y, gr, gi, b, above, z, low, high, J, d, scratch, e):
+    """low = g y^(m-2), high = g y^(m-1), e = J y, J and d the factors of J at y."""
     w = width(y)
     step, m = 2 * w, p - 1
     scale = m * b
-    for o in range(0, step * n, w):
-        store(z, o, scale * load(y, o))
+    for o in range(0, step * n, step):
+        put(z, o, scale * take(y, o))
     descend(T, tables, n, p, y, z, above, J)
     _powers(n, m - 2, y, gr, gi, low, high)
-    scale = m * a
+    scale = m - scale
     for i in range(n):
-        o, k = step * (i * (i + 1) // 2 + i), step * i
-        store(J, o, fma(scale, load(high, k), load(J, o)) - 1.0)
-        store(J, o + w, fma(scale, load(high, k + w), load(J, o + w)))
+        o = step * (i * (i + 1) // 2 + i)
+        put(J, o, fma(scale, take(high, step * i), take(J, o)))
+        store(J, o, load(J, o) - 1.0)
     multiply(n, J, y, e)
+    factor(n, J, d, scratch)
 
 
 @jit(inner=True)
@@ -145,66 +158,48 @@ def track(T, tables, n, p, gr, gi, limits, space, ends, arrived, tries):
                 return
         b = load(t, 0)
         a, over = 1.0 - b, 1.0 / b
-        _linearise(T, tables, n, p, y, gr, gi, a, b, above, z, low, high, J, c1)
-        factor(n, J, d, scratch)
+        _linearise(T, tables, n, p, y, gr, gi, b, above, z, low, high, J, d, scratch, c1)
         for o in range(0, step * n, step):
-            yr, yi = load(y, o), load(y, o + w)
-            qr, qi = product(load(high, o), load(high, o + w), yr, yi)
-            xr, xi = over * (part * (load(c1, o) + yr) - qr), over * (part * (load(c1, o + w) + yi) - qi)
-            store(c1, o, xr)
-            store(c1, o + w, xi)
-            store(q, o, xr)
-            store(q, o + w, xi)
+            x = take(y, o)
+            x = over * (part * (take(c1, o) + x) - take(high, o) * x)
+            put(c1, o, x)
+            put(q, o, x)
         solve(n, J, d, c1)
         bend(T, tables, n, p, above, c1, B)
         multiply(n, B, c1, z)
         for o in range(0, step * n, step):
-            ur, ui = load(c1, o), load(c1, o + w)
-            mr, mi = product(load(high, o), load(high, o + w), ur, ui)  # g y^(m-1) c1
-            kr, ki = product(load(low, o), load(low, o + w), ur, ui)  # g y^(m-2) c1
-            store(low, o, kr)
-            store(low, o + w, ki)
-            qr, qi = product(kr, ki, ur, ui)
-            zr, zi = load(z, o), load(z, o + w)
-            xr = fma(over, ur - load(q, o) - m * mr, two * fma(a, qr, b * zr))
-            xi = fma(over, ui - load(q, o + w) - m * mi, two * fma(a, qi, b * zi))
-            store(c2, o, xr)
-            store(c2, o + w, xi)
-            store(q, o, xr)
-            store(q, o + w, xi)
-            store(z, o, two * (zr - qr))
-            store(z, o + w, two * (zi - qi))
+            u = take(c1, o)
+            k = take(low, o) * u  # g y^(m-2) c1
+            v, x = k * u, take(z, o)
+            put(low, o, k)
+            put(z, o, two * (x - v))
+            x = fma(over, u - take(q, o) - m * (take(high, o) * u), two * fma(a, v, b * x))
+            put(c2, o, x)
+            put(q, o, x)
         solve(n, J, d, c2)
         multiply(n, B, c2, e)
         for o in range(0, step * n, step):
-            vr, vi = load(c2, o), load(c2, o + w)
-            mr, mi = product(load(high, o), load(high, o + w), vr, vi)
-            qr, qi = product(load(low, o), load(low, o + w), vr, vi)
-            zr = fma(2.0 * two, fma(a, qr, b * load(e, o)), load(z, o))
-            zi = fma(2.0 * two, fma(a, qi, b * load(e, o + w)), load(z, o + w))
-            store(c3, o, fma(over, vr - load(q, o) - m * mr, zr))
-            store(c3, o + w, fma(over, vi - load(q, o + w) - m * mi, zi))
+            u = take(c2, o)
+            x = fma(2.0 * two, fma(a, take(low, o) * u, b * take(e, o)), take(z, o))
+            put(c3, o, fma(over, u - take(q, o) - m * (take(high, o) * u), x))
         if tables is not None:
             third(T, tables, n, p, above, c1, B, e)
             _powers(n, m - 3, y, gr, gi, low, high)
             for o in range(0, step * n, step):
-                qr, qi, ur, ui = load(low, o), load(low, o + w), load(c1, o), load(c1, o + w)
+                x, u = take(low, o), take(c1, o)
                 for _ in range(3):
-                    qr, qi = product(qr, qi, ur, ui)
-                store(c3, o, fma(three, fma(a, qr, b * load(e, o)), load(c3, o)))
-                store(c3, o + w, fma(three, fma(a, qi, b * load(e, o + w)), load(c3, o + w)))
+                    x = x * u
+                put(c3, o, fma(three, fma(a, x, b * take(e, o)), take(c3, o)))
         solve(n, J, d, c3)
         h, after, arrives = stride(n, aim, sqrt(square_norm(n, y)), c2, c3, load(halvings, 0), b)
-        for o in range(0, step * n, w):
-            store(q, o, fma(h, fma(h, fma(h, load(c3, o), load(c2, o)), load(c1, o)), load(y, o)))
-        a = 1.0 - after
-        _linearise(T, tables, n, p, q, gr, gi, a, after, above, z, low, high, J, e)
-        factor(n, J, d, scratch)
-        for o in range(0, step * n, w):
-            store(e, o, part * fma(1.0 - m, load(q, o), load(e, o)))
+        for o in range(0, step * n, step):
+            put(q, o, fma(h, fma(h, fma(h, take(c3, o), take(c2, o)), take(c1, o)), take(y, o)))
+        _linearise(T, tables, n, p, q, gr, gi, after, above, z, low, high, J, d, scratch, e)
+        for o in range(0, step * n, step):
+            put(e, o, part * (take(e, o) - (m - 1.0) * take(q, o)))
         solve(n, J, d, e)
-        for o in range(0, step * n, w):
-            store(q, o, load(q, o) + load(e, o))
+        for o in range(0, step * n, step):
+            put(q, o, take(q, o) + take(e, o))
         limit = select(arrives, nothing + final, nothing + closeness)
         good = square_norm(n, e) <= limit * limit * square_norm(n, q)
         for o in range(0, step * n, w):
