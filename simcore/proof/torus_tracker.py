@@ -218,11 +218,11 @@ def track_waves(C, tables, n, v, limits, space, ends, arrived, tries):
     lanes = vectors.shape[1] // (4 * n)  # w, but no constant: loops over the lanes would be unrolled and compile long
     for lane in range(lanes):
         t[lane], owner[lane] = 1.0, -1.0
-    following, left = 0, len(ends)
+    waiting, left = len(ends), len(ends)
     while True:
         if any_lane((load(t, 0) >= 1.0) | (load(count, 0) >= most) | (load(halvings, 0) < SMALLEST)):
-            stored, begun = reap(lanes, n, z, t, halvings, count, most, owner, following, 0.0, ends, arrived, tries)
-            following += begun
+            stored, begun = reap(lanes, n, z, t, halvings, count, most, owner, waiting, 0.0, ends, arrived, tries)
+            waiting -= begun
             left -= stored
             if left == 0:
                 return

@@ -68,9 +68,9 @@ def _powers(n, q, y, gr, gi, low, high):
 
 
 @jit(inner=True)
-def reap(lanes, n, y, t, halvings, count, most, owner, following, begin, ends, arrived, tries):
-    """Store the paths that have ended and put the next ones, from ``following`` on, in their lanes, at t = ``begin``;
-    return the number of (paths stored, paths begun)."""
+def reap(lanes, n, y, t, halvings, count, most, owner, waiting, begin, ends, arrived, tries):
+    """Store the paths that have ended and put the next ones, the last ``waiting`` of ``ends``, in their lanes, at t =
+    ``begin``; return the number of (paths stored, paths begun)."""
     w = width(y)
     step = 2 * w
     stored, begun = 0, 0
@@ -85,7 +85,7 @@ def reap(lanes, n, y, t, halvings, count, most, owner, following, begin, ends, a
             arrived[row] = t[lane] >= 1.0
             tries[row] = int(count[lane])
             stored += 1
-        row = following + begun
+        row = len(ends) - waiting + begun
         t[lane], halvings[lane], count[lane], owner[lane] = begin, 1.0, 0.0, -1.0  # without a path the lane idles
         if row < len(ends):
             owner[lane] = row
@@ -148,11 +148,11 @@ def track(T, tables, n, p, gr, gi, limits, space, ends, arrived, tries):
     lanes = vectors.shape[1] // (4 * n)  # w, but no constant: loops over the lanes would be unrolled and compile long
     for lane in range(lanes):
         t[lane], owner[lane] = 1.0, -1.0
-    following, left = 0, len(ends)
+    waiting, left = len(ends), len(ends)
     while True:
         if any_lane((load(t, 0) >= 1.0) | (load(count, 0) >= most) | (load(halvings, 0) < SMALLEST)):
-            stored, begun = reap(lanes, n, y, t, halvings, count, most, owner, following, begin, ends, arrived, tries)
-            following += begun
+            stored, begun = reap(lanes, n, y, t, halvings, count, most, owner, waiting, begin, ends, arrived, tries)
+            waiting -= begun
             left -= stored
             if left == 0:
                 return

@@ -102,3 +102,33 @@ def test_lanes_are_those_of_the_numbers_precision(kind):
     exact = a[:width].astype(np.longdouble) * b[:width] + a[1]
     np.testing.assert_array_equal(c[:width], exact.astype(kind))
     np.testing.assert_array_equal(c[width:], before[width:])
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_complex_lanes_calculate_as_complex_numbers_do(kind):
+    """Each operation against NumPy's, of the same precision, in every lane; what lies behind is left alone."""
+
+    @numba.njit
+    def calculate(a, out):
+        step = 2 * lanes.width(a)
+        x, y, z = lanes.take(a, 0), lanes.take(a, step), lanes.take(a, 2 * step)
+        lanes.put(out, 0, x + y)
+        lanes.put(out, step, x - y)
+        lanes.put(out, 2 * step, -(x * y))
+        lanes.put(out, 3 * step, 3.0 * x)
+        lanes.put(out, 4 * step, lanes.fma(x, y, z))
+        lanes.put(out, 5 * step, lanes.fma(lanes.real(x), y, z))
+        lanes.put(out, 6 * step, lanes.turned(lanes.pair(lanes.imag(x), lanes.real(y))))
+        lanes.put(out, 7 * step, linear.inverse(x))
+        lanes.put(out, 8 * step, lanes.nothing(a))
+        return lanes.width(a)
+
+    random = np.random.default_rng(1)
+    a, out = random.normal(size=6 * 16).astype(kind), np.full(20 * 16, 7.0, kind)
+    w = calculate(a, out)
+    x, y, z = (a[2 * w * k : 2 * w * k + w] + 1j * a[2 * w * k + w : 2 * w * (k + 1)] for k in range(3))
+    due = (x + y, x - y, -x * y, 3 * x, x * y + z, x.real * y + z, 1j * (x.imag + 1j * y.real), 1 / x, 0 * x)
+    for k, wanted in enumerate(due):
+        found = out[2 * w * k : 2 * w * k + w] + 1j * out[2 * w * k + w : 2 * w * (k + 1)]
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=16 * np.finfo(kind).eps * (1 + abs(wanted).max()))
+    assert (out[18 * w :] == 7.0).all()
