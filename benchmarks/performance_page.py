@@ -7,7 +7,8 @@
     simcore bench walk --n 8,12,16,20,30 --threads 1 --repeats 3 --save results/benchmarks/walk.json
     simcore bench network --widths 2,25,1 --peers --save results/benchmarks/networks.json
     simcore bench network --widths 2,5,1 --save results/benchmarks/networks_21.json
-    simcore bench network --widths 2,100,1 --save results/benchmarks/networks_401.json
+    simcore bench network --widths 2,100,1 --repeats 3 --save results/benchmarks/networks_401.json
+    simcore bench network --widths 8,10,1 --peers --save results/benchmarks/networks_101_8_inputs.json
     python benchmarks/network_shapes.py --against OTHER/python --save results/benchmarks/network_shapes.json
     python benchmarks/performance_page.py
 
