@@ -28,7 +28,7 @@ from simcore.validate import whole
 Array = NDArray[np.float64]
 _Kind = TypeVar("_Kind", bound="Domain")
 
-_BOX = "give two sequences of numbers"
+_BOX = "give two sequences of numbers, a number a coordinate: Box([-1.0], [1.0])"
 
 
 def short_way(gap: Any, period: float) -> Any:

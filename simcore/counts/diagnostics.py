@@ -47,11 +47,14 @@ def round_trips(history: NDArray[np.int64], classes: Classes, log_n: Array) -> i
     mode = int(np.argmax(log_n))
     middle = abs(np.arange(D + 1) - mode) <= (1 if finite.sum() > 3 else 0)
     middle[0] = False
+    if not middle.any():  # minima are the most frequent: on a circle there are as many maxima
+        middle = finite.copy()
+        middle[0] = False
     extreme = np.arange(D + 1) == 0
     if not finite[0]:  # no minimum: the rarest end that there is
         extreme = np.arange(D + 1) == np.flatnonzero(finite)[0 if mode != np.flatnonzero(finite)[0] else -1]
         middle &= ~extreme
-    if classes.mirrored:
+    if classes.mirrored and D > 1:  # on a circle either end is the other's middle
         extreme, middle = extreme | extreme[::-1], (middle | middle[::-1]) & ~(extreme | extreme[::-1])
     trips = 0
     for walker in history:

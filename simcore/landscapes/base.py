@@ -69,7 +69,7 @@ def _settings(landscape: Any) -> list[tuple[str, str]]:
         if len(text) > LONGEST_SHOWN:
             shape = np.shape(value) if isinstance(value, (tuple, list, np.ndarray)) else ()
             text = f"<{' x '.join(map(str, shape))} numbers>" if shape else f"{text[: LONGEST_SHOWN - 3]}..."
-        found.append((name, text))
+        found.append((landscape.arguments.get(name, name), text))
     return found
 
 
@@ -87,6 +87,8 @@ class Landscape(ABC):
     name: ClassVar[str]
     law: ClassVar[str] = ""
     """One line: the law and its normalisation; where it is empty the docstring's first line serves."""
+    arguments: ClassVar[dict[str, str]] = {}
+    """Fields whose argument of the constructor has another name: what ``repr`` calls them."""
     start_laws: ClassVar[tuple[str, ...]] = ()
     """Names of the laws of starting points; the first is the default."""
     parameters: ClassVar[tuple[str, ...]] = ()
@@ -155,6 +157,12 @@ class Landscape(ABC):
     def draws(self) -> int | None:
         """Number of different draws: 1 where nothing is random, None where there are infinitely many."""
         return None
+
+    @property
+    def to_be_enumerated(self) -> str:
+        """What a landscape without a compact domain needs for its points to be enumerated, in words; "" if nothing
+        would do."""
+        return ""
 
     @property
     def asymptotic(self) -> bool:

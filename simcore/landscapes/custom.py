@@ -78,6 +78,7 @@ class CustomLandscape(Landscape):
     name: ClassVar[str] = "custom"
     law: ClassVar[str] = "functions of the user's own"
     parameters: ClassVar[tuple[str, ...]] = ("n",)
+    arguments: ClassVar[dict[str, str]] = {"where": "domain", "draw_coefficients": "coefficients"}
 
     value: Callable[..., Any]
     gradient: Callable[..., Any]

@@ -69,6 +69,10 @@ class Network(Landscape):
         return seed, draw
 
     @property
+    def to_be_enumerated(self) -> str:
+        return "an mlp with one hidden layer of tanh, sigmoid or softplus units and l2 above 0"
+
+    @property
     def coefficients(self) -> float:
         """Every sample goes through each parameter."""
         return float(self.n) * self.samples

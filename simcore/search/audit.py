@@ -41,8 +41,11 @@ def chao1(hits: NDArray) -> float:
     """Lower bound on the number of orbits, S + f_1 (f_1 - 1) / (2 (f_2 + 1)); Chao (1984), bias-corrected form.
 
     S counts the orbits with ordinary hits. An orbit of 0 hits was found by other searches: it is one of those that the
-    second term estimates, so that it is not added, but the bound is never below the number of all orbits found.
+    second term estimates, so that it is not added, but the bound is never below the number of all orbits found. NaN
+    without hits, which alone say how much was not seen.
     """
+    if not (hits > 0).any():
+        return float("nan")
     once, twice = int((hits == 1).sum()), int((hits == 2).sum())
     return max(float(len(hits)), float((hits > 0).sum()) + once * (once - 1) / (2.0 * (twice + 1)))
 

@@ -5,8 +5,8 @@ from statistics import NormalDist, fmean, variance
 import numpy as np
 import pytest
 
-from simcore.counts.diagnostics import judge, rank_rhat
-from simcore.counts.estimator import Estimate
+from simcore.counts.diagnostics import judge, rank_rhat, round_trips
+from simcore.counts.estimator import Classes, Estimate
 
 SOUND = {
     "walkers": 16, "round_trips": 25, "irreversible": 0.03, "rhat": 1.3, "disagreement": 4.0, "minima_closed": False,
@@ -18,6 +18,14 @@ def estimate(**changed):
     none = np.zeros(0)
     given = {"log_ratio": 1.0, "log_ratio_se": 0.1, "log_total": 1.0, "log_total_se": 0.1} | changed
     return Estimate(none, none, none, none, **given)
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_on_a_circle_journeys_lead_from_minima_to_maxima(mirrored):
+    """Where both are as many there is no other middle, and walkers that go to and fro make a journey in two moves."""
+    history = np.tile([0, 1], (24, 5))
+    assert round_trips(history, Classes(1, 1, mirrored), np.zeros(2)) == 24 * 4
+    assert round_trips(0 * history, Classes(1, 1, mirrored), np.zeros(2)) == 0
 
 
 def test_at_its_limits_a_count_is_trusted():

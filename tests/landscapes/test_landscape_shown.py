@@ -35,4 +35,5 @@ def test_a_notebook_shows_law_parameters_and_dimension():
         domain=simcore.Box([-1, -1], [1, 1]),
         n=2,
     )
+    assert "domain=Box(" in repr(own) and "coefficients=None" in repr(own) and "where" not in own._repr_html_()
     assert "0x" not in repr(own) and "&lt;lambda&gt;" in own._repr_html_()  # no address, and escaped

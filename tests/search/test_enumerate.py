@@ -272,6 +272,7 @@ def test_estimates_of_what_is_unseen():
     assert chao1(np.array([5, 2, 1, 1, 1])) == pytest.approx(5 + 3 * 2 / (2 * 2))
     assert chao1(np.array([5, 2, 1, 1, 1, 0])) == pytest.approx(5 + 3 * 2 / (2 * 2)), "0 hits: one of those estimated"
     assert chao1(np.array([3, 0])) == 2.0, "never below the orbits found"
+    assert np.isnan(chao1(np.zeros(3, int))), "without a hit nothing is known of what was not seen"
 
 
 # ---- the exact law ----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcore.errors import InputError
-from simcore.sweep import plan
+from simcore.sweep import dry_run, plan
 from simcore.sweep.config import Configuration
 from simcore.sweep.plan import Shard, layout, missing, overlapping, part_of, shard_count
 
@@ -124,6 +124,20 @@ def test_shards_of_plain_landscapes_last_from_a_second_to_a_minute_by_the_model(
             landscape = made.landscape(c)
             seconds = plan.seconds_per_draw(made, landscape) * cut.draw_block * cut.start_block / cut.starts
             assert seconds < 60
+
+
+@pytest.mark.parametrize("hidden", [2, 3, 4])
+def test_lists_of_small_networks_take_seconds_by_the_model(hidden):
+    """Measured, one core, two draws each: 0.46 to 2.5 s and 3 to 22 classes for 9, 13 and 17 parameters."""
+    data = {"kind": "teacher", "widths": [2, hidden, 1], "samples": 20}
+    table = {"name": "mlp", "widths": [2, hidden, 1], "activation": "tanh", "loss": "mse", "data": data, "l2": 0.01}
+    search = {"method": "enumerate", "draws": 2, "starts": 64}
+    configuration = Configuration.from_mapping({"landscape": [table], "search": search})
+    assert 0.46 < plan.seconds_per_draw(configuration, configuration.landscape(0)) < 2.5
+    assert 3 <= dry_run._rows_by_law(configuration, 0) <= 22
+    for unfit in ({"l2": 0.0}, {"activation": "relu"}):
+        with pytest.raises(InputError, match="one hidden layer of tanh, sigmoid or softplus units and l2 above 0"):
+            Configuration.from_mapping({"landscape": [table | unfit], "search": search})
 
 
 def test_a_hundred_thousand_shards_are_planned_in_seconds():
