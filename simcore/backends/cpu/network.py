@@ -56,10 +56,8 @@ def _begin(table, memory, kind):
 
 @jit
 def _open(table, inputs, targets, memory, chosen, batch, first, size, single):
-    """Feed samples first, first + 1, ... to ``size`` groups of lanes.
-
-    All lanes get a sample, or each lane one of its own ``batch``, or eight lanes eight samples (``single``). What fills
-    up the last four groups has weight zero.
+    """Feed samples first, first + 1, ... to ``size`` groups of lanes: one to all, or each lane one of its ``batch``, or
+    eight to eight lanes (``single``). What fills up the last four groups has weight zero.
     """
     d, outputs = table[INPUTS], table[OUTPUTS]
     samples = batch if batch > 0 else table[SAMPLES]
@@ -238,12 +236,6 @@ def _slopes(table, memory, d, a, out, size, biases):
 
 # ---- the pre-activation Hessians ---------------------------------------------------------------------------------
 @jit
-def _row(first, row):
-    """Where a row of the panels at ``first`` stands."""
-    return first + (row >> 2) * PANEL + (row & 3) * 8
-
-
-@jit
 def _of_outputs(table, memory, size):
     """Set K_LL, or where the last two layers are factored 1/N, the row that K of them is made of."""
     if table[FACTORED]:
@@ -252,7 +244,8 @@ def _of_outputs(table, memory, size):
         return
     for c in range(table[OUTPUTS]):
         for k in range(c + 1):
-            at = _row(table[K_LAST], c * (c + 1) // 2 + k)
+            row = c * (c + 1) // 2 + k
+            at = table[K_LAST] + (row >> 2) * PANEL + (row & 3) * 8
             for s in range(size):
                 w = load(memory, table[WEIGHT] + s * 8)
                 entry = zeros()
@@ -335,9 +328,8 @@ def _multiply(table, memory, pairs, many, to, high, size):
 def _sums(table, memory, size, count, single, fresh):
     """Add a chunk's share of all cells: products of rows of two panels, of all lanes where a start has them all.
 
-    One panel of columns at a time, so that it and one of rows stay in the first-level cache; a few where rows are made
-    late. In the ``fresh``, that is the first, chunk the first task of each cell sets it. ``count`` groups of lanes have
-    samples, ``size`` with what fills them up.
+    A panel of columns at a time, so that it and one of rows stay in the first-level cache; a few where rows are late.
+    ``fresh``, the first chunk: a cell's first task sets it. ``count`` groups have samples, ``size`` with what fills up.
     """
     for task in range(table[AT_TASK], table[AT_TASK] + table[TASKS] * TASK, TASK):
         left, rows, columns, triangle = table[task], table[task + 1], table[task + 4], table[task + 6]

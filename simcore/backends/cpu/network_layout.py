@@ -66,9 +66,7 @@ class _Cells:
 
     def __init__(self, n: int) -> None:
         self.n, self.count = n, 0
-        self.packed: list[NDArray] = []
-        self.cell: list[NDArray] = []
-        self.factor: list[NDArray] = []
+        self.terms: list[NDArray] = []  # (packed entry, cell, parameter that multiplies it or -1) each
 
     def block(self, rows: int, columns: int) -> tuple[int, NDArray]:
         """Reserve the sums of rows times columns; return the first cell and the cells (rows, columns)."""
@@ -79,14 +77,11 @@ class _Cells:
 
     def add(self, one: NDArray, other: NDArray, cell: NDArray, factor: NDArray | int = -1, twice: bool = False) -> None:
         """Cells belong to the entries of two parameters; with ``twice`` to the symmetric one as well."""
-        one, other, cell, factor = np.broadcast_arrays(one, other, cell, factor)
         high, low = np.maximum(one, other), np.minimum(one, other)
-        packed = high * (high + 1) // 2 + low
-        parts = [np.ones(packed.shape, bool), one == other] if twice else [np.ones(packed.shape, bool)]
-        for chosen in parts:
-            self.packed.append(packed[chosen])
-            self.cell.append(cell[chosen])
-            self.factor.append(factor[chosen])
+        terms = np.stack(np.broadcast_arrays(high * (high + 1) // 2 + low, cell, factor), axis=-1)
+        self.terms.append(terms.reshape(-1, 3))
+        if twice:
+            self.terms.append(terms[np.broadcast_to(one == other, terms.shape[:-1])])
 
     def runs(self, weights: int, one: int) -> tuple[int, list[NDArray]]:
         """Return how many runs of like entries there are, and in turn each one's (terms an entry, entries) and every
@@ -94,7 +89,7 @@ class _Cells:
 
         Entries of like sums follow each other, so that no branch is unforeseen.
         """
-        packed, cell, factor = (np.concatenate(part) for part in (self.packed, self.cell, self.factor))
+        packed, cell, factor = np.concatenate(self.terms).T
         order = np.argsort(packed, kind="stable")
         terms = np.stack([cell, np.where(factor < 0, one, weights + 8 * factor)], axis=1)[order]
         many = np.bincount(packed, minlength=self.n * (self.n + 1) // 2)

@@ -164,7 +164,7 @@ def fill_singly(laid, x, value, gradient, hessian):
     memory, A = aligned(table[network.SIZE]), np.empty(table[network.PACKED])
     flat = hessian.reshape(-1)
     for row in range(len(x)):
-        square, total = 0.0, 0.0
+        square = 0.0
         for i in range(n):
             for lane in range(8):
                 memory[table[network.X] + i * 8 + lane] = x[row, i]
@@ -172,19 +172,14 @@ def fill_singly(laid, x, value, gradient, hessian):
         _collect(table, memory, A, True)
         for i in range(n):
             A[i * (i + 3) // 2] += laid.l2
-            total = 0.0
-            for lane in range(8):
-                total += memory[table[network.G] + i * 8 + lane]
-            gradient[row, i] = total + laid.l2 * x[row, i]
+            g = table[network.G] + i * 8
+            gradient[row, i] = memory[g : g + 8].sum() + laid.l2 * x[row, i]
             square += x[row, i] * x[row, i]
         for i in range(n):
             for j in range(i + 1):
                 flat[(row * n + i) * n + j] = A[i * (i + 1) // 2 + j]
-        _mirror(flat, row, n)
-        total = 0.0
-        for lane in range(8):
-            total += memory[table[network.VALUE] + lane]
-        value[row] = total + 0.5 * laid.l2 * square
+        _mirror(flat, row * n * n, n)
+        value[row] = memory[table[network.VALUE] : table[network.VALUE] + 8].sum() + 0.5 * laid.l2 * square
 
 
 @jit
@@ -198,22 +193,16 @@ def _unpack(A, square, many, flat, at):
         return
     for k in range(0, size, 8):
         k = min(k, size - 8)
-        store_turned(A, square, k, 0, flat, at + k, size)
+        store_turned(A, square, k, flat, at + k, size)
 
 
 @jit
-def _mirror(flat, first, n):
-    """Set the upper triangle of matrix number ``first``, blocks of eight by eight at a time."""
-    base = first * n * n
-    rows = np.arange(8) * n
+def _mirror(flat, base, n):
+    """Set the upper triangle of the matrix at ``base``, eight columns at a time."""
     for top in range(0, n, 8):
-        for side in range(0, top + 1, 8):
-            if side < top and top + 8 <= n:
-                store_turned(flat, rows, 0, base + top * n + side, flat, base + side * n + top, n)
-                continue
-            for i in range(top, min(top + 8, n)):
-                for j in range(side, min(side + 8, i)):
-                    flat[base + j * n + i] = flat[base + i * n + j]
+        for j in range(min(top + 8, n)):
+            for i in range(max(top, j + 1), min(top + 8, n)):
+                flat[base + j * n + i] = flat[base + i * n + j]
 
 
 @jit
@@ -257,10 +246,8 @@ def prepared(problem: Any, hessians: bool = True) -> Layout:
     with _lock:
         if key not in _kept:
             code = address_of(network.run, *[types.int64] * 7)
-            _kept[key] = (
-                given,
-                layout(given, code, hessians),
-            )  # the chain is kept too, so that its arrays keep their identity
+            # The chain is kept too, so that its arrays keep their identity.
+            _kept[key] = given, layout(given, code, hessians)
             while len(_kept) > 16:
                 _kept.popitem(last=False)
         _kept.move_to_end(key)

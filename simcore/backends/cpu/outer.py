@@ -22,6 +22,7 @@ from simcore.formulas.intrinsics import DOUBLE, WIDTH
 
 HIGH, WIDE = 4, 6
 """Rows of a panel of L and of one of R."""
+_POINTERS = ((0, 1), (0, 2), (4, 5))  # arguments that together are an address: L, R and the sums
 
 
 class _Sums:
@@ -75,38 +76,71 @@ def _rows(columns):
     return 4 if columns == 2 else 2
 
 
-def _outer(rows, columns, doc):
+def _product(emit, doc):
+    """Make the function (panels, a, b, count, out, at, fresh) that ``emit`` writes the code of."""
+
     @intrinsic
     def product(typingctx, panels, a, b, count, out, at, fresh):
-        index = types.intp
-
         def codegen(context, builder, sig, args):
-            panels, a, b, count, out, at, fresh = args
-            left = pointer(context, builder, sig.args[0], panels, a)
-            right = pointer(context, builder, sig.args[0], panels, b)
-            target = pointer(context, builder, sig.args[4], out, at)
-            anew = builder.icmp_signed("!=", fresh, ir.Constant(fresh.type, 0))
-            width = processor_tile().width
-            together = rows if width == WIDTH else min(rows, _rows(columns))
-            for lane in range(0, WIDTH, width):
-                for first in range(0, rows, together):
-                    sums = _Sums(builder, together, columns, width)
-                    places = [
-                        [lane + (WIDE * (first + i) + j) * WIDTH for j in range(columns)] for i in range(together)
-                    ]
-                    for i, row in enumerate(sums.sums):
-                        for j, there in enumerate(row):
-                            builder.store(sums.before(anew, target, places[i][j]), there)
-                    sums.add(builder.gep(left, [ir.Constant(count.type, first * WIDTH)]), right, count, (lane,))
-                    for i, row in enumerate(sums.sums):
-                        for j, there in enumerate(row):
-                            sums.write(builder.load(there), target, places[i][j])
+            left, right, target = (pointer(context, builder, sig.args[k], args[k], args[at]) for k, at in _POINTERS)
+            emit(
+                builder, left, right, target, builder.icmp_signed("!=", args[6], ir.Constant(args[6].type, 0)), args[3]
+            )
             return context.get_dummy_value()
 
+        index = types.intp
         return types.void(panels, index, index, index, out, index, index), codegen
 
     product.__doc__ = doc
     return product
+
+
+def _outer(rows, columns, doc):
+    def emit(builder, left, right, target, anew, count):
+        width = processor_tile().width
+        together = rows if width == WIDTH else min(rows, _rows(columns))
+        for lane in range(0, WIDTH, width):
+            for first in range(0, rows, together):
+                sums = _Sums(builder, together, columns, width)
+                places = [
+                    (lane + (WIDE * (first + i) + j) * WIDTH, there)
+                    for i, row in enumerate(sums.sums)
+                    for j, there in enumerate(row)
+                ]
+                for place, there in places:
+                    builder.store(sums.before(anew, target, place), there)
+                sums.add(builder.gep(left, [ir.Constant(count.type, first * WIDTH)]), right, count, (lane,))
+                for place, there in places:
+                    sums.write(builder.load(there), target, place)
+
+    return _product(emit, doc)
+
+
+def _summed_outer(columns, doc):
+    """Lanes k and k + 4 are added sample by sample, then the four sums as (0 + 1) + (2 + 3), whatever the registers."""
+
+    def emit(builder, left, right, target, anew, count):
+        def shuffled(one, other, lanes):
+            return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
+
+        def summed(one, other):
+            """Return the sums over the lanes of both."""
+            pair = builder.fadd(shuffled(one, other, [0, 4, 2, 6]), shuffled(one, other, [1, 5, 3, 7]))
+            return builder.fadd(shuffled(pair, pair, [0, 1]), shuffled(pair, pair, [2, 3]))
+
+        for first in range(0, HIGH, _rows(columns)):
+            sums = _Sums(builder, _rows(columns), columns, 4)
+            for row in sums.sums:
+                for there in row:
+                    builder.store(sums.zero, there)
+            sums.add(builder.gep(left, [ir.Constant(count.type, first * WIDTH)]), right, count, (0, 4))
+            for i, row in enumerate(sums.sums):
+                for j in range(0, columns, 2):
+                    pair = _Sums(builder, 0, 0, 2)
+                    place, total = WIDE * (first + i) + j, summed(builder.load(row[j]), builder.load(row[j + 1]))
+                    pair.write(builder.fadd(pair.before(anew, target, place), total), target, place)
+
+    return _product(emit, doc)
 
 
 add_outer_4 = _outer(4, 6, "Add to the block at ``at`` the sums of rows of the panel at a times rows of that at b.")
@@ -114,54 +148,6 @@ add_outer_4_4 = _outer(4, 4, "``add_outer_4`` for the first four rows of the pan
 add_outer_4_2 = _outer(4, 2, "``add_outer_4`` for the first two rows of the panel at b alone.")
 add_outer_2 = _outer(2, 6, "``add_outer_4`` for the first two rows of the panel at a alone.")
 add_outer_1 = _outer(1, 6, "``add_outer_4`` for the first row of the panel at a alone.")
-
-
-def _summed_outer(columns, doc):
-    rows = _rows(columns)
-
-    @intrinsic
-    def product(typingctx, panels, a, b, count, out, at, fresh):
-        index = types.intp
-
-        def codegen(context, builder, sig, args):
-            panels, a, b, count, out, at, fresh = args
-            left = pointer(context, builder, sig.args[0], panels, a)
-            right = pointer(context, builder, sig.args[0], panels, b)
-            target = pointer(context, builder, sig.args[4], out, at)
-            anew = builder.icmp_signed("!=", fresh, ir.Constant(fresh.type, 0))
-
-            def shuffled(one, other, lanes):
-                return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
-
-            def summed(one, other):
-                """Return the sums over the lanes of both."""
-                pair = builder.fadd(shuffled(one, other, [0, 4, 2, 6]), shuffled(one, other, [1, 5, 3, 7]))
-                return builder.fadd(shuffled(pair, pair, [0, 1]), shuffled(pair, pair, [2, 3]))
-
-            for first in range(0, 4, rows):
-                sums = _Sums(builder, rows, columns, 4)
-                for row in sums.sums:
-                    for there in row:
-                        builder.store(sums.zero, there)
-                sums.add(builder.gep(left, [ir.Constant(count.type, first * WIDTH)]), right, count, (0, 4))
-                for i, row in enumerate(sums.sums):
-                    for j in range(0, columns, 2):
-                        pair = _Sums(builder, 0, 0, 2)
-                        place, total = WIDE * (first + i) + j, summed(builder.load(row[j]), builder.load(row[j + 1]))
-                        pair.write(builder.fadd(pair.before(anew, target, place), total), target, place)
-            return context.get_dummy_value()
-
-        return types.void(panels, index, index, index, out, index, index), codegen
-
-    product.__doc__ = f"""{doc}
-
-    Lanes k and k + 4 are added sample by sample, then the four sums as (0 + 1) + (2 + 3), whatever the registers.
-    """
-    return product
-
-
-add_summed_outer = _summed_outer(
-    6, "Add to the block at ``at`` sums over samples and lanes of rows of the panel at a times rows of that at b."
-)
+add_summed_outer = _summed_outer(6, "``add_outer_4`` of samples in lanes: sums over these too.")
 add_summed_outer_4 = _summed_outer(4, "``add_summed_outer`` for the first four rows of the panel at b alone.")
 add_summed_outer_2 = _summed_outer(2, "``add_summed_outer`` for the first two rows of the panel at b alone.")

@@ -76,12 +76,12 @@ def zeros(typingctx):
 
 
 @intrinsic
-def store_turned(typingctx, array, places, k, shift, out, at, apart):
-    """Set out[at + c apart + r] = array[shift + places[k + r] + c] for r, c < 8: eight vectors become eight others."""
+def store_turned(typingctx, array, places, k, out, at, apart):
+    """Set out[at + c apart + r] = array[places[k + r] + c] for r, c < 8: eight vectors become eight others."""
     index = types.intp
 
     def codegen(context, builder, sig, args):
-        array, places, k, shift, out, at, apart = args
+        array, places, k, out, at, apart = args
 
         def place(kind, base, moved):
             return builder.bitcast(pointer(context, builder, kind, base, moved), VECTOR.as_pointer())
@@ -89,7 +89,7 @@ def store_turned(typingctx, array, places, k, shift, out, at, apart):
         rows = []
         for r in range(WIDTH):
             there = pointer(context, builder, sig.args[1], places, builder.add(k, ir.Constant(k.type, r)))
-            row = builder.load(place(sig.args[0], array, builder.add(shift, builder.load(there))))
+            row = builder.load(place(sig.args[0], array, builder.load(there)))
             row.align = 8
             rows.append(row)
         for block in (1, 2, 4):  # in blocks of that size the upper right and the lower left change places
@@ -105,10 +105,10 @@ def store_turned(typingctx, array, places, k, shift, out, at, apart):
             rows = turned
         for c, row in enumerate(rows):
             moved = builder.add(at, builder.mul(apart, ir.Constant(apart.type, c)))
-            builder.store(row, place(sig.args[4], out, moved)).align = 8
+            builder.store(row, place(sig.args[3], out, moved)).align = 8
         return context.get_dummy_value()
 
-    return types.void(array, places, index, index, out, index, index), codegen
+    return types.void(array, places, index, out, index, index), codegen
 
 
 @intrinsic
