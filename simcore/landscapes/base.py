@@ -160,9 +160,8 @@ class Landscape(ABC):
 
     @property
     def to_be_enumerated(self) -> str:
-        """What a landscape without a compact domain needs for its points to be enumerated, in words; "" if nothing
-        would do."""
-        return ""
+        """What a list of all critical points needs, in words."""
+        return "a domain that is compact or confined"
 
     @property
     def asymptotic(self) -> bool:

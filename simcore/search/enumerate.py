@@ -208,8 +208,8 @@ def check_enumerable(landscape: Landscape) -> None:
     if landscape.euler_characteristic is None and not landscape.domain.bounded and not landscape.coercive:
         instead = "count by ball_critical_points, or search" if landscape.stationary else "search"
         raise InputError(
-            f"{landscape.name} has no compact domain, so its critical points can't be enumerated; {instead} by "
-            "find_critical_points"
+            f"{landscape.name} has no compact domain, so its critical points can't be enumerated: a list needs "
+            f"{landscape.to_be_enumerated}; {instead} by find_critical_points"
         )
 
 

@@ -578,9 +578,8 @@ def _check_search(landscape: Landscape, search: Mapping[str, Any]) -> None:
             raise InputError(f"search.{error}") from None
     unbounded = not landscape.domain.compact and landscape.euler_characteristic is None and not landscape.coercive
     if search["method"] == "enumerate" and unbounded:
-        condition = landscape.to_be_enumerated or "a domain that is compact or confined"
         raise InputError(
-            f"search.method is 'enumerate', but lists of {landscape.name} need {condition}; "
+            f"search.method is 'enumerate', but lists of {landscape.name} need {landscape.to_be_enumerated}; "
             f'give method = "newton"{" or " + chr(34) + "ball" + chr(34) if landscape.stationary else ""}'
         )
 
