@@ -244,10 +244,13 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def example_configuration(name: str) -> str:
-    """Return a configuration file for one landscape, ready for ``simcore run``."""
+    """Return a configuration file for one landscape, ready for ``simcore run`` but for values that only the author of a
+    family knows: required parameters without an example stand there as comments."""
     kind = get_class(name)
     lines = ["seed = 1", "[[landscape]]", f"name = {json.dumps(name)}"]
     lines += [f"{key} = {_toml(value)}" for key, value in kind.example.items()]
+    asked = [one for key, one in parameters(name).items() if one.required and key not in kind.example]
+    lines += [f"# {one.name} = ...  ({one.annotation or 'a value'}): required" for one in asked]
     lines += [
         "[search]",
         f"method = {json.dumps(kind.example_method)}",

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import tomllib
 
 import pytest
 from sweep_tools import environment, row_sums, simcore_run, start, wait_for_shards, write
@@ -17,6 +18,7 @@ from simcore import plugins
 from simcore.errors import InputError
 from simcore.landscapes import registry
 from simcore.sweep import run_sweep
+from simcore.sweep.config import Configuration
 
 PLUGIN = """
 import os, time
@@ -96,6 +98,13 @@ def test_two_families_stand_in_one_run(home):
     assert sorted(stored["cost"]) == sorted(alone.points["cost"])
     document = json.loads((home / "run" / "run.json").read_text())
     assert [len(digest) for digest in document["plugins"]["our_sums.py"]] == [64]
+
+
+def test_the_example_of_a_family_names_what_its_author_alone_knows(home):
+    text = registry.example_configuration("ring_sums")
+    assert "\n# n = ...  (int): required\n" in text and "strength" not in text
+    tables = tomllib.loads(text.replace("# n = ...  (int): required", "n = 2"))
+    assert Configuration.from_mapping(tables).landscape(0).n == 2
 
 
 def test_parts_and_worker_processes_give_the_same_rows(home, tmp_path):
