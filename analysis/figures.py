@@ -165,12 +165,12 @@ def _agreement_panel(axis: Axes, members: list[Sample]) -> None:
         axis.set_ylim(0.8, 1.2)
         if all(s.method == "newton" for s in members):
             why = "hits only: no counts to compare"
+        elif all(s.dimension < 2 for s in members):
+            why = "no saddles where D < 2"
+        elif not any(s.ratio_exact for s in members):
+            why = "no exact law to compare with"
         else:
-            why = (
-                "no saddles where D < 2"
-                if all(s.dimension < 2 for s in members)
-                else "estimates, not trusted: not compared"
-            )
+            why = "estimates, not trusted: not compared"
         axis.annotate(why, (0.5, 0.1), xycoords="axes fraction", ha="center", fontsize=8)
 
 

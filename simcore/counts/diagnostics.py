@@ -38,7 +38,8 @@ AGREEMENT = 4.0
 def round_trips(history: NDArray[np.int64], classes: Classes, log_n: Array) -> int | None:
     """Return the journeys from an extreme index to the middle and back of all walkers, history (walkers, M).
 
-    The middle is the most frequent index and its neighbours. None where the law leaves no middle: one index alone.
+    The middle is the most frequent index and its neighbours; where minima are the most frequent, every other index.
+    None where the law leaves no middle: one index alone.
     """
     D = classes.dimension
     finite = np.isfinite(log_n)

@@ -190,7 +190,8 @@ class MLP(Network):
     @property
     def starts_to_enumerate(self) -> float:
         """Walks from class to class take 768 to 2,304 moves, 0.5 to 2.5 s, where a list is enumerated (9 to 17
-        parameters, 20 samples): as long as some 600 starts."""
+        parameters, l2 = 0.01, 20 samples): as long as some 600 starts. Weaker penalties take up to 70 times as long
+        (``docs/counts.md``), which calibration sees and this does not."""
         return 600.0 if self.coercive else super().starts_to_enumerate
 
     def to_dict(self) -> dict[str, Any]:

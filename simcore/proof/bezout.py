@@ -66,7 +66,7 @@ CHUNK = 4096
 BLOCK = 2**15
 """Ends that are certified at a time: bounds the memory of what is computed on the way."""
 FEW = 64
-"""Most points of a block that are tried in rational arithmetic, some 10 ms each: more of them are not rounding's."""
+"""Most points of one call that are certified in rational arithmetic, some 10 ms each: more are not rounding's."""
 SMALL, SHORT = 1e-5, 1e-8
 """Relative length of a Newton step after which a point is near enough to be told from others, and to be certified."""
 MOST_STEPS = 7
@@ -248,7 +248,7 @@ class Homotopy:
             y = (points[:, :n] + 1j * points[:, n:]) * back
             near = np.linalg.norm(y.imag, axis=1) < size
             sign[near] = 1 if q % 2 else -1
-            moved[near, :n] = y[near].real
+            moved[near, :n], moved[near, n:] = y[near].real, y[near].imag
             if q % 2 == 0:
                 moved[(sign != 0) & (moved[:, :n] @ self.b < 0)] *= -1
         return points, moved, down, sign
@@ -258,22 +258,28 @@ class Homotopy:
         n = self.n
         self.polish(points, MOST_STEPS, SMALL)
         finite = np.isfinite(points).all(axis=1)
-        turned, points, down, sign = self.turned(points[finite])
+        turned, moved, down, sign = self.turned(points[finite])
+        points = moved.copy()
         points[sign != 0, n:] = 0.0
         path, r, alone = path[finite], np.full(len(points), np.inf), np.zeros(len(points))
 
-        def certify(rows: NDArray[np.int64], source: Array, way: int) -> None:
+        for way in (1, -1):
+            rows = np.flatnonzero(sign >= 0 if way > 0 else sign < 0)
             if len(rows):
-                again = source[rows]
+                again = points[rows]
                 r[rows], alone[rows] = self.certify(again, MOST_STEPS, way)
                 points[rows] = again
-
-        certify(np.flatnonzero(sign >= 0), points, 1)
-        certify(np.flatnonzero(sign < 0), points, -1)
         line = (sign != 0) & np.isfinite(r) & (points[:, n:] == 0.0).all(axis=1)
         if self.p % 2 == 0:
             line &= points[:, :n] @ self.b > SPARE * r + 2 * n * UNIT * _norms(points)
-        certify(np.flatnonzero((sign != 0) & ~line), turned, 1)
+        # A real zero so far off that the point may belong to another one: a pair beside the real line comes first.
+        rows = np.flatnonzero((sign != 0) & ~(line & (2 * _norms(points - moved) < alone)))
+        if len(rows):
+            again = turned[rows]
+            found, lonely = self.certify(again, MOST_STEPS)
+            better = ~line[rows] | (np.isfinite(found) & self._inside(again, found))
+            rows = rows[better]
+            points[rows], r[rows], alone[rows], line[rows] = again[better], found[better], lonely[better], False
         sign[~line] = 1
         kept = np.flatnonzero(np.isfinite(r) & (line | self._inside(points, r)) & (_norms(points) > SPARE * r))
         return Zeros(points[kept], r[kept], alone[kept], path[kept], (line | ~down)[kept], line[kept], sign[kept])

@@ -17,7 +17,7 @@ in a sparse sample repeats are rare even where jumps are not; so a subsample is 
 share of its paths that end elsewhere is reported (``jumped``) with its upper 95 % bound (``jump_rate``). A jump still
 lands on a zero, so the bias is at most about that rate. A run is trusted where the bound is below half the relative
 error, or below 2 %, at most one path in a thousand could not be followed and ``REAL`` real zeros were met; and where
-all paths were followed, to as many different zeros: then the count is exact.
+all paths were followed, to as many different zeros: then no error of sampling is left.
 """
 
 from __future__ import annotations
@@ -94,12 +94,8 @@ def count_by_paths(
     InputError
         For another kind of function, and for arguments out of range.
     """
-    problem = draw.problem
-    if type(problem) is not Spin or problem.p != 3 or problem.n > LARGEST or not problem.coefficients.any():
-        raise InputError(
-            f"method 'paths' follows a homotopy for 3-spin functions with n <= {LARGEST}; {draw!r} is none, use 'walk'"
-        )
-    meter = current()
+    check_paths(draw)
+    problem, meter = draw.problem, current()
 
     def mapped(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         return share(function, items, threads or 1)
@@ -113,12 +109,25 @@ def count_by_paths(
         meter.plan(wanted, "paths")
         sample.extend(order[len(sample.paths) : wanted])
         total, error = sample.estimate(sample.real * 2.0, 2.0)
-        if target_error is None or len(sample.paths) >= limit or (total > 0 and error <= target_error * total):
+        if (
+            target_error is None
+            or len(sample.paths) >= limit
+            or (error <= target_error * total and sample.real.sum() >= REAL)
+        ):
             break
         wanted = min(2 * wanted, limit)
     diagnostics = sample.diagnostics(rng, total, error)
     counts, minima = _tables(problem, sample)
     return counts, total, error, minima, diagnostics
+
+
+def check_paths(draw: Draw) -> None:
+    """Raise ``InputError`` where a function has no homotopy to sample."""
+    problem = draw.problem
+    if type(problem) is not Spin or problem.p != 3 or problem.n > LARGEST or not problem.coefficients.any():
+        raise InputError(
+            f"method 'paths' follows a homotopy for 3-spin functions with n <= {LARGEST}; {draw!r} is none, use 'walk'"
+        )
 
 
 def _limits(every: int, target_error: float | None, paths: int | None, max_paths: int | None) -> tuple[int, int]:

@@ -3,7 +3,8 @@
 Two kinds of zeros are out of reach of ``polish``. Where the energy of a critical point is near 0 its zero lies far out:
 the rounding of F grows as u |T| |y|^m, while K = DF(y)^-1 stays of size 1 (along y, DF(y) y = (p - 2) y). And where two
 zeros nearly meet K is large. At a point y_0 whose coordinates are doubles F and DF are rational numbers: they are
-evaluated exactly, in whole numbers times a power of two, and rounded once. With K, the inverse of DF as it came out,
+evaluated exactly, in whole numbers over p! and a power of two, and rounded once. With K, the inverse of DF as it came
+out,
 
 1.  |dF| <= u |F| and |dJ|_F <= u |J|_F.
 2.  A part of an entry of a complex product is a sum of 2n products, in any order and with or without fused operations:
@@ -13,7 +14,8 @@ evaluated exactly, in whole numbers times a power of two, and rounded once. With
 3.  Likewise K J, with 1 and the subtraction of the identity (as there, 6): delta = |1 - K J|_F computed + (4n + 8) u
     |K|_F |J|_F.
 
-Newton steps with these residuals go on as long as they halve: they end at a point next to the zero, |K F| about u |y|.
+Newton steps with these residuals go on as long as they halve, ``STEPS`` at most: they end at a point next to the zero,
+|K F| about u |y|.
 """
 
 from __future__ import annotations

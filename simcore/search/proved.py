@@ -6,6 +6,7 @@ or they are a search's, and boxes exclude all others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from simcore.backends.problems import Spin, Waves
 from simcore.errors import InputError
 from simcore.formulas.outcome import STATUSES
-from simcore.landscapes.base import Draw
+from simcore.landscapes.base import Draw, Landscape
 from simcore.progress import current
 from simcore.proof import prove as proofs
+from simcore.proof.paths import check_paths
 from simcore.search.audit import chao1, coverage, euler_sum
 from simcore.search.certify import certify, derivatives_at
 from simcore.search.frames import polished
@@ -26,6 +28,9 @@ from simcore.search.rounds import AT_ONCE, block
 from simcore.search.target import Target, Workers
 
 Array = NDArray[np.float64]
+
+MANY = 1e6
+"""Coefficients up to which a function is drawn to see what it allows."""
 
 
 def check_prove(prove: bool | str) -> bool | str:
@@ -53,6 +58,23 @@ def wanted(draw: Draw, prove: bool | str, starts: int) -> bool:
             f"least 1{remedy}"
         )
     return tried
+
+
+def check_asked(landscape: Landscape, search: Mapping[str, Any]) -> None:
+    """Refuse a table [search] that asks for a proof, or for paths, where there are none; of a function of many
+    coefficients, which would have to be drawn for it, its first shard will."""
+    proof = search["method"] == "enumerate" and (search["prove"] is True or search["starts"] == 0)
+    if not (proof or search["method"] == "paths") or landscape.coefficients > MANY:
+        return
+    draw = landscape.draw(seed=0, draw=0)
+    try:
+        if proof:
+            wanted(draw, search["prove"], search["starts"])
+        else:
+            check_paths(draw)
+    except InputError as error:
+        text = str(error).replace("is True", "is true").replace("=True", " = true").replace("='auto'", ' = "auto"')
+        raise InputError(f"search.{text}" if proof else f"search.method: {text}") from None
 
 
 def follows(target: Target) -> bool:

@@ -569,19 +569,15 @@ def _check_search(landscape: Landscape, search: Mapping[str, Any]) -> None:
         from simcore.counts.estimate import check_walkable
 
         check_walkable(landscape, None)
-    if search["method"] == "enumerate" and (search["prove"] is True or search["starts"] == 0):
-        from simcore.search.proved import wanted
-
-        try:
-            wanted(landscape.draw(seed=0, draw=0), search["prove"], search["starts"])
-        except InputError as error:
-            raise InputError(f"search.{error}") from None
     unbounded = not landscape.domain.compact and landscape.euler_characteristic is None and not landscape.coercive
     if search["method"] == "enumerate" and unbounded:
         raise InputError(
             f"search.method is 'enumerate', but lists of {landscape.name} need {landscape.to_be_enumerated}; "
             f'give method = "newton"{" or " + chr(34) + "ball" + chr(34) if landscape.stationary else ""}'
         )
+    from simcore.search.proved import check_asked
+
+    check_asked(landscape, search)
 
 
 def _one_line(entry: Mapping[str, Any]) -> str:

@@ -120,6 +120,25 @@ def test_two_zeros_that_nearly_meet_are_told_apart(gap):
     assert settled.real == 2 and np.linalg.norm(settled.points - zeros, axis=1).max() < 1e-3 * gap / unit
 
 
+@pytest.mark.parametrize("gap", [3e-4, 3e-5, 1e-5])
+def test_a_pair_beside_the_real_line_is_not_taken_for_the_real_zero_next_to_it(gap):
+    """As above with T_122 = s/2: (c^2 + s^3/2) y_2^2 - c (2 - s) y_2 + 1 - s = 0 has roots about gap (1/2 +- i), the
+    real zero e_1 as near. From the pair's real part Newton's method goes far away."""
+    c, s = gap / 2, 1 - 0.625 * gap**2
+    tensor = np.zeros((2, 2, 2))
+    tensor[0, 0, 0], tensor[1, 1, 1] = 1.0, c
+    for q in ((0, 1, 1), (1, 0, 1), (1, 1, 0)):
+        tensor[q] = s / 2
+    solver = homotopy(tensor)
+    a, b = c * c + s**3 / 2, c * (2 - s)
+    root = (b + 1j * np.sqrt(4 * a * (1 - s) - b * b)) / (2 * a)
+    y = np.array([[1.0, 0.0], [(1 - c * root) / s, root]]) / solver.double[0]
+    y = np.vstack([y, y[1].conj()])
+    settled = solver.settle(np.hstack([y.real, y.imag]), np.arange(3))
+    solver.label(settled)
+    assert (settled.real, settled.pairs) == (1, 1) and len(settled.r) == 3
+
+
 def test_a_double_zero_is_certified_by_neither():
     """The same with d = 0: DF is singular at e_1, and no radius is finite there, whatever Newton's iteration does."""
     tensor = np.zeros((2, 2, 2))
